@@ -1,0 +1,163 @@
+"""From frames to anomaly scores (paper section 3.4, equations 10 to 13), and the protocol that carries
+the memory from frame to frame, in batches with the result of one frame at a time.
+
+Dimension letters: B batch, C channels, H W height and width, N queries, M items, D features.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mnad.memory import similarity, update
+from mnad.model import MNAD, Encoded
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameScores:
+    """Scores of consecutive windows, each about the window's last frame, on the CPU.
+
+    Attributes:
+        psnr: (B,) float64, dB; infinite where the frame is reproduced exactly.
+        feature_distance: (B,) float64, mean squared error of the queries to their nearest items.
+        point_score: (B,) float64, weighted squared error, pixels in [0, 1] (equation 13).
+        memory_updated: (B,) bool, whether the frame went into the memory.
+    """
+
+    psnr: np.ndarray
+    feature_distance: np.ndarray
+    point_score: np.ndarray
+    memory_updated: np.ndarray
+
+
+def squared_error(frame: Tensor, target: Tensor) -> Tensor:
+    """Squared error per value, pixels mapped from [-1, 1] to [0, 1]; (..., C, H, W), float32."""
+    return ((frame.float() - target.float()) / 2).square()
+
+
+def psnr(error: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB (equation 10) of squared errors (..., C, H, W); inf for no error."""
+    return -10 * error.mean(dim=(-3, -2, -1)).double().log10()
+
+
+def point_score(error: Tensor) -> Tensor:
+    """Mean of squared errors (..., C, H, W) weighted by 1 - exp(-error) (equation 13); 0 for no error."""
+    weight = -torch.expm1(-error)
+    total = weight.sum(dim=(-3, -2, -1))
+    weighted = (weight * error).sum(dim=(-3, -2, -1))
+    return torch.where(total > 0, weighted / total, 0.0).double()
+
+
+def feature_distance(queries: Tensor, items: Tensor) -> Tensor:
+    """Mean squared error of queries (B, N, D) to their nearest items (equation 11), items (B, M, D); (B,)."""
+    nearest = similarity(queries, items).argmax(dim=-1)
+    recalled = items.gather(1, nearest[..., None].expand_as(queries))
+    return (queries - recalled).square().mean(dim=(-2, -1)).double()
+
+
+def min_max(values: np.ndarray) -> np.ndarray:
+    """Values mapped linearly to [0, 1] (equation 12); all 0 where they are all equal."""
+    low, high = values.min(), values.max()
+    return np.zeros_like(values) if high == low else (values - low) / (high - low)
+
+
+def normality(psnr: np.ndarray, feature_distance: np.ndarray, alpha: float) -> np.ndarray:
+    """How normal each frame of one normalisation group (a video, say) is, in [0, 1].
+
+    Args:
+        psnr, feature_distance: (frames,) of the group.
+        alpha: weight of the PSNR against the feature distance.
+
+    Returns:
+        (frames,): alpha * minmax(PSNR) + (1 - alpha) * (1 - minmax(distance)).
+    """
+    return alpha * min_max(psnr) + (1 - alpha) * (1 - min_max(feature_distance))
+
+
+def memories(items: Tensor, queries: Tensor, decisions: list[bool]) -> Iterator[Tensor]:
+    """The memory (M, D) that each of B frames reads, and the one after the last: B + 1 tensors.
+
+    Args:
+        items: (M, D) before the first frame.
+        queries: (B, N, D).
+        decisions: for each frame, whether it updates the memory.
+    """
+    yield items
+    for frame, decision in zip(queries, decisions, strict=True):
+        if decision:
+            items = update(items, frame)
+        yield items
+
+
+@torch.no_grad()
+def score_batch(
+    model: MNAD, windows: Tensor, items: Tensor, threshold: float, *, guess: bool = True
+) -> tuple[FrameScores, Tensor]:
+    """Score consecutive windows as if one at a time: read, decode, update if the point score is low.
+
+    Encoding does not depend on the memory. Given guessed decisions, each frame's memory follows without
+    decoding; the batch is decoded once with a memory per frame, and the decisions that come out are
+    compared with the guesses. All frames up to and including the first wrong guess saw the right memory
+    and are final; the rest is decoded again, guessing the decisions just computed.
+
+    Args:
+        model: in eval mode.
+        windows: (B, T, C, H, W) in [-1, 1], consecutive.
+        items: (M, D) the memory before the first window.
+        threshold: a frame whose point score is below it updates the memory; -inf never does.
+        guess: the decision guessed for every frame at first; the last frame's is a good one.
+
+    Returns:
+        The scores, and the items after the last window.
+    """
+    inputs, target = model.split(windows)
+    encoded = model.encode(inputs)
+    guesses = [guess] * len(windows)
+    parts: list[FrameScores] = []
+    done = 0
+    while done < len(windows):
+        rest = slice(done, None)
+        history = list(memories(items, encoded.queries[rest], guesses))
+        scores = _score_frames(
+            model, encoded.select(rest), target[rest], torch.stack(history[:-1]), threshold
+        )
+        decisions: list[bool] = scores.memory_updated.tolist()
+        wrong = [i for i, (a, b) in enumerate(zip(decisions, guesses, strict=True)) if a != b]
+        final = wrong[0] + 1 if wrong else len(decisions)
+        parts.append(
+            FrameScores(
+                psnr=scores.psnr[:final],
+                feature_distance=scores.feature_distance[:final],
+                point_score=scores.point_score[:final],
+                memory_updated=scores.memory_updated[:final],
+            )
+        )
+        if wrong:
+            last = encoded.queries[done + final - 1]
+            items = update(history[final - 1], last) if decisions[final - 1] else history[final - 1]
+        else:
+            items = history[-1]
+        guesses = decisions[final:]
+        done += final
+    return (
+        FrameScores(
+            psnr=np.concatenate([part.psnr for part in parts]),
+            feature_distance=np.concatenate([part.feature_distance for part in parts]),
+            point_score=np.concatenate([part.point_score for part in parts]),
+            memory_updated=np.concatenate([part.memory_updated for part in parts]),
+        ),
+        items,
+    )
+
+
+def _score_frames(
+    model: MNAD, encoded: Encoded, target: Tensor, items: Tensor, threshold: float
+) -> FrameScores:
+    error = squared_error(model.decode(encoded, items), target)
+    table = torch.stack([psnr(error), feature_distance(encoded.queries, items), point_score(error)])
+    psnrs, distances, points = table.cpu().numpy()  # the one transfer of a pass
+    return FrameScores(
+        psnr=psnrs, feature_distance=distances, point_score=points, memory_updated=points < threshold
+    )

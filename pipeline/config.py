@@ -1,0 +1,52 @@
+"""Options from a TOML file, and the resolved options written beside every output.
+
+A file has one table per command: `[train]` with `epochs = 60`. The command line wins over the file, the
+file over the defaults. What a command writes as `config.toml` can be given back to it with `--config`.
+"""
+
+import dataclasses
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ConfigError
+
+
+def load_config(path: Path) -> dict[str, dict[str, Any]]:
+    """The tables of a configuration file, option names with underscores."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; give a readable TOML file to --config") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    stray = [name for name, value in tables.items() if not isinstance(value, dict)]
+    if stray:
+        raise ConfigError(
+            f"{path}: option {stray[0]!r} stands outside a table; put it under [train] or the like"
+        )
+    return {
+        command: {name.replace("-", "_"): value for name, value in table.items()}
+        for command, table in tables.items()
+    }
+
+
+def dump_config(command: str, config: Any) -> str:
+    """The dataclass `config` as a TOML table `[command]`; fields that are None are left out."""
+    lines = [f"[{command}]"]
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value is not None:
+            lines.append(f"{field.name} = {_toml(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    escaped = "".join(f"\\u{ord(c):04X}" if c < " " or c in '"\\\x7f' else c for c in str(value))
+    return f'"{escaped}"'

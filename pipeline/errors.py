@@ -1,0 +1,49 @@
+"""Errors that are the user's to mend: one line naming file, found, expected and remedy.
+
+    Exception
+    +- UserError             exit code 1
+    |  +- ConfigError        exit code 2: options that contradict each other or reality
+    |  +- SourceError        a dataset, video or label file that cannot be used
+    |  +- CheckpointError    a checkpoint that cannot be used
+    |  +- TrainingError      training that cannot go on
+    +- shards.ShardError     exit code 1
+       +- CorruptShardError
+
+The command line prints these as one line. Anything else is a programming error and keeps its traceback.
+"""
+
+from shards.errors import CorruptShardError, ShardError
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "CorruptShardError",
+    "ShardError",
+    "SourceError",
+    "TrainingError",
+    "UserError",
+]
+
+
+class UserError(Exception):
+    """Base of all errors that the user can mend."""
+
+    exit_code = 1
+
+
+class ConfigError(UserError):
+    """Options that contradict each other or reality."""
+
+    exit_code = 2
+
+
+class SourceError(UserError):
+    """A dataset, video or label file that cannot be used."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint that cannot be used."""
+
+
+class TrainingError(UserError):
+    """Training that cannot go on."""

@@ -1,0 +1,9 @@
+"""What can be wrong with a shard set."""
+
+
+class ShardError(Exception):
+    """A shard set that cannot be used as asked: one line naming file, found, expected and remedy."""
+
+
+class CorruptShardError(ShardError):
+    """Stored bytes are not the bytes that were written."""

@@ -1,0 +1,109 @@
+"""Frames of one video in, its shards out: the same frames and options give the same bytes."""
+
+import hashlib
+import io
+import json
+import re
+import zlib
+from collections.abc import Iterable
+
+import numpy as np
+import webdataset
+
+from shards.codec import Codec, is_gray
+from shards.manifest import Segment, Shard, Split
+from shards.segments import SEGMENT_WINDOWS, cut
+from shards.storage import Storage
+
+SHARD_BYTES = 512 << 20
+"""A tar is closed after the segment that takes it past this size."""
+_END_OF_TAR = bytes(1024)
+
+
+def video_stem(split: Split, name: str) -> str:
+    """File name stem for a video: readable, ASCII, without dots, and unique through a hash of the name."""
+    readable = re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:40]
+    return f"{split}-{readable}-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+
+
+def record_bytes(key: str, members: dict[str, bytes]) -> bytes:
+    """The tar entries of one webdataset record: fixed owner, mode and time, no end of archive."""
+    buffer = io.BytesIO()
+    tar = webdataset.TarWriter(buffer, user="", group="", mode=0o644, mtime=0, encoder=False)
+    tar.write({"__key__": key, **members})
+    size = tar.tarstream.offset
+    tar.close()
+    return buffer.getvalue()[:size]
+
+
+def write_video(
+    storage: Storage,
+    split: Split,
+    name: str,
+    frames: Iterable[np.ndarray],
+    *,
+    window: int,
+    codec: Codec,
+    shard_bytes: int = SHARD_BYTES,
+) -> tuple[int, tuple[Shard, ...]]:
+    """Write one video's shards.
+
+    Holds at most two segments of frames in memory, whatever the video's length.
+
+    Args:
+        storage: of the shard set.
+        split, name: of the video.
+        frames: uint8 (H, W, 3) in order.
+        window: T.
+        codec: how to store pixels.
+        shard_bytes: see SHARD_BYTES.
+
+    Returns:
+        Frames written, and the shards, each whole under its final name.
+    """
+    stem = video_stem(split, name)
+    shards: list[Shard] = []
+    segments = cut(frames, window)
+    upcoming = next(segments, None)
+    total = 0
+    while upcoming is not None:
+        shard_name = f"{stem}-{len(shards):04d}.tar"
+        digest = hashlib.sha256()
+        position = 0
+        written: list[Segment] = []
+        with storage.writing(shard_name) as file:
+            while upcoming is not None and position < shard_bytes:
+                first, chunk = upcoming
+                upcoming = next(segments, None)
+                stored = chunk[..., :1] if is_gray(chunk) else chunk
+                key = f"{stem}-{first:08d}"
+                metadata = {"channels": stored.shape[3], "first": first, "frames": len(chunk), "video": name}
+                encoded = json.dumps(metadata, sort_keys=True).encode()
+                record = record_bytes(key, {"json": encoded, **codec.encode(stored)})
+                written.append(
+                    Segment(
+                        key=key,
+                        offset=position,
+                        size=len(record),
+                        crc32=zlib.crc32(record),
+                        first=first,
+                        frames=len(chunk),
+                        windows=SEGMENT_WINDOWS if upcoming else max(0, len(chunk) - window + 1),
+                        channels=stored.shape[3],
+                    )
+                )
+                file.write(record)
+                digest.update(record)
+                position += len(record)
+                total = first + len(chunk)
+            file.write(_END_OF_TAR)
+            digest.update(_END_OF_TAR)
+        shards.append(
+            Shard(
+                name=shard_name,
+                bytes=position + len(_END_OF_TAR),
+                sha256=digest.hexdigest(),
+                segments=tuple(written),
+            )
+        )
+    return total, tuple(shards)
