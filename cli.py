@@ -16,6 +16,8 @@ import click
 
 from pipeline.config import load_config
 from pipeline.errors import ShardError, UserError
+from pipeline.synthesize.config import SynthesizeConfig
+from pipeline.synthesize.run import synthesize
 
 
 class GroupedOption(click.Option):
@@ -83,7 +85,7 @@ def main(ctx: click.Context, config: Path | None) -> None:
     preprocess  video or frames in, shards of frame windows out
     train       shards in, checkpoints out; under torchrun on several GPUs
     evaluate    shards and a checkpoint in, scores (Parquet), AUC and a report out
-    """  # noqa: D301
+    """
     if config is not None:
         tables = load_config(config)
         unknown = sorted(set(tables) - set(main.commands))
@@ -92,6 +94,39 @@ def main(ctx: click.Context, config: Path | None) -> None:
                 f"{config}: no command {unknown[0]!r}; tables are named after {', '.join(main.commands)}", 2
             )
         ctx.default_map = tables
+
+
+# --- synthesize --------------------------------------------------------------------------------------
+
+
+@main.command(name="synthesize")
+@click.argument("out")
+@option(
+    "--training-clips",
+    heading="Set",
+    type=int,
+    default=SynthesizeConfig.training_clips,
+    help="Videos of ordinary life.",
+)
+@option(
+    "--testing-clips",
+    heading="Set",
+    type=int,
+    default=SynthesizeConfig.testing_clips,
+    help="Videos with two unusual events each.",
+)
+@option("--frames", heading="Set", type=int, default=SynthesizeConfig.frames, help="Frames per video.")
+@option("--seed", heading="Set", type=int, default=SynthesizeConfig.seed, help="Same seed, same pixels.")
+def synthesize_command(**options: Any) -> None:
+    """Make a small surveillance set in folder OUT, to try everything on.
+
+    People walk along a path; in testing videos someone runs, crosses it, or comes on wheels.
+    """
+    summary = synthesize(SynthesizeConfig(**options))
+    click.echo(
+        f"{summary.videos} videos, {summary.frames} frames, {summary.abnormal} abnormal testing frames "
+        f"(labels in {summary.labels})"
+    )
 
 
 # --- preprocess, inspect, verify ---------------------------------------------------------------------

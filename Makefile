@@ -1,0 +1,55 @@
+# make demo   everything once on a small generated set      make demo DATASET=folder   the same on your video
+# make test   all tests that this machine can run           make help                  all targets
+
+PYTHON ?= python3
+BIN := .venv/bin
+MNAD := $(BIN)/python cli.py
+
+# The demo's knobs. A name of its own for each dataset keeps their shards and runs apart.
+DATASET ?=
+NAME := $(if $(DATASET),$(notdir $(abspath $(DATASET))),demo)
+SIZE ?= 64
+EPOCHS ?= 4
+BATCH ?= 4
+LABELS ?=
+
+.PHONY: help venv demo test lint types check bench clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+venv: .venv/ready  ## make .venv with everything the project needs
+
+# torch first: what asks for torch later then takes the one that is there.
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: .venv/ready  ## preprocess, train, evaluate: on a generated set, or DATASET=folder [LABELS=file SIZE=64 EPOCHS=4]
+ifeq ($(DATASET),)
+	@test -e data/demo/videos/frame_labels.npy || { rm -rf data/demo/videos; $(MNAD) synthesize data/demo/videos; }
+endif
+	$(MNAD) preprocess $(or $(DATASET),data/demo/videos) data/$(NAME)/shards --size $(SIZE) $(if $(LABELS),--labels $(LABELS))
+	$(MNAD) train data/$(NAME)/shards runs/$(NAME)-untrained --epochs 0
+	$(MNAD) train data/$(NAME)/shards runs/$(NAME) --epochs $(EPOCHS) --batch-size $(BATCH)
+	@echo; echo "== the network before training"
+	$(MNAD) evaluate data/$(NAME)/shards runs/$(NAME)-untrained
+	@echo; echo "== after training"
+	$(MNAD) evaluate data/$(NAME)/shards runs/$(NAME)
+
+test: .venv/ready  ## all tests that this machine can run
+	$(BIN)/python -m pytest
+
+lint: .venv/ready  ## style
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/ready  ## types, strict
+	$(BIN)/mypy
+
+check: lint types test  ## everything that must be green
+
+clean:  ## remove the environment and what was generated
+	rm -rf .venv data runs artifacts

@@ -1,0 +1,1 @@
+"""A small surveillance set made from nothing, to try the whole system on."""

@@ -1,0 +1,78 @@
+"""Who may import whom, and which module owns which dependency."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for top in ("mnad", "shards", "pipeline", "cli.py")
+    for path in ([ROOT / top] if top.endswith(".py") else (ROOT / top).rglob("*.py"))
+)
+
+OWNERS = {
+    "av": ("pipeline/preprocess/",),
+    "decord": ("pipeline/preprocess/",),
+    "click": ("cli.py",),
+    "webdataset": ("shards/writer.py",),
+    "pyarrow": ("shards/storage.py", "pipeline/evaluate/scores.py"),
+    "sklearn": ("pipeline/evaluate/metrics.py",),
+    "matplotlib": ("pipeline/evaluate/plots.py",),
+    "safetensors": ("pipeline/checkpoint.py",),
+    "scipy": ("pipeline/preprocess/",),
+    "rich": ("pipeline/progress.py", "cli.py"),
+    "torch.distributed": ("pipeline/distributed.py",),
+    "torch.nn.parallel": ("pipeline/distributed.py",),
+}
+"""Where a dependency may be imported: files, or folders that end in a slash."""
+
+
+def imports(source: str) -> set[str]:
+    """Full names of the modules that a source file imports, `from a import b` as `a.b`."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / source).read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{source}: relative import"
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def is_in(name: str, package: str) -> bool:
+    return name == package or name.startswith(package + ".")
+
+
+@pytest.mark.parametrize("source", [s for s in SOURCES if s.startswith("mnad/")])
+def test_the_method_imports_only_torch_and_numpy(source: str) -> None:
+    standard = ("dataclasses", "typing", "collections", "itertools", "math")
+    allowed = ("torch", "numpy", "mnad", *standard)
+    assert [name for name in imports(source) if not any(is_in(name, a) for a in allowed)] == []
+
+
+@pytest.mark.parametrize("source", [s for s in SOURCES if s.startswith("shards/")])
+def test_shards_know_nothing_of_method_and_stages(source: str) -> None:
+    assert [n for n in imports(source) if any(is_in(n, up) for up in ("mnad", "pipeline", "cli"))] == []
+
+
+@pytest.mark.parametrize("source", [s for s in SOURCES if s.startswith("pipeline/")])
+def test_stages_never_import_one_another_nor_the_command_line(source: str) -> None:
+    parts = source.split("/")
+    stages = {path.name for path in (ROOT / "pipeline").iterdir() if path.is_dir()} - {"__pycache__"}
+    own = parts[1] if len(parts) > 2 else None
+    forbidden = ["cli", *(f"pipeline.{stage}" for stage in stages if stage != own)]
+    assert [n for n in imports(source) if any(is_in(n, name) for name in forbidden)] == []
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_each_dependency_is_imported_by_its_owner_alone(source: str) -> None:
+    foreign = [
+        (name, dependency)
+        for name in imports(source)
+        for dependency, owners in OWNERS.items()
+        if is_in(name, dependency)
+        and not any(source == o or (o.endswith("/") and source.startswith(o)) for o in owners)
+    ]
+    assert foreign == []
