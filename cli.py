@@ -37,11 +37,12 @@ class Command(click.Command):
         for parameter in self.get_params(ctx):
             row = parameter.get_help_record(ctx)
             if row is not None:
-                heading = getattr(parameter, "heading", "Other")
+                is_argument = isinstance(parameter, click.Argument)
+                heading = "Arguments" if is_argument else getattr(parameter, "heading", "Other")
                 sections.setdefault(heading, []).append(row)
-        for heading, rows in sections.items():
+        for heading in sorted(sections, key="Other".__eq__):
             with formatter.section(heading):
-                formatter.write_dl(rows)
+                formatter.write_dl(sections[heading])
 
 
 class Group(click.Group):
