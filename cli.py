@@ -16,8 +16,12 @@ import click
 
 from pipeline.config import load_config
 from pipeline.errors import ShardError, UserError
+from pipeline.preprocess import PreprocessConfig, Summary, preprocess
+from pipeline.preprocess.config import DATASETS, DECODERS
 from pipeline.synthesize.config import SynthesizeConfig
 from pipeline.synthesize.run import synthesize
+from shards.codec import CODECS
+from shards.manifest import SPLITS
 
 
 class GroupedOption(click.Option):
@@ -131,6 +135,155 @@ def synthesize_command(**options: Any) -> None:
 
 
 # --- preprocess, inspect, verify ---------------------------------------------------------------------
+
+
+class Size(click.ParamType[tuple[int, int]]):
+    """`256` for a square, or `HEIGHTxWIDTH`."""
+
+    name = "256 | HxW"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Height and width."""
+        parts = value if isinstance(value, list | tuple) else str(value).lower().split("x")
+        try:
+            edges = [int(part) for part in parts]
+        except ValueError:
+            edges = []
+        if len(edges) not in (1, 2):
+            self.fail(f"{value!r} is not a size; give 256, or height x width as 240x360", param, ctx)
+        return edges[0], edges[-1]
+
+
+@main.command("preprocess")
+@click.argument("source")
+@click.argument("shards")
+@option(
+    "--dataset",
+    heading="What to read",
+    type=click.Choice(DATASETS),
+    default=PreprocessConfig.dataset,
+    help="The layout that SOURCE must have.",
+)
+@option(
+    "--labels",
+    heading="What to read",
+    metavar="PATH",
+    show_default="looked for in SOURCE",
+    help="Label file or folder of the testing videos; 'none' goes without.",
+)
+@option(
+    "--split",
+    heading="What to read",
+    type=click.Choice(SPLITS),
+    default=PreprocessConfig.split,
+    help="What the videos are, if SOURCE is not divided.",
+)
+@option(
+    "--decoder",
+    heading="What to read",
+    type=click.Choice(DECODERS),
+    default=PreprocessConfig.decoder,
+    help="Of video files; auto: decord for regular files, PyAV for others.",
+)
+@option(
+    "--size",
+    heading="How to store it",
+    type=Size(),
+    default=PreprocessConfig.size,
+    show_default="256",
+    help="Height and width of stored frames, pixels, multiples of 8.",
+)
+@option(
+    "--codec",
+    heading="How to store it",
+    type=click.Choice(CODECS),
+    default=PreprocessConfig.codec,
+    help="raw and deflate are lossless.",
+)
+@option(
+    "--quality",
+    heading="How to store it",
+    type=click.IntRange(1, 100),
+    default=PreprocessConfig.quality,
+    help="Of the jpeg codec.",
+)
+@option(
+    "--window",
+    heading="How to store it",
+    type=click.IntRange(1),
+    default=PreprocessConfig.window,
+    help="Longest window the shards must serve, frames.",
+)
+@option(
+    "--workers",
+    heading="How to work",
+    type=click.IntRange(1),
+    default=PreprocessConfig.workers,
+    show_default="cores",
+    help="Processes that decode.",
+)
+@option(
+    "--on-error",
+    heading="How to work",
+    type=click.Choice(["fail", "skip"]),
+    default=PreprocessConfig.on_error,
+    help="What a video that cannot be read does: end the run, or be left out and listed.",
+)
+@option(
+    "--on-damage",
+    heading="How to work",
+    type=click.Choice(["fail", "keep"]),
+    default=PreprocessConfig.on_damage,
+    help="What a video with damaged or missing frames is: an error, or kept with its damage counted.",
+)
+@option(
+    "--stall-seconds",
+    heading="How to work",
+    type=click.FloatRange(0, min_open=True),
+    default=PreprocessConfig.stall_seconds,
+    help="Without any progress, after which a video is given up.",
+)
+def preprocess_command(**options: Any) -> None:
+    """Decode the dataset or videos in SOURCE once into the shard set SHARDS.
+
+    Both are folders, or locations such as s3://bucket/folder. Run again, it does only what is missing or
+    changed.
+    """
+    print_preprocess(preprocess(PreprocessConfig(**options)))
+
+
+def print_preprocess(summary: Summary) -> None:
+    """What was done, on standard output; skipped videos and notes on standard error."""
+    manifest = summary.manifest
+    click.echo(f"dataset    {manifest.dataset}: {summary.reason}")
+    for split in SPLITS:
+        videos = manifest.split(split)
+        if videos:
+            frames = sum(video.frames for video in videos)
+            windows = sum(located.windows for located in manifest.segments(split, manifest.window))
+            click.echo(f"{split:<10} {len(videos)} videos, {frames} frames, {windows} windows")
+    labelled = [(video, video.labels) for video in manifest.videos]
+    counts = [(len(labels), int(labels.sum())) for _, labels in labelled if labels is not None]
+    if counts:
+        known, abnormal = (sum(column) for column in zip(*counts, strict=True))
+        sources = ", ".join(
+            sorted({video.label_source or "" for video, labels in labelled if labels is not None})
+        )
+        click.echo(f"labels     {abnormal} of {known} frames abnormal, from {sources}")
+    else:
+        click.echo("labels     none")
+    stored = sum(shard.bytes for video in manifest.videos for shard in video.shards)
+    click.echo(f"stored     {stored / 1e6:.1f} MB, {manifest.geometry}, codec {manifest.codec.name}")
+    click.echo(
+        f"decoded    {summary.done} videos, {summary.frames} frames in {summary.seconds:.1f} s "
+        f"({summary.frames / summary.seconds:.0f} frames/s)"
+    )
+    for name, reason in summary.skipped:
+        click.echo(f"skipped    {name}: {reason}", err=True)
+    for note in summary.notes:
+        click.echo(f"note       {note}", err=True)
 
 
 # --- train -------------------------------------------------------------------------------------------

@@ -66,6 +66,20 @@ class Storage:
         files = (info for info in self._fs.get_file_info(selector) if info.type == pafs.FileType.File)
         return sorted(info.base_name for info in files if not info.base_name.startswith(TEMPORARY_PREFIX))
 
+    def walk(self) -> Iterator[tuple[str, int, int]]:
+        """Name, bytes and time of change (ns) of all files inside, at any depth."""
+        selector = pafs.FileSelector(self._root, recursive=True, allow_not_found=True)
+        for info in self._fs.get_file_info(selector):
+            if info.type == pafs.FileType.File:
+                name = info.path.removeprefix(self._root).lstrip("/")
+                yield name, int(info.size), int(info.mtime_ns or 0)
+
+    def clear_temporary(self) -> None:
+        """Remove what killed processes left half-written; nobody may be writing."""
+        if self.is_local and (root := Path(self._root)).is_dir():
+            for path in root.glob(f"{TEMPORARY_PREFIX}*"):
+                path.unlink(missing_ok=True)
+
     def open(self, name: str) -> Any:
         """A pyarrow random access file with `read_at(nbytes, offset)`, safe to read from several threads."""
         return self._fs.open_input_file(self.path(name))

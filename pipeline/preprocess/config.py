@@ -1,0 +1,81 @@
+"""Options of the preprocess stage."""
+
+import os
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from pipeline.errors import ConfigError
+from shards.codec import CODECS, Codec, CodecName
+from shards.manifest import SPLITS, Split
+
+DatasetName = Literal["auto", "ped2", "ped1", "avenue", "shanghaitech", "folder"]
+DecoderName = Literal["auto", "decord", "pyav"]
+DATASETS: tuple[DatasetName, ...] = get_args(DatasetName)
+DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)
+SIZE_STEP = 8
+"""The networks halve height and width three times."""
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreprocessConfig:
+    """What to read, how to store it, and what to do about trouble.
+
+    Attributes:
+        source: folder or video file, local or remote.
+        shards: folder of the shard set, local or remote.
+        dataset: the layout that the source must have; `auto` recognises it.
+        labels: label file or folder; None looks for one in the source, `none` goes without.
+        split: of a source that is not divided into training and testing.
+        size: height and width of stored frames, pixels.
+        codec: how pixels are stored; `raw` and `deflate` are lossless.
+        quality: of the jpeg codec, 1 to 100.
+        window: T, the longest window the shards must serve, frames.
+        decoder: of video files; `auto` lets decord read regular files and PyAV the others.
+        on_error: what a video that cannot be read does to the run.
+        on_damage: what a video with damaged or missing frames is: an error, or kept with its damage counted.
+        workers: processes that decode.
+        stall_seconds: without any progress, after which a video is given up.
+    """
+
+    source: str
+    shards: str
+    dataset: DatasetName = "auto"
+    labels: str | None = None
+    split: Split = "training"
+    size: tuple[int, int] = (256, 256)
+    codec: CodecName = "raw"
+    quality: int = 95
+    window: int = 5
+    decoder: DecoderName = "auto"
+    on_error: Literal["fail", "skip"] = "fail"
+    on_damage: Literal["fail", "keep"] = "fail"
+    workers: int = CORES
+    stall_seconds: float = 120.0
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("dataset", DATASETS),
+            ("decoder", DECODERS),
+            ("codec", CODECS),
+            ("split", SPLITS),
+            ("on_error", ("fail", "skip")),
+            ("on_damage", ("fail", "keep")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f"{name} {getattr(self, name)!r}: expected one of {', '.join(allowed)}")
+        if any(edge < SIZE_STEP or edge % SIZE_STEP for edge in self.size):
+            raise ConfigError(
+                f"size {self.size[0]}x{self.size[1]}: height and width must be multiples of {SIZE_STEP}, "
+                "because the networks halve them three times"
+            )
+        if not 1 <= self.quality <= 100:
+            raise ConfigError(f"quality {self.quality}: expected 1 to 100")
+        for name in ("window", "workers", "stall_seconds"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name} {getattr(self, name)}: expected more than 0")
+
+    @property
+    def stored(self) -> Codec:
+        """The codec with its quality, if it has one."""
+        return Codec(name=self.codec, quality=self.quality if self.codec == "jpeg" else None)

@@ -1,0 +1,38 @@
+"""Image files and the resize that fixes the stored pixels: the owner of OpenCV in this stage."""
+
+from collections.abc import Iterable, Iterator
+
+import cv2
+import numpy as np
+
+from pipeline.errors import SourceError
+
+
+def use_one_thread() -> None:
+    """Keep OpenCV to one thread: as many processes as there are cores run beside one another."""
+    cv2.setNumThreads(1)
+
+
+def decode_image(data: bytes, name: str) -> np.ndarray:
+    """The image uint8 (H, W, 3) BGR, as `cv2.imread` gives it.
+
+    Args:
+        data: an image file.
+        name: of the file, for messages.
+
+    Raises:
+        SourceError: it is not an image.
+    """
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    if image is None:
+        raise SourceError(
+            f"{name}: found {len(data)} bytes that are no image OpenCV reads; mend or remove the file, or "
+            "leave the video out with --on-error skip"
+        )
+    return np.asarray(image, np.uint8)
+
+
+def resized(frames: Iterable[np.ndarray], size: tuple[int, int]) -> Iterator[np.ndarray]:
+    """Frames uint8 (H, W, 3) brought to `size` (height, width) by bilinear interpolation in uint8."""
+    for frame in frames:
+        yield np.asarray(cv2.resize(frame, (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.uint8)

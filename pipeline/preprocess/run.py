@@ -1,0 +1,216 @@
+"""The stage: recognise, do what is missing or changed, label, and write the manifest last."""
+
+import json
+import re
+import threading
+import time
+from dataclasses import dataclass, replace
+
+from pipeline.errors import ConfigError, SourceError, UserError
+from pipeline.preprocess.config import PreprocessConfig
+from pipeline.preprocess.labelfiles import find_labels
+from pipeline.preprocess.labels import FrameCount, Labels
+from pipeline.preprocess.layouts import Layout, SourceVideo, recognise
+from pipeline.preprocess.pool import Task, run_pool
+from pipeline.preprocess.source import Source, list_tree, natural_key
+from pipeline.preprocess.state import CONFIG, STAMPS, Key, State, load_state, recorded_config
+from pipeline.preprocess.work import PART_SUFFIX, Job, Part, part_from_json, part_name
+from pipeline.progress import progress
+from shards.manifest import MANIFEST, SPLITS, Geometry, Manifest, Video
+from shards.storage import Storage
+
+_OURS = re.compile(r"(training|testing)-[A-Za-z0-9_-]{0,40}-[0-9a-f]{8}(-\d{4}\.tar|\.part\.json)")
+"""Files that only this stage writes, and may remove."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a run did, and what the shard set now is.
+
+    Attributes:
+        manifest: of the set.
+        reason: how the dataset was recognised.
+        done: videos decoded by this run.
+        frames: decoded by this run.
+        seconds: that it took.
+        skipped: videos left out, with the error of each.
+        notes: what else a user should know.
+    """
+
+    manifest: Manifest
+    reason: str
+    done: int
+    frames: int
+    seconds: float
+    skipped: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+
+
+def preprocess(config: PreprocessConfig) -> Summary:
+    """Bring a shard set up to date with its source.
+
+    Only videos that are missing or changed are decoded; killed at any moment and run again, it ends with the
+    same bytes. The manifest is there if, and only if, the set is whole.
+
+    Raises:
+        UserError: of every kind; what was finished before it stays for the next run.
+    """
+    started = time.monotonic()
+    tree = list_tree(config.source)
+    layout = recognise(tree, config.dataset, config.split)
+    labels = find_labels(tree, config.labels)
+    storage = Storage(config.shards)
+    storage.clear_temporary()
+    state = load_state(storage, config)
+    _refuse_other_source(storage, config, layout, state)
+
+    finished: dict[Key, Part] = {}
+    missing: list[SourceVideo] = []
+    with progress("checking", len(layout.videos), "videos", quiet=not state.parts) as advance:
+        for video in layout.videos:
+            part = state.finished(tree.source, video, lambda frames: None)
+            if part is None:
+                missing.append(video)
+            else:
+                finished[video.split, video.name] = part
+            advance()
+    if missing:
+        _open_for_work(storage, config, state, finished)
+    skipped = _decode(config, missing, len(finished)) if missing else ()
+    failed = {name for name, _ in skipped}
+    for video in missing:
+        if _title(video) not in failed:
+            data = storage.read(part_name(video.split, video.name))
+            finished[video.split, video.name] = part_from_json(data)
+
+    manifest = _manifest(config, layout, labels, finished)
+    _close(storage, config, manifest, finished)
+    fresh = [finished[key].video for v in missing if (key := (v.split, v.name)) in finished]
+    return Summary(
+        manifest=manifest,
+        reason=layout.reason,
+        done=len(fresh),
+        frames=sum(video.frames for video in fresh),
+        seconds=time.monotonic() - started,
+        skipped=skipped,
+        notes=(),
+    )
+
+
+def _title(video: SourceVideo) -> str:
+    return f"{video.split}/{video.name}"
+
+
+def _refuse_other_source(storage: Storage, config: PreprocessConfig, layout: Layout, state: State) -> None:
+    """Videos that vanished from the source leave the set; those of another source must not."""
+    there = {(video.split, video.name) for video in layout.videos}
+    gone = [name for split, name in state.parts if (split, name) not in there]
+    if gone:
+        recorded = re.search(r"^source = (.*)$", storage.read(CONFIG).decode(), re.MULTILINE)
+        current = re.search(r"^source = (.*)$", recorded_config(config).decode(), re.MULTILINE)
+        if recorded and current and recorded[1] != current[1]:
+            raise ConfigError(
+                f"{storage}: holds {len(gone)} videos such as {gone[0]} that {config.source} does not have; "
+                f"it was made from {recorded[1]}: choose another folder"
+            )
+
+
+def _open_for_work(
+    storage: Storage, config: PreprocessConfig, state: State, finished: dict[Key, Part]
+) -> None:
+    """Take the manifest away before any shard changes; what it knew lives on in part files."""
+    storage.write(CONFIG, recorded_config(config))
+    if MANIFEST in state.sizes:
+        for part in finished.values():
+            storage.write(part_name(part.video.split, part.video.name), part.to_json())
+        storage.delete(MANIFEST)
+
+
+def _decode(config: PreprocessConfig, videos: list[SourceVideo], before: int) -> tuple[tuple[str, str], ...]:
+    """Decode videos, the largest first; returns those that were skipped."""
+    tasks = [
+        Task(
+            name=_title(video),
+            job=Job(
+                source=Source(config.source).location,
+                shards=config.shards,
+                video=video,
+                size=config.size,
+                codec=config.stored,
+                window=config.window,
+                decoder=config.decoder,
+            ).to_json(),
+        )
+        for video in sorted(videos, key=lambda video: -video.size)
+    ]
+    skipped: list[tuple[str, str]] = []
+    frames: dict[str, int] = {}
+    lock = threading.Lock()
+    started = time.monotonic()
+    total = before + len(videos)
+    with progress("preprocess", total, "videos", done=before) as advance:
+
+        def on_frames(task: Task, count: int) -> None:
+            with lock:
+                frames[task.name] = count
+                done = sum(frames.values())
+                advance(0, f"{done} frames, {done / (time.monotonic() - started):.0f}/s")
+
+        for task, error in run_pool(tasks, config.workers, config.stall_seconds, on_frames):
+            if isinstance(error, UserError) and config.on_error == "skip":
+                skipped.append((task.name, str(error)))
+            elif error is not None:
+                raise error
+            with lock:
+                advance()
+    return tuple(sorted(skipped))
+
+
+def _manifest(
+    config: PreprocessConfig, layout: Layout, labels: Labels | None, finished: dict[Key, Part]
+) -> Manifest:
+    records = [part.video for part in finished.values()]
+    if not records:
+        raise SourceError(f"{config.source}: none of its {len(layout.videos)} videos can be read")
+    records.sort(key=lambda video: (SPLITS.index(video.split), natural_key(video.name)))
+    return Manifest(
+        dataset=layout.dataset,
+        geometry=Geometry(height=config.size[0], width=config.size[1]),
+        codec=config.stored,
+        window=config.window,
+        videos=tuple(_labelled(records, labels)),
+    )
+
+
+def _labelled(videos: list[Video], labels: Labels | None) -> list[Video]:
+    if labels is None:
+        return videos
+    testing = [FrameCount(name=v.name, frames=v.frames) for v in videos if v.split == "testing"]
+    abnormal = labels.apply(testing)
+    return [
+        replace(video, abnormal=abnormal[video.name], label_source=labels.source)
+        if video.split == "testing" and video.name in abnormal
+        else video
+        for video in videos
+    ]
+
+
+def _close(storage: Storage, config: PreprocessConfig, manifest: Manifest, finished: dict[Key, Part]) -> None:
+    """Write the manifest and remove everything that is not of the set it describes."""
+    shards = {shard.name for video in manifest.videos for shard in video.shards}
+    names = storage.names()
+    for name in names:
+        if _OURS.fullmatch(name) and name not in shards and not name.endswith(PART_SUFFIX):
+            storage.delete(name)
+    storage.write(CONFIG, recorded_config(config))
+    stamps = {part_name(part.video.split, part.video.name): part.stamp for part in finished.values()}
+    storage.write(STAMPS, json.dumps(stamps, sort_keys=True, indent=1).encode())
+    data = manifest.to_json()
+    if MANIFEST not in names or storage.read(MANIFEST) != data:
+        storage.write(MANIFEST, data)
+    for name in names:
+        if name.endswith(PART_SUFFIX) and _OURS.fullmatch(name):
+            storage.delete(name)
+    for part in finished.values():
+        storage.delete(part_name(part.video.split, part.video.name))
+    storage.clear_temporary()

@@ -1,0 +1,103 @@
+"""What earlier runs left in a shard set, and what of it still holds."""
+
+import json
+import tomllib
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipeline.config import dump_config
+from pipeline.errors import ConfigError
+from pipeline.preprocess.config import PreprocessConfig
+from pipeline.preprocess.layouts import SourceVideo
+from pipeline.preprocess.source import Source
+from pipeline.preprocess.work import PART_SUFFIX, Beat, Part, fingerprint, part_from_json, part_name, stamp
+from shards.manifest import MANIFEST, load_manifest
+from shards.storage import Storage
+
+CONFIG = "config.toml"
+STAMPS = "stamps.json"
+"""Beside the manifest: stamps of the source files, which spare the next run reading them. Not part of the
+set, for it differs from machine to machine."""
+_PIXEL_OPTIONS = ("size", "codec", "quality", "window", "decoder")
+"""Options that decide what the bytes of a shard are."""
+
+Key = tuple[str, str]
+"""Split and name of a video."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """A shard set as earlier runs left it.
+
+    Attributes:
+        parts: videos that were finished, by split and name.
+        sizes: bytes of the files that are there.
+        suspect: shards that were changed after the manifest was written.
+    """
+
+    parts: dict[Key, Part]
+    sizes: dict[str, int]
+    suspect: frozenset[str]
+
+    def finished(self, source: Source, video: SourceVideo, beat: Beat) -> Part | None:
+        """The video's part if its shards are there and its source is the one they were made from."""
+        part = self.parts.get((video.split, video.name))
+        if part is None:
+            return None
+        for shard in part.video.shards:
+            if self.sizes.get(shard.name) != shard.bytes or shard.name in self.suspect:
+                return None
+        now = stamp(video)
+        if part.stamp == now:
+            return part
+        if part.video.source["bytes"] == video.size and part.video.source["sha256"] == fingerprint(
+            source, video, beat
+        ):
+            return replace(part, stamp=now)
+        return None
+
+
+def load_state(storage: Storage, config: PreprocessConfig) -> State:
+    """Read what is there.
+
+    Raises:
+        ConfigError: it was made with other options.
+    """
+    files = {name: (size, modified) for name, size, modified in storage.walk()}
+    part_files = [name for name in files if name.endswith(PART_SUFFIX)]
+    parts: dict[Key, Part] = {}
+    suspect: set[str] = set()
+    if part_files or MANIFEST in files:
+        _refuse_other_options(storage, config)
+    if MANIFEST in files:
+        stamps = json.loads(storage.read(STAMPS)) if STAMPS in files else {}
+        for video in load_manifest(storage).videos:
+            bare = replace(video, abnormal=None, label_source=None)
+            known = stamps.get(part_name(video.split, video.name), "")
+            parts[video.split, video.name] = Part(video=bare, stamp=known)
+        suspect = {name for name, (_, modified) in files.items() if modified > files[MANIFEST][1]}
+    for name in part_files:
+        part = part_from_json(storage.read(name))
+        parts[part.video.split, part.video.name] = part
+    return State(
+        parts=parts, sizes={name: size for name, (size, _) in files.items()}, suspect=frozenset(suspect)
+    )
+
+
+def _refuse_other_options(storage: Storage, config: PreprocessConfig) -> None:
+    if not storage.exists(CONFIG):
+        raise ConfigError(f"{storage}: holds shards but no {CONFIG}; choose an empty folder")
+    recorded: dict[str, Any] = tomllib.loads(storage.read(CONFIG).decode())["preprocess"]
+    wanted: dict[str, Any] = tomllib.loads(recorded_config(config).decode())["preprocess"]
+    for option in _PIXEL_OPTIONS:
+        if recorded.get(option) != wanted.get(option):
+            raise ConfigError(
+                f"{storage}: was made with --{option} {recorded.get(option)}, now asked for "
+                f"{wanted.get(option)}; use the same or choose another folder"
+            )
+
+
+def recorded_config(config: PreprocessConfig) -> bytes:
+    """The resolved options as they are written beside the shards, without credentials."""
+    clean = replace(config, source=str(Storage(config.source)), shards=str(Storage(config.shards)))
+    return dump_config("preprocess", clean).encode()

@@ -1,0 +1,180 @@
+"""A process that does jobs one after another, and its handle in the process that gives them out.
+
+Decoders may abort the interpreter, hang or leak; here they take only one video with them. The worker reads
+a job per line on its standard input and answers with lines of JSON.
+
+    python -P -m pipeline.preprocess.worker
+"""
+
+import contextlib
+import json
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pipeline.errors import ShardError, SourceError, UserError
+
+BEAT_SECONDS = 0.25
+"""Between signs of life."""
+RESIDENT_LIMIT = 600 << 20
+"""A worker that has ever held more than this many bytes is replaced before the next video."""
+_ROOT = Path(__file__).parents[2]
+
+
+class Worker:
+    """A worker process; started with the first job, and again after it died.
+
+    Args:
+        stall_seconds: without a sign of life, after which it is killed.
+    """
+
+    def __init__(self, stall_seconds: float) -> None:
+        self._stall_seconds = stall_seconds
+        self._process: subprocess.Popen[bytes] | None = None
+        self._noise: Any = None
+        self._pending = b""
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process, whatever it is doing."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(BrokenPipeError):
+                        pipe.close()
+            self._process = None
+            self._noise.close()
+            self._pending = b""
+
+    def run(self, name: str, job: str, on_frames: Callable[[int], None]) -> None:
+        """Have one job done.
+
+        Args:
+            name: of the video, for messages.
+            job: `Job.to_json()`.
+            on_frames: told now and then how many frames are done.
+
+        Raises:
+            SourceError: the video cannot be read, or the worker died or hung over it.
+        """
+        process = self._process or self._start()
+        assert process.stdin is not None
+        done = 0
+        try:
+            process.stdin.write(job.encode() + b"\n")
+            process.stdin.flush()
+            while True:
+                answer = self._answer(process)
+                if "frames" in answer:
+                    done = answer["frames"]
+                    on_frames(done)
+                elif "error" in answer:
+                    raise (ShardError if answer["kind"] == "ShardError" else SourceError)(answer["error"])
+                elif "defect" in answer:
+                    raise RuntimeError(f"{name}: worker failed\n{answer['defect']}")
+                else:
+                    if answer["resident"] > RESIDENT_LIMIT:
+                        self.kill()
+                    return
+        except (EOFError, BrokenPipeError):
+            reason = self._obituary(process)
+        except TimeoutError:
+            reason = f"hung for {self._stall_seconds:g} s"
+        self.kill()
+        raise SourceError(
+            f"{name}: the decoder {reason} after {done} frames; mend the file, try another --decoder, or "
+            "leave it out with --on-error skip"
+        )
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._noise = tempfile.TemporaryFile()  # noqa: SIM115
+        environment = dict(os.environ)
+        known = environment.get("PYTHONPATH")
+        environment["PYTHONPATH"] = f"{_ROOT}{os.pathsep}{known}" if known else str(_ROOT)
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "pipeline.preprocess.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._noise,
+            env=environment,
+        )
+        return self._process
+
+    def _answer(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+        """The next line; EOFError when the worker died, TimeoutError when it stays silent."""
+        assert process.stdout is not None
+        deadline = time.monotonic() + self._stall_seconds
+        while b"\n" not in self._pending:
+            readable, _, _ = select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))
+            if not readable:
+                raise TimeoutError
+            data = os.read(process.stdout.fileno(), 65536)
+            if not data:
+                raise EOFError
+            self._pending += data
+        line, _, self._pending = self._pending.partition(b"\n")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _obituary(self, process: subprocess.Popen[bytes]) -> str:
+        code = process.wait()
+        how = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        self._noise.seek(max(0, self._noise.seek(0, os.SEEK_END) - 4096))
+        last = self._noise.read().decode(errors="replace").strip().splitlines()[-1:]
+        return f"{how} ({last[0].strip()})" if last else how
+
+
+def main() -> None:
+    """Do jobs until the standard input ends."""
+    from pipeline.preprocess.images import use_one_thread
+    from pipeline.preprocess.work import job_from_json, process_video
+
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what libraries print must not get between the answers
+    use_one_thread()
+
+    def answer(**fields: Any) -> None:
+        answers.write(json.dumps(fields) + "\n")
+
+    beaten = 0.0
+
+    def beat(frames: int) -> None:
+        nonlocal beaten
+        now = time.monotonic()
+        if now - beaten >= BEAT_SECONDS:
+            beaten = now
+            answer(frames=frames)
+
+    for line in sys.stdin:
+        try:
+            process_video(job_from_json(line), beat)
+        except (UserError, ShardError) as error:
+            answer(error=str(error), kind="ShardError" if isinstance(error, ShardError) else "SourceError")
+        except Exception:
+            import traceback
+
+            answer(defect=traceback.format_exc())
+        else:
+            answer(resident=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.errors import ConfigError, SourceError
+from pipeline.preprocess import PreprocessConfig, preprocess
+from shards.manifest import MANIFEST, load_manifest
+from shards.storage import Storage
+from tests.helpers.shards import stored_frames
+from tests.helpers.videos import scene, surveillance_set, write_images, write_video
+
+
+def config(source: Path, shards: Path, **options) -> PreprocessConfig:
+    return PreprocessConfig(
+        **{"source": str(source), "shards": str(shards), "size": (32, 32), "workers": 2, **options}
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Shards and manifest; not what differs from run to run by design."""
+    return {
+        path.name: path.read_bytes()
+        for path in sorted(folder.iterdir())
+        if path.name not in ("config.toml", "stamps.json")
+    }
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("source")
+    surveillance_set(root, frames=40)
+    return root
+
+
+@pytest.fixture(scope="module")
+def shards(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shards")
+    preprocess(config(source, folder))
+    return folder
+
+
+def test_videos_and_labels_of_both_splits_are_in_the_manifest(source: Path, shards: Path) -> None:
+    manifest = load_manifest(Storage(shards))
+    assert [(video.split, video.name, video.frames) for video in manifest.videos] == [
+        ("training", "01", 40),
+        ("training", "02", 40),
+        ("testing", "01", 40),
+        ("testing", "02", 40),
+    ]
+    assert [video.abnormal for video in manifest.videos] == [None, None, ((20, 38),), ((20, 38),)]
+    assert "frame_labels.npy, 1 = abnormal" in str(manifest.videos[2].label_source)
+
+
+def test_stored_frames_are_the_resized_images(tmp_path: Path) -> None:
+    frames = scene(40, size=(48, 80))
+    write_images(tmp_path / "source" / "training" / "frames" / "01", frames)
+    preprocess(config(tmp_path / "source", tmp_path / "shards"))
+    expected = np.stack([cv2.resize(frame, (32, 32), interpolation=cv2.INTER_LINEAR) for frame in frames])
+    np.testing.assert_array_equal(stored_frames(tmp_path / "shards", "training", "01"), expected)
+
+
+def test_a_flat_folder_is_the_split_that_was_asked_for(tmp_path: Path) -> None:
+    write_video(tmp_path / "source" / "a b.c.mp4", scene(8))
+    write_images(tmp_path / "source" / "d", scene(8))
+    summary = preprocess(config(tmp_path / "source", tmp_path / "shards", split="testing"))
+    assert [(v.split, v.name) for v in summary.manifest.videos] == [("testing", "a b.c"), ("testing", "d")]
+
+
+def test_the_number_of_workers_does_not_change_a_byte(source: Path, shards: Path, tmp_path: Path) -> None:
+    preprocess(config(source, tmp_path, workers=1))
+    assert contents(tmp_path) == contents(shards)
+
+
+def test_a_second_run_decodes_nothing(source: Path, shards: Path) -> None:
+    before = contents(shards)
+    assert preprocess(config(source, shards)).done == 0
+    assert contents(shards) == before
+
+
+def test_only_changed_and_new_videos_are_decoded_again(source: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "source"
+    shutil.copytree(source, changed, copy_function=shutil.copyfile)
+    write_video(changed / "training" / "videos" / "02.mp4", scene(30, seed=9))
+    write_video(changed / "training" / "videos" / "03.mp4", scene(20, seed=8))
+    shards = tmp_path / "shards"
+    preprocess(config(source, shards))
+    summary = preprocess(config(changed, shards))
+    assert (summary.done, summary.frames) == (2, 50)
+    preprocess(config(changed, tmp_path / "fresh"))
+    assert contents(shards) == contents(tmp_path / "fresh")
+
+
+def test_a_lost_shard_is_made_again(source: Path, shards: Path, tmp_path: Path) -> None:
+    before = contents(shards)
+    shutil.copytree(shards, tmp_path / "set")
+    (tmp_path / "set" / load_manifest(Storage(shards)).videos[1].shards[0].name).unlink()
+    assert preprocess(config(source, tmp_path / "set")).done == 1
+    assert contents(tmp_path / "set") == before
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("size", (40, 32)), ("codec", "deflate"), ("window", 3), ("decoder", "pyav")]
+)
+def test_other_options_refuse_to_mix_and_name_the_option(
+    source: Path, shards: Path, option: str, value: object
+) -> None:
+    with pytest.raises(ConfigError, match=f"--{option}"):
+        preprocess(config(source, shards, **{option: value}))
+
+
+def test_another_source_refuses_to_mix(shards: Path, tmp_path: Path) -> None:
+    write_video(tmp_path / "other.mp4", scene(8))
+    with pytest.raises(ConfigError, match="choose another folder"):
+        preprocess(config(tmp_path, shards))
+
+
+def test_labels_of_another_length_name_videos_frames_and_labels(source: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "labels.npy", np.zeros(77, int))
+    with pytest.raises(SourceError, match=r"labels\.npy: holds 77 labels.* 80 frames \(01: 40, 02: 40\)"):
+        preprocess(config(source, tmp_path / "shards", labels=str(tmp_path / "labels.npy")))
+    assert not (tmp_path / "shards" / MANIFEST).exists()
+
+
+def test_a_video_that_cannot_be_read_is_an_error_or_a_listed_skip(tmp_path: Path) -> None:
+    write_video(tmp_path / "source" / "good.mp4", scene(8))
+    (tmp_path / "source" / "bad.mp4").write_text("not a video")
+    with pytest.raises(SourceError, match=r"bad\.mp4"):
+        preprocess(config(tmp_path / "source", tmp_path / "shards"))
+    assert not (tmp_path / "shards" / MANIFEST).exists()
+    summary = preprocess(config(tmp_path / "source", tmp_path / "shards", on_error="skip"))
+    assert [video.name for video in summary.manifest.videos] == ["good"]
+    assert [name for name, _ in summary.skipped] == ["training/bad"]
+
+
+@pytest.mark.parametrize("size", [(0, 8), (20, 32), (32, 30)])
+def test_sizes_the_networks_cannot_halve_are_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(ConfigError, match="multiples of 8"):
+        PreprocessConfig(source="a", shards="b", size=size)
