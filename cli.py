@@ -7,6 +7,7 @@
 Commands parse, call one stage and print. Everything else lives in the stages.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from pipeline.preprocess import PreprocessConfig, Summary, preprocess
 from pipeline.preprocess.config import DATASETS, DECODERS
 from pipeline.synthesize.config import SynthesizeConfig
 from pipeline.synthesize.run import synthesize
+from pipeline.train.config import TrainConfig, train_config
 from shards.codec import CODECS
 from shards.manifest import SPLITS
 
@@ -287,6 +289,151 @@ def print_preprocess(summary: Summary) -> None:
 
 
 # --- train -------------------------------------------------------------------------------------------
+
+
+@main.command(name="train")
+@click.argument("shards")
+@click.argument("run")
+@option(
+    "--method",
+    heading="Method",
+    type=click.Choice(["pred", "recon"]),
+    default=TrainConfig.method,
+    help="Predict the next frame, or rebuild a frame.",
+)
+@option(
+    "--window",
+    heading="Method",
+    type=int,
+    show_default="pred 5, recon 1",
+    metavar="FRAMES",
+    help="Frames per window, the target included.",
+)
+@option(
+    "--memory-items",
+    heading="Method",
+    type=int,
+    default=TrainConfig.memory_items,
+    help="Prototypes in the memory.",
+)
+@option(
+    "--loss-compact",
+    heading="Method",
+    type=float,
+    show_default="pred 0.1, recon 0.01",
+    help="Weight of the loss that pulls features to their nearest item.",
+)
+@option(
+    "--loss-separate",
+    heading="Method",
+    type=float,
+    show_default="pred 0.1, recon 0.01",
+    help="Weight of the loss that keeps the nearest and the second item apart.",
+)
+@option(
+    "--bn-init",
+    heading="Method",
+    type=click.Choice(["ones", "uniform"]),
+    default=TrainConfig.bn_init,
+    help="BatchNorm weights at the start: 1, or drawn from U(0, 1) as in the paper's PyTorch.",
+)
+@option(
+    "--epochs",
+    heading="Optimisation",
+    type=int,
+    default=TrainConfig.epochs,
+    help="Passes over the training windows; 0 writes the untrained network.",
+)
+@option(
+    "--batch-size",
+    heading="Optimisation",
+    type=int,
+    default=TrainConfig.batch_size,
+    help="Windows per process and pass through the network.",
+)
+@option(
+    "--accumulate",
+    heading="Optimisation",
+    type=int,
+    default=TrainConfig.accumulate,
+    help="Batches per optimiser step; the memory sees them as one batch.",
+)
+@option(
+    "--lr",
+    heading="Optimisation",
+    type=float,
+    show_default="pred 2e-4, recon 2e-5",
+    help="Adam's learning rate at the start; falls along a cosine, epoch by epoch.",
+)
+@option(
+    "--seed",
+    heading="Optimisation",
+    type=int,
+    default=TrainConfig.seed,
+    help="Of the initial weights and the order of windows.",
+)
+@option(
+    "--precision",
+    heading="Computation",
+    type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+    default=TrainConfig.precision,
+    help="Of the convolutions; auto is bf16 where the device has it. Memory and losses are float32.",
+)
+@option(
+    "--device",
+    heading="Computation",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default=TrainConfig.device,
+    help="auto is CUDA where there is one.",
+)
+@option(
+    "--threads",
+    heading="Computation",
+    type=int,
+    default=TrainConfig.threads,
+    help="That read and decode shards, per process.",
+)
+@option(
+    "--log-every",
+    heading="Run",
+    type=int,
+    default=TrainConfig.log_every,
+    metavar="STEPS",
+    help="Steps from one line of metrics.jsonl to the next.",
+)
+@option(
+    "--checkpoint-minutes",
+    heading="Run",
+    type=float,
+    default=TrainConfig.checkpoint_minutes,
+    metavar="MINUTES",
+    help="Work that is lost, at most, when a process is killed.",
+)
+@option(
+    "--checkpoint-epochs",
+    heading="Run",
+    type=int,
+    default=TrainConfig.checkpoint_epochs,
+    metavar="EPOCHS",
+    help="Besides, a checkpoint every so many epochs; 0 for none.",
+)
+@option(
+    "--keep", heading="Run", type=int, default=TrainConfig.keep, help="Latest checkpoints that stay on disk."
+)
+def train_command(**options: Any) -> None:
+    """Train on the shard set SHARDS; checkpoints and metrics.jsonl go to RUN.
+
+    A RUN that is there already goes on from its latest checkpoint. Several processes, one per GPU:
+
+    \b
+        torchrun --nproc-per-node N cli.py train SHARDS RUN
+    """
+    from pipeline.train.run import train  # imports torch, which takes seconds that --help should not
+
+    summary = train(train_config(**options))
+    if os.environ.get("RANK", "0") == "0":
+        trained = f"{summary.samples} samples in {summary.seconds:.1f} s"
+        click.echo(f"{summary.checkpoint}: {summary.steps} steps in {summary.epochs} epochs ({trained})")
 
 
 # --- evaluate, report, import-reference --------------------------------------------------------------

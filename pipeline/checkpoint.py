@@ -5,9 +5,13 @@ with `training-NNNNNNNN.pt` beside it: what only training needs. The model file 
 checkpoint whose model file is there is whole.
 """
 
+import contextlib
 import dataclasses
+import io
 import json
+import pickle
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -127,12 +131,45 @@ def checkpoint_from_bytes(data: bytes, name: str) -> Checkpoint:
         ) from error
 
 
+def model_name(step: int) -> str:
+    """Where in a run the model of a step lies."""
+    return f"{FOLDER}/model-{step:08d}.safetensors"
+
+
+def training_name(step: int) -> str:
+    """Where in a run the training state of a step lies."""
+    return f"{FOLDER}/training-{step:08d}.pt"
+
+
+@contextlib.contextmanager
+def writing_to(run: Storage) -> Iterator[None]:
+    """Make clear errors of what can go wrong with writing into a run.
+
+    Raises:
+        CheckpointError: the disk is full, the folder may not be written, or the like.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(
+            f"{run}: cannot be written: {error.strerror or error}; make room or choose another RUN, "
+            "and run the same command again"
+        ) from error
+
+
 def save_checkpoint(run: Storage, checkpoint: Checkpoint, training: bytes) -> str:
     """Write a checkpoint into a run, its training state first; returns the model file's name."""
-    name = f"{FOLDER}/model-{checkpoint.step:08d}.safetensors"
-    run.write(f"{FOLDER}/training-{checkpoint.step:08d}.pt", training)
+    name = model_name(checkpoint.step)
+    run.write(training_name(checkpoint.step), training)
     run.write(name, checkpoint.to_bytes())
     return name
+
+
+def prune_checkpoints(run: Storage, keep: int) -> None:
+    """Delete all but the last `keep` checkpoints; each stays whole until its model file is gone."""
+    for step in checkpoint_steps(run)[:-keep]:
+        run.delete(model_name(step))
+        run.delete(training_name(step))
 
 
 def checkpoint_steps(run: Storage) -> list[int]:
@@ -158,7 +195,7 @@ def load_checkpoint(location: str) -> Checkpoint:
             raise CheckpointError(
                 f"{location}: no checkpoint found under {FOLDER}/; give a run folder or a .safetensors file"
             )
-        name = f"{FOLDER}/model-{steps[-1]:08d}.safetensors"
+        name = model_name(steps[-1])
     try:
         data = storage.read(name)
     except FileNotFoundError:
@@ -167,8 +204,22 @@ def load_checkpoint(location: str) -> Checkpoint:
 
 
 def load_training_state(run: Storage, step: int) -> dict[str, Any]:
-    """What training needs to go on from a checkpoint; never runs code from the file."""
-    name = f"{FOLDER}/training-{step:08d}.pt"
-    with run.open(name) as file:
-        state: dict[str, Any] = torch.load(file, weights_only=True, map_location="cpu")
+    """What training needs to go on from a checkpoint; never runs code from the file.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or something else.
+    """
+    where = f"{run}/{training_name(step)}"
+    try:
+        data = io.BytesIO(run.read(training_name(step)))
+        state: dict[str, Any] = torch.load(data, weights_only=True, map_location="cpu")
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{where}: not found beside the model; restore it, or train into another run"
+        ) from None
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"{where}: not a whole training state ({str(error).splitlines()[0]}); delete the files of step "
+            f"{step} to go on from the checkpoint before"
+        ) from error
     return state

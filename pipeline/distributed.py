@@ -6,13 +6,22 @@ Started by torchrun, which sets RANK, WORLD_SIZE and LOCAL_RANK.
 import contextlib
 import gc
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from pipeline.errors import PeerError
+
+TIMEOUT = timedelta(minutes=10)
+"""How long a process waits for the others before it gives up: longer than a checkpoint takes to write."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +62,11 @@ def processes(device: str = "auto") -> Iterator[Process]:
         # Connecting lazily keeps gloo from making connections nobody uses: with them, some ranks abort
         # when the interpreter ends, after all work is done.
         os.environ.setdefault("TORCH_GLOO_LAZY_INIT", "1")
-        dist.init_process_group("nccl" if kind == "cuda" else "gloo")
+        # On CUDA, too, there is gloo for what lives on the host: flags that must not wait for the device.
+        dist.init_process_group("cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo", timeout=TIMEOUT)
     try:
         yield Process(rank=rank, world=world, device=chosen)
-        if world > 1:
-            dist.barrier()
+        barrier(Process(rank=rank, world=world, device=chosen))
     finally:
         if world > 1:
             gc.collect()  # DDP's reducer holds the group; it has to go first
@@ -69,7 +78,17 @@ def parallel(model: nn.Module, process: Process) -> nn.Module:
     if process.world == 1:
         return model
     devices = [process.device] if process.device.type == "cuda" else None
-    return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+    with warnings.catch_warnings():
+        # Its new name, forward_sync_buffers, is unknown to the oldest PyTorch that is supported.
+        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+        return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+
+
+def accumulating(network: nn.Module, *, on: bool) -> AbstractContextManager[None]:
+    """While `on`, gradients of a `parallel` network add up in each process and are not averaged yet."""
+    if on and isinstance(network, DistributedDataParallel):
+        return cast(AbstractContextManager[None], network.no_sync())
+    return contextlib.nullcontext()
 
 
 class JointBatch:
@@ -95,6 +114,41 @@ def mean_over(tensor: Tensor, process: Process) -> Tensor:
         dist.all_reduce(tensor, dist.ReduceOp.SUM)
         tensor /= process.world
     return tensor
+
+
+def any_of(flags: Sequence[bool], process: Process) -> list[bool]:
+    """For each flag, whether it is set in any process; waits for the processes, never for a device."""
+    if process.world == 1:
+        return list(flags)
+    joint = torch.tensor(flags, dtype=torch.uint8)
+    dist.all_reduce(joint, dist.ReduceOp.MAX)
+    return [bool(flag) for flag in joint.tolist()]
+
+
+def from_first(value: int, process: Process) -> int:
+    """The first process's `value`, in all."""
+    if process.world == 1:
+        return value
+    joint = torch.tensor([value], dtype=torch.int64)
+    dist.broadcast(joint, src=0)
+    return int(joint.item())
+
+
+@contextlib.contextmanager
+def together(process: Process) -> Iterator[None]:
+    """A block that succeeds in all processes or fails in all, so that none waits for one that has failed.
+
+    Raises:
+        PeerError: the block failed, but in another process.
+    """
+    try:
+        yield
+    except Exception:
+        any_of([True], process)
+        raise
+    (failed,) = any_of([False], process)
+    if failed:
+        raise PeerError
 
 
 def barrier(process: Process) -> None:

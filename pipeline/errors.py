@@ -6,6 +6,7 @@
     |  +- SourceError        a dataset, video or label file that cannot be used
     |  +- CheckpointError    a checkpoint that cannot be used
     |  +- TrainingError      training that cannot go on
+    |  +- PeerError          another process failed, and says why itself
     +- shards.ShardError     exit code 1
        +- CorruptShardError
 
@@ -18,6 +19,7 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "CorruptShardError",
+    "PeerError",
     "ShardError",
     "SourceError",
     "TrainingError",
@@ -47,3 +49,10 @@ class CheckpointError(UserError):
 
 class TrainingError(UserError):
     """Training that cannot go on."""
+
+
+class PeerError(UserError):
+    """Work that all processes do together failed in another one."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped because another process failed; its own message says why")

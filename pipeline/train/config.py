@@ -1,0 +1,104 @@
+"""Options of training, their defaults and their rules."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from pipeline.errors import ConfigError
+
+Method = Literal["pred", "recon"]
+BatchNormInit = Literal["ones", "uniform"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+METHODS: dict[Method, dict[str, Any]] = {
+    "pred": {"window": 5, "lr": 2e-4, "loss_compact": 0.1, "loss_separate": 0.1},
+    "recon": {"window": 1, "lr": 2e-5, "loss_compact": 0.01, "loss_separate": 0.01},
+}
+"""What each method brings with it: the paper's settings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training run.
+
+    Attributes:
+        shards: the shard set to train on; its training split is used.
+        run: where checkpoints and metrics go; a run that is there already goes on.
+        method: predict the next frame, or rebuild a frame.
+        window: T, frames per window, the target included.
+        epochs: passes over the training windows; 0 writes the untrained network.
+        batch_size: windows per process and pass through the network.
+        accumulate: such batches per optimiser step; the memory sees them, too, as one batch.
+        lr: Adam's learning rate at the start; it falls along a cosine, epoch by epoch.
+        loss_compact, loss_separate: weights of the two memory losses.
+        memory_items: M.
+        bn_init: BatchNorm weights at the start, ones or drawn from U(0, 1).
+        seed: of the initial weights and the order of windows.
+        precision: of the convolutions; `auto` is bf16 where the device computes it natively, else fp32.
+        device: `cpu`, `cuda`, or `auto` for CUDA where there is one.
+        threads: that read and decode shards, per process.
+        log_every: steps from one line of metrics to the next.
+        checkpoint_minutes: at most this much work is lost when a process is killed.
+        checkpoint_epochs: besides, a checkpoint every so many epochs; 0 for none.
+        keep: the latest checkpoints that stay on disk.
+    """
+
+    shards: str
+    run: str
+    method: Method = "pred"
+    window: int = 5
+    epochs: int = 60
+    batch_size: int = 4
+    accumulate: int = 1
+    lr: float = 2e-4
+    loss_compact: float = 0.1
+    loss_separate: float = 0.1
+    memory_items: int = 10
+    bn_init: BatchNormInit = "ones"
+    seed: int = 0
+    precision: Precision = "auto"
+    device: str = "auto"
+    threads: int = 2
+    log_every: int = 10
+    checkpoint_minutes: float = 10.0
+    checkpoint_epochs: int = 0
+    keep: int = 2
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("method", get_args(Method)),
+            ("bn_init", get_args(BatchNormInit)),
+            ("precision", get_args(Precision)),
+            ("device", ("auto", "cpu", "cuda")),
+        ):
+            _require(self, name, getattr(self, name) in allowed, f"one of {', '.join(allowed)}")
+        for name in ("batch_size", "accumulate", "threads", "log_every", "keep"):
+            _require(self, name, getattr(self, name) >= 1, "at least 1")
+        for name in ("epochs", "checkpoint_epochs", "seed"):
+            _require(self, name, getattr(self, name) >= 0, "at least 0")
+        for name in ("loss_compact", "loss_separate", "checkpoint_minutes"):
+            _require(self, name, getattr(self, name) >= 0, "at least 0")
+        _require(self, "lr", self.lr > 0, "more than 0")
+        _require(self, "memory_items", self.memory_items >= 2, "at least 2, the nearest and the second")
+        if self.method == "pred":
+            _require(self, "window", self.window >= 2, "at least 2 for prediction")
+        else:
+            _require(self, "window", self.window == 1, "1 for reconstruction")
+
+
+def _require(config: TrainConfig, name: str, holds: bool, expected: str) -> None:
+    if not holds:
+        option = name.replace("_", "-")
+        raise ConfigError(f"--{option}: found {getattr(config, name)!r}, expected {expected}")
+
+
+def train_config(**given: Any) -> TrainConfig:
+    """The configuration from options of which some are None, that is, not given.
+
+    The method's settings fill what was not given, the defaults the rest.
+
+    Raises:
+        ConfigError: an option breaks its rule.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    method = METHODS.get(chosen.get("method", TrainConfig.method), {})
+    return TrainConfig(**{**method, **chosen})

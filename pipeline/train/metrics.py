@@ -1,0 +1,192 @@
+"""Losses and speed of a run: `metrics.jsonl`, one JSON object per line.
+
+Lines of kind `step` hold means over the steps since the line before, lines of kind `epoch` over the epoch;
+over all processes. `step` counts finished steps from the start of training.
+"""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import torch
+from torch import Tensor
+
+from mnad import Losses
+from pipeline import distributed
+from pipeline.distributed import Process
+from pipeline.errors import TrainingError
+from pipeline.train.config import TrainConfig
+from shards.storage import Storage
+
+METRICS = "metrics.jsonl"
+NAMES = ("pixel", "compact", "separate")
+
+
+class LossHistory:
+    """The losses of one epoch's steps, which stay on the device until somebody asks.
+
+    Args:
+        steps: of the epoch.
+        offset: steps of the epochs before, for messages.
+        process: this one.
+        known: (n, 3) float64 joint losses of the first n steps, where the epoch goes on from there.
+    """
+
+    def __init__(self, steps: int, offset: int, process: Process, known: Tensor | None = None) -> None:
+        self._process = process
+        self._offset = offset
+        self._own = torch.zeros(steps, len(NAMES), device=process.device)
+        self._joint = torch.zeros(steps, len(NAMES), dtype=torch.float64)
+        self._joined = 0 if known is None else len(known)
+        if known is not None:
+            self._joint[: len(known)] = known
+
+    def record(self, index: int, losses: Losses) -> None:
+        """Keep the losses of step `index` of the epoch; does not wait for the device."""
+        self._own[index] = torch.stack([getattr(losses, name) for name in NAMES])
+
+    def join(self, end: int) -> Tensor:
+        """Losses (end, 3) float64 of the epoch's first `end` steps, means over all processes, on the host.
+
+        Every process takes part, and every process raises.
+
+        Raises:
+            TrainingError: one of them is not finite.
+        """
+        if end > self._joined:
+            # A float64 sum of float32 values has no rounding to speak of, so that it makes no difference
+            # at which steps the processes were asked.
+            rows = self._own[self._joined : end].double()
+            self._joint[self._joined : end] = distributed.mean_over(rows, self._process).cpu()
+            self._check(self._joined, end)
+            self._joined = end
+        return self._joint[:end]
+
+    def _check(self, start: int, end: int) -> None:
+        bad = (~self._joint[start:end].isfinite()).any(dim=1).nonzero()
+        if len(bad):
+            index = start + int(bad[0])
+            values = ", ".join(
+                f"{name} {value:g}" for name, value in zip(NAMES, self._joint[index].tolist(), strict=True)
+            )
+            raise TrainingError(
+                f"step {self._offset + index + 1}: found losses {values}, expected finite ones; go on from "
+                "the last checkpoint with a lower --lr or --precision fp32 in a new run"
+            )
+
+
+def loss_means(rows: Tensor, config: TrainConfig) -> dict[str, float]:
+    """Means of losses (n, 3) by name, and of the `total` that is minimised."""
+    pixel, compact, separate = rows.mean(dim=0).tolist()
+    total = pixel + config.loss_compact * compact + config.loss_separate * separate
+    return {"total": total, "pixel": pixel, "compact": compact, "separate": separate}
+
+
+class Meter:
+    """Speed since the last reading.
+
+    Args:
+        samples: windows per step, over all processes.
+    """
+
+    def __init__(self, samples: int) -> None:
+        self._samples = samples
+        self._restart()
+
+    def _restart(self) -> None:
+        self._started = time.monotonic()
+        self._waited = 0.0
+        self._steps = 0
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Time spent in here is time waited for data."""
+        entered = time.monotonic()
+        yield
+        self._waited += time.monotonic() - entered
+
+    def count(self) -> None:
+        """A step was made."""
+        self._steps += 1
+
+    def read(self) -> dict[str, float]:
+        """Samples per second, and the share of time that went into waiting for data."""
+        elapsed = time.monotonic() - self._started
+        speed = {
+            "samples_per_second": self._steps * self._samples / elapsed,
+            "data_wait": self._waited / elapsed,
+        }
+        self._restart()
+        return speed
+
+
+class MetricsLog(Protocol):
+    """Takes lines for `metrics.jsonl`."""
+
+    def write(self, **record: Any) -> None:
+        """Add a line."""
+
+
+class _Appended:
+    """In a local run every line is on disk at once."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, **record: Any) -> None:
+        self._file.write(_line(record))
+        self._file.flush()
+
+
+class _Rewritten:
+    """In a bucket nothing can be appended: the whole file is written at each epoch's end."""
+
+    def __init__(self, run: Storage, lines: list[bytes]) -> None:
+        self._run = run
+        self._lines = lines
+
+    def write(self, **record: Any) -> None:
+        self._lines.append(_line(record))
+        if record["kind"] == "epoch":
+            self._run.write(METRICS, b"".join(self._lines))
+
+
+class _Nowhere:
+    def write(self, **record: Any) -> None:
+        pass
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    return json.dumps(record).encode() + b"\n"
+
+
+@contextlib.contextmanager
+def metrics_log(run: Storage, step: int, *, quiet: bool) -> Iterator[MetricsLog]:
+    """The run's metrics, where lines of steps after `step` are forgotten: they will be done again.
+
+    Args:
+        run: the run's folder.
+        step: steps that were done before.
+        quiet: write nothing (processes other than the first).
+    """
+    if quiet:
+        yield _Nowhere()
+        return
+    before = run.read(METRICS).splitlines(keepends=True) if run.exists(METRICS) else []
+    lines = [line for line in before if _step_of(line) <= step]
+    run.write(METRICS, b"".join(lines))
+    if run.is_local:
+        with Path(run.path(METRICS)).open("ab") as file:
+            yield _Appended(file)
+    else:
+        yield _Rewritten(run, lines)
+
+
+def _step_of(line: bytes) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")  # a line that a killed process did not finish

@@ -1,0 +1,127 @@
+"""The training loop.
+
+torchrun --nproc-per-node 4 cli.py train SHARDS RUN
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from pipeline import distributed
+from pipeline.distributed import Process
+from pipeline.errors import PeerError, TrainingError
+from pipeline.progress import Advance, progress
+from pipeline.train.config import TrainConfig
+from pipeline.train.metrics import LossHistory, Meter, MetricsLog, loss_means, metrics_log
+from pipeline.train.saving import Saver
+from pipeline.train.setup import Setup, prepare
+from pipeline.train.step import learning_rate
+from pipeline.train.stopping import StopRequest, stop_request
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """A finished run.
+
+    Attributes:
+        checkpoint: its last one.
+        epochs, steps: from the start of training.
+        samples, seconds: trained on now, and in how long, preparation included.
+        losses: means over the last epoch that was trained now, by name; empty if there was nothing to do.
+    """
+
+    checkpoint: str
+    epochs: int
+    steps: int
+    samples: int
+    seconds: float
+    losses: dict[str, float]
+
+
+def train(config: TrainConfig) -> Summary:
+    """Train a model, or go on with the run that is there; every process of torchrun calls this.
+
+    Raises:
+        UserError, ShardError: something that the user can mend; in all processes together.
+    """
+    started = time.monotonic()
+    with distributed.processes(config.device) as process, stop_request() as stop:
+        setup = prepare(config, process)
+        saver = Saver(setup)
+        losses: dict[str, float] = {}
+        with (
+            metrics_log(setup.run, setup.start, quiet=not process.is_first) as log,
+            progress("train", setup.total, "steps", done=setup.start, quiet=not process.is_first) as advance,
+        ):
+            for epoch in range(setup.start // setup.steps, config.epochs):
+                losses = _train_epoch(setup, epoch, saver, log, stop, advance)
+        saver.save(setup.total)
+    return Summary(
+        checkpoint=saver.checkpoint,
+        epochs=config.epochs,
+        steps=setup.total,
+        samples=(setup.total - setup.start) * setup.samples_per_step,
+        seconds=time.monotonic() - started,
+        losses=losses,
+    )
+
+
+def _train_epoch(
+    setup: Setup, epoch: int, saver: Saver, log: MetricsLog, stop: StopRequest, advance: Advance
+) -> dict[str, float]:
+    """Train what is left of an epoch; returns the means of its losses."""
+    config, process = setup.config, setup.process
+    before = epoch * setup.steps
+    first = max(0, setup.start - before)
+    lr = learning_rate(config.lr, epoch, config.epochs)
+    setup.trainer.set_lr(lr)
+    history = LossHistory(setup.steps, before, process, setup.losses if first else None)
+    batches = setup.stream.batches(setup.plan(epoch), first)
+    meter = Meter(setup.samples_per_step)
+    detail = ""
+    for index in range(first, setup.steps):
+        with meter.waiting():
+            windows, stopping, due = _next_together(batches, stop, saver, process)
+        if stopping or due:
+            saver.save(before + index, history.join(index))
+        if stopping:
+            raise TrainingError(
+                f"{setup.run}: stopped by {stop.signal or 'a signal to another process'} after step "
+                f"{before + index} of {setup.total}, checkpoint written; run the same command to go on"
+            )
+        history.record(index, setup.trainer.step(windows))
+        meter.count()
+        done = index + 1
+        if done % config.log_every == 0 or done == setup.steps:
+            joint = history.join(done)
+            with distributed.together(process):
+                recent = loss_means(joint[index // config.log_every * config.log_every :], config)
+                speed = meter.read()
+                log.write(kind="step", step=before + done, epoch=epoch, lr=lr, **recent, **speed)
+                detail = f"loss {recent['total']:.5f}, {speed['samples_per_second']:.1f} samples/s"
+        advance(1, detail)
+    means = loss_means(history.join(setup.steps), config)
+    with distributed.together(process):
+        log.write(kind="epoch", step=before + setup.steps, epoch=epoch, lr=lr, **means)
+    if config.checkpoint_epochs and (epoch + 1) % config.checkpoint_epochs == 0:
+        saver.save(before + setup.steps)
+    return means
+
+
+def _next_together(
+    batches: Iterator[Tensor], stop: StopRequest, saver: Saver, process: Process
+) -> tuple[Tensor, bool, bool]:
+    """The next batch, once every process has one; whether any is asked to stop; whether to save."""
+    failure: Exception | None = None
+    try:
+        windows = next(batches)
+    except Exception as error:  # raised again below, after the other processes know
+        failure = error
+    failed, stopping, due = distributed.any_of([failure is not None, bool(stop), saver.is_due], process)
+    if failure is not None:
+        raise failure
+    if failed:
+        raise PeerError
+    return windows, stopping, due

@@ -1,0 +1,199 @@
+"""Everything that is made, restored and checked before the first step."""
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mnad import MNAD
+from mnad.networks import STRIDE
+from pipeline import distributed
+from pipeline.checkpoint import (
+    Checkpoint,
+    ModelSpec,
+    checkpoint_steps,
+    load_checkpoint,
+    load_training_state,
+    model_name,
+    writing_to,
+)
+from pipeline.config import dump_config
+from pipeline.distributed import Process
+from pipeline.errors import CheckpointError, ConfigError
+from pipeline.train import precision
+from pipeline.train.config import TrainConfig
+from pipeline.train.step import Trainer
+from shards.manifest import MANIFEST, Manifest, Split, load_manifest
+from shards.plan import EpochPlan, epoch_plan, steps_per_epoch
+from shards.storage import Storage
+from shards.stream import TrainingStream
+
+SPLIT: Split = "training"
+FREE = frozenset(
+    {"shards", "run", "device", "threads", "log_every", "checkpoint_minutes", "checkpoint_epochs", "keep"}
+)
+"""Options that may change when a run goes on: they have no influence on the result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """A run that is ready to start, or to go on.
+
+    Attributes:
+        config: with everything `auto` resolved.
+        process: this one.
+        run: the run's folder.
+        stream: gives the batches.
+        trainer: makes the steps.
+        spec, origin: what checkpoints say about the model.
+        steps: per epoch.
+        start: steps that were done before.
+        is_restored: whether a checkpoint of that step is on disk.
+        losses: (start % steps, 3) joint losses of the epoch under way, if any.
+    """
+
+    config: TrainConfig
+    process: Process
+    run: Storage
+    stream: TrainingStream
+    trainer: Trainer
+    spec: ModelSpec
+    origin: dict[str, Any]
+    steps: int
+    start: int
+    is_restored: bool
+    losses: Tensor | None
+
+    @property
+    def samples_per_step(self) -> int:
+        """Windows of one optimiser step, over all processes."""
+        return self.config.batch_size * self.config.accumulate * self.process.world
+
+    @property
+    def total(self) -> int:
+        """Steps of the whole run."""
+        return self.steps * self.config.epochs
+
+    def plan(self, epoch: int) -> EpochPlan:
+        """What this process reads in an epoch."""
+        return epoch_plan(
+            self.stream.windows,
+            seed=self.config.seed,
+            epoch=epoch,
+            rank=self.process.rank,
+            world=self.process.world,
+            batch=self.config.batch_size * self.config.accumulate,
+        )
+
+
+def prepare(config: TrainConfig, process: Process) -> Setup:
+    """Open the shards and the run, make the model, and restore the latest checkpoint if there is one.
+
+    Raises:
+        ShardError, ConfigError, CheckpointError: the shards cannot be read, do not fit the options, or the
+            run was made with other options.
+    """
+    config = dataclasses.replace(config, precision=precision.resolve(config.precision, process.device))
+    with distributed.together(process):
+        shards, run = Storage(config.shards), Storage(config.run)
+        manifest = load_manifest(shards)
+        stream = TrainingStream(
+            shards, manifest, SPLIT, window=config.window, device=process.device, threads=config.threads
+        )
+        steps = _check_data(config, process, manifest, stream)
+        known = checkpoint_steps(run)
+    geometry = manifest.geometry
+    spec = ModelSpec(
+        method=config.method,
+        window=config.window,
+        items=config.memory_items,
+        height=geometry.height,
+        width=geometry.width,
+        channels=geometry.channels,
+        channel_order=geometry.channel_order,
+    )
+    origin = {
+        "options": _lasting(config),
+        "processes": process.world,
+        "data": {"dataset": manifest.dataset, "sha256": hashlib.sha256(shards.read(MANIFEST)).hexdigest()},
+        "torch": torch.__version__,
+    }
+    # What the first process sees as the latest is the latest for all.
+    start = distributed.from_first(known[-1] if known else -1, process)
+    latest, state = None, None
+    with distributed.together(process):
+        if start >= 0:
+            latest = load_checkpoint(f"{run}/{model_name(start)}")
+            _check_same(latest, spec, origin)
+            state = load_training_state(run, start)
+        if process.is_first:
+            with writing_to(run):
+                run.write("config.toml", dump_config("train", config).encode())
+    torch.manual_seed(config.seed)
+    model = MNAD(
+        config.method,
+        window=config.window,
+        channels=geometry.channels,
+        items=config.memory_items,
+        bn_init=config.bn_init,
+    )
+    if latest is not None:
+        model.load_state_dict(latest.tensors)
+    trainer = Trainer(model.to(process.device), config, process)
+    if state is not None:
+        trainer.load_state(state)
+    return Setup(
+        config=config,
+        process=process,
+        run=run,
+        stream=stream,
+        trainer=trainer,
+        spec=spec,
+        origin=origin,
+        steps=steps,
+        start=max(0, start),
+        is_restored=latest is not None,
+        losses=state["losses"] if state else None,
+    )
+
+
+def _check_data(config: TrainConfig, process: Process, manifest: Manifest, stream: TrainingStream) -> int:
+    """Steps per epoch, at least one."""
+    height, width = manifest.geometry.height, manifest.geometry.width
+    if height % STRIDE or width % STRIDE:
+        raise ConfigError(
+            f"{config.shards}: found frames of {height}x{width}, expected multiples of {STRIDE}; "
+            "preprocess again with another --size"
+        )
+    batch = config.batch_size * config.accumulate
+    steps = steps_per_epoch(stream.windows, process.world, batch)
+    if steps == 0:
+        raise ConfigError(
+            f"{config.shards}: found {sum(stream.windows)} training windows of {config.window} frames, "
+            f"expected at least {batch * process.world}, one batch in each process; lower --batch-size"
+        )
+    return steps
+
+
+def _lasting(config: TrainConfig) -> dict[str, Any]:
+    return {name: value for name, value in dataclasses.asdict(config).items() if name not in FREE}
+
+
+def _check_same(latest: Checkpoint, spec: ModelSpec, origin: dict[str, Any]) -> None:
+    """Refuse to go on with other options, naming each that differs."""
+    options = latest.origin.get("options", {})
+    pairs = [
+        ("--" + name.replace("_", "-"), options.get(name), value) for name, value in origin["options"].items()
+    ]
+    pairs += [(name, getattr(latest.spec, name), value) for name, value in dataclasses.asdict(spec).items()]
+    pairs.append(("processes", latest.origin.get("processes"), origin["processes"]))
+    pairs.append(("shard set", latest.origin.get("data"), origin["data"]))
+    different = [f"{name}: found {old!r}, expected {new!r}" for name, old, new in pairs if old != new]
+    if different:
+        raise CheckpointError(
+            f"{latest.name}: made with other options ({'; '.join(different)}); "
+            "go on with the same ones or train into another run"
+        )

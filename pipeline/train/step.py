@@ -1,0 +1,94 @@
+"""One training step.
+
+Dimension letters: B batch, T frames of a window, C channels, H W height and width.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mnad import MNAD, Losses, training_losses
+from pipeline import distributed
+from pipeline.distributed import Process
+from pipeline.train import precision
+from pipeline.train.config import TrainConfig
+
+
+def learning_rate(start: float, epoch: int, epochs: int) -> float:
+    """The cosine from `start` in epoch 0 towards 0 at `epochs`, constant within an epoch."""
+    return start * (1 + math.cos(math.pi * epoch / epochs)) / 2
+
+
+class Trainer:
+    """Model, optimiser and loss scaler: all that a step changes.
+
+    Args:
+        model: on the process's device; goes to train mode and channels_last.
+        config: of the run.
+        process: this one; all processes' batches together are one batch.
+    """
+
+    def __init__(self, model: MNAD, config: TrainConfig, process: Process) -> None:
+        self.model = model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self._config = config
+        self._device = process.device
+        self._precision = precision.resolve(config.precision, process.device)
+        self._network = distributed.parallel(model, process)
+        self._joint = distributed.joint_batch(process)
+        self._optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, fused=True)
+        self._scaler = precision.scaler(self._precision, process.device)
+
+    def set_lr(self, lr: float) -> None:
+        """Use `lr` from the next step on."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = lr
+
+    def step(self, windows: Tensor) -> Losses:
+        """Minimise the losses on a batch, then update the memory with its queries.
+
+        The losses are those of the memory before the update. Nothing here waits for the device.
+
+        Args:
+            windows: (accumulate * B, T, C, H, W) in [-1, 1].
+
+        Returns:
+            The batch's losses before the step, of this process, without gradient.
+        """
+        parts = windows.chunk(self._config.accumulate)
+        queries, losses = [], []
+        for number, part in enumerate(parts, start=1):
+            with distributed.accumulating(self._network, on=number < len(parts)):
+                queries_of_part, losses_of_part = self._backward(part)
+            queries.append(queries_of_part)
+            losses.append(losses_of_part)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self._optimizer.zero_grad(set_to_none=True)
+        self.model.memory.update(torch.cat(queries), self._joint)
+        return Losses(
+            pixel=torch.stack([part.pixel for part in losses]).mean(),
+            compact=torch.stack([part.compact for part in losses]).mean(),
+            separate=torch.stack([part.separate for part in losses]).mean(),
+        )
+
+    def _backward(self, windows: Tensor) -> tuple[Tensor, Losses]:
+        inputs, target = self.model.split(windows)
+        with precision.autocast(self._precision, self._device):
+            output = self._network(inputs.contiguous(memory_format=torch.channels_last))
+        losses = training_losses(output.frame, target, output.queries, self.model.memory.items)
+        total = losses.total(self._config.loss_compact, self._config.loss_separate)
+        self._scaler.scale(total / self._config.accumulate).backward()  # type: ignore[no-untyped-call]
+        return output.queries.detach(), Losses(
+            pixel=losses.pixel.detach(), compact=losses.compact.detach(), separate=losses.separate.detach()
+        )
+
+    def state(self) -> dict[str, Any]:
+        """What a step changes besides the model."""
+        return {"optimizer": self._optimizer.state_dict(), "scaler": self._scaler.state_dict()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Inverse of `state`."""
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])
