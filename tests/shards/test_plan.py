@@ -1,0 +1,159 @@
+"""Every rank takes the same number of steps, and no window is seen twice."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shards.plan import EpochPlan, epoch_plan, schedule, steps_per_epoch, videos_of_rank
+
+ragged = st.lists(st.integers(0, 40), min_size=1, max_size=9)
+
+
+def seen(plan: EpochPlan) -> list[tuple[int, int]]:
+    """(segment, start) of each window in training order."""
+    return list(zip(plan.reads[plan.window_reads].tolist(), plan.window_starts.tolist(), strict=True))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    windows=ragged,
+    world=st.integers(1, 8),
+    batch=st.integers(1, 9),
+    pool=st.integers(1, 9),
+    seed=st.integers(0, 2**63),
+    epoch=st.integers(0, 5),
+)
+def test_an_epoch_sees_each_window_at_most_once_and_drops_less_than_a_global_batch(
+    windows, world, batch, pool, seed, epoch
+):
+    plans = [
+        epoch_plan(windows, seed=seed, epoch=epoch, rank=rank, world=world, batch=batch, pool=pool)
+        for rank in range(world)
+    ]
+    assert {plan.steps for plan in plans} == {steps_per_epoch(windows, world, batch)}
+    together = [window for plan in plans for window in seen(plan)]
+    assert len(set(together)) == len(together)
+    assert all(0 <= start < windows[segment] for segment, start in together)
+    assert 0 <= sum(windows) - len(together) < world * batch
+
+
+@settings(max_examples=100, deadline=None)
+@given(windows=ragged, world=st.integers(1, 8), batch=st.integers(1, 4), seed=st.integers(0, 99))
+def test_a_rank_has_the_same_share_in_every_epoch(windows, world, batch, seed):
+    for rank in range(world):
+        plans = [
+            epoch_plan(windows, seed=seed, epoch=epoch, rank=rank, world=world, batch=batch)
+            for epoch in range(3)
+        ]
+        assert all(np.array_equal(plan.segments, plans[0].segments) for plan in plans)
+        assert all(set(plan.reads) <= set(plan.segments) for plan in plans)
+        union = set().union(*(seen(plan) for plan in plans))
+        assert len(union) <= -(-sum(windows) // world)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    windows=ragged,
+    batch=st.integers(1, 5),
+    pool=st.integers(1, 9),
+    seed=st.integers(0, 99),
+    part=st.floats(0, 1),
+)
+def test_the_schedule_has_exactly_what_the_remaining_steps_use(windows, batch, pool, seed, part):
+    plan = epoch_plan(windows, seed=seed, epoch=0, rank=0, world=1, batch=batch, pool=pool)
+    first_step = round(part * plan.steps)
+    timed = schedule(plan, first_step)
+    needed = [set(plan.window_reads[s * batch : (s + 1) * batch]) for s in range(first_step, plan.steps)]
+    assert set(timed.reads) == set().union(*needed)
+    assert (np.diff(timed.first) >= 0).all()
+    for read, first, last in zip(timed.reads, timed.first, timed.last, strict=True):
+        uses = [step for step, reads in enumerate(needed, first_step) if read in reads]
+        assert (first, last) == (uses[0], uses[-1])
+    live = [((timed.first <= s) & (s <= timed.last)).sum() for s in range(first_step, plan.steps)]
+    assert timed.peak == max(live, default=0)
+
+
+def test_the_pool_bounds_the_segments_held():
+    windows = [32] * 1000
+    for pool in (8, 64):
+        plan = epoch_plan(windows, seed=0, epoch=0, rank=0, world=1, batch=4, pool=pool)
+        assert schedule(plan).peak <= pool + 2
+        assert len(plan.reads) <= len(windows) + pool
+
+
+def test_few_segments_are_each_read_once():
+    plan = epoch_plan([32] * 100, seed=0, epoch=0, rank=0, world=1, batch=4, pool=50)
+    assert sorted(plan.reads) == list(range(100))
+
+
+def test_one_segment_serves_many_ranks():
+    plans = [epoch_plan([33], seed=3, epoch=1, rank=rank, world=8, batch=2) for rank in range(8)]
+    assert [plan.steps for plan in plans] == [2] * 8
+    assert len({window for plan in plans for window in seen(plan)}) == 32
+
+
+def test_a_set_smaller_than_a_global_batch_gives_no_steps():
+    plan = epoch_plan([3], seed=0, epoch=0, rank=0, world=2, batch=2)
+    assert plan.steps == 0
+    assert schedule(plan).peak == 0
+
+
+def test_no_segments_at_all_give_no_steps():
+    assert epoch_plan([], seed=0, epoch=0, rank=0, world=1, batch=2).steps == 0
+
+
+def test_epochs_seeds_and_ranks_have_orders_of_their_own():
+    def order(**changed: int) -> list[tuple[int, int]]:
+        return seen(
+            epoch_plan([32] * 8, **{"seed": 0, "epoch": 0, "rank": 0, "world": 2, "batch": 4, **changed})
+        )
+
+    assert order() == order()
+    for changed in ({"epoch": 1}, {"seed": 1}, {"rank": 1}):
+        assert order() != order(**changed)
+
+
+def test_left_out_windows_differ_between_epochs():
+    missing = []
+    for epoch in range(20):
+        plan = epoch_plan([16, 16, 5], seed=0, epoch=epoch, rank=0, world=1, batch=32)
+        missing += sorted({(s, w) for s, n in enumerate([16, 16, 5]) for w in range(n)} - set(seen(plan)))
+    assert len(set(missing)) > 30
+
+
+def test_a_pool_of_everything_is_a_uniform_permutation():
+    places = np.zeros((12, 12))
+    for seed in range(4000):
+        plan = epoch_plan([5, 1, 6], seed=seed, epoch=0, rank=0, world=1, batch=1, pool=3)
+        numbers = [[0, 5, 6][segment] + start for segment, start in seen(plan)]
+        places[np.arange(12), numbers] += 1
+    expected = 4000 / 12
+    chi_squared = ((places - expected) ** 2 / expected).sum()
+    assert chi_squared < 200  # 121 degrees of freedom: 1 in 100,000
+
+
+def test_a_small_pool_mixes_as_well_at_both_ends_as_in_the_middle():
+    spans = []
+    for seed in range(50):
+        plan = epoch_plan([32] * 200, seed=seed, epoch=0, rank=0, world=1, batch=64, pool=16)
+        segments = plan.reads[plan.window_reads].reshape(plan.steps, 64)
+        spans.append([len(set(step)) for step in segments])
+    mean = np.mean(spans, axis=0)
+    assert mean.min() > 0.9 * mean.mean()
+
+
+@given(frames=st.lists(st.integers(1, 2000), max_size=30), world=st.integers(1, 8))
+def test_each_video_is_evaluated_by_exactly_one_rank(frames, world):
+    shares = [videos_of_rank(frames, rank, world) for rank in range(world)]
+    assert sorted(video for share in shares for video in share) == list(range(len(frames)))
+    assert all(share == sorted(share) for share in shares)
+    loads = [sum(frames[video] for video in share) for share in shares]
+    assert max(loads) - min(loads) <= max(frames, default=0)
+
+
+@pytest.mark.parametrize("world", [1, 3])
+def test_planning_a_large_set_is_quick(world):
+    plan = epoch_plan([32] * 20_000, seed=0, epoch=0, rank=world - 1, world=world, batch=16)
+    assert plan.steps == 640_000 // (16 * world)
+    assert schedule(plan).peak <= 66
