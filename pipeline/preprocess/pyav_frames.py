@@ -24,6 +24,7 @@ class Audit:
     Attributes:
         container, codec: as FFmpeg names them.
         height, width: of the coded pictures, pixels.
+        bits: per channel.
         rate: frames per second by the header.
         frames_header: frames by the header, 0 if it does not say.
         packets: of the video stream.
@@ -37,6 +38,7 @@ class Audit:
     codec: str
     height: int
     width: int
+    bits: int
     rate: float
     frames_header: int
     packets: int
@@ -53,6 +55,7 @@ class Audit:
             not in (0, self.packets),
             "an edit list": self.discarded > 0,
             "uneven timestamps": not self.even,
+            f"{self.bits} bits per channel": self.bits > 8,
             f"{self.corrupt} corrupt packets": self.corrupt > 0,
             "; ".join(self.complaints): bool(self.complaints),
         }
@@ -102,6 +105,7 @@ def audit(path: Path, name: str, beat: Callable[[int], None]) -> Audit:
                     codec=context.name,
                     height=context.height,
                     width=context.width,
+                    bits=max(part.bits for part in context.format.components) if context.format else 8,
                     rate=float(stream.average_rate or 0),
                     frames_header=stream.frames,
                     packets=packets,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from pipeline.preprocess.source import SourceFile, Tree, natural_key
+from pipeline.preprocess.source import SourceFile, Tree, natural_key, printable
 from shards.manifest import SPLITS, Split
 
 SPLIT_FOLDERS: dict[str, Split] = {
@@ -101,7 +101,7 @@ def named(split: Split, base: str, files: Iterable[SourceFile]) -> list[SourceVi
     return [
         SourceVideo(
             split=split,
-            name=str(path) if plain[str(path.with_suffix(""))] > 1 else str(path.with_suffix("")),
+            name=printable(str(path if plain[str(path.with_suffix(""))] > 1 else path.with_suffix(""))),
             files=(file,),
             is_images=False,
         )
@@ -121,7 +121,9 @@ def image_video(tree: Tree, split: Split, name: str, folder: str) -> SourceVideo
     is_numbered = "0" in common and 2 * count > len(images)
     strays = [f.name for f, shape in zip(images, shapes, strict=True) if is_numbered and shape != common]
     files = tuple(file for file in images if file.name not in strays)
-    return SourceVideo(split=split, name=name, files=files, is_images=True, strays=tuple(strays))
+    return SourceVideo(
+        split=split, name=printable(name), files=files, is_images=True, strays=tuple(map(printable, strays))
+    )
 
 
 def missing_numbers(names: list[str]) -> list[tuple[int, int]]:

@@ -15,7 +15,7 @@ from pipeline.preprocess import decord_frames, pyav_frames
 from pipeline.preprocess.images import decode_image, resized
 from pipeline.preprocess.jobs import Beat, Job, Part, files_digest, fingerprint, part_name, stamp, sum_line
 from pipeline.preprocess.masks import masks
-from pipeline.preprocess.source import Source
+from pipeline.preprocess.source import Source, printable
 from pipeline.preprocess.videos import SourceVideo, missing_numbers
 from shards.manifest import Shard, Video
 from shards.masks import Masks, write_masks
@@ -89,8 +89,8 @@ def _process_images(
         "kind": "images",
         "bytes": video.size,
         "sha256": digest.hexdigest(),
-        "first": video.files[0].name,
-        "last": video.files[-1].name,
+        "first": printable(video.files[0].name),
+        "last": printable(video.files[-1].name),
         "missing_numbers": [list(gap) for gap in missing_numbers([file.name for file in video.files])],
         "strays": list(video.strays),
     }
@@ -102,7 +102,7 @@ def _process_file(
 ) -> tuple[int, tuple[Shard, ...], dict[str, Any]]:
     file = job.video.files[0]
     name = f"{source}/{file.path}"
-    facts = {"kind": "video", "file": file.name, **fingerprint(source, job.video, beat)}
+    facts = {"kind": "video", "file": printable(file.name), **fingerprint(source, job.video, beat)}
     with source.local(file.path) as path:
         audit = pyav_frames.audit(path, name, beat)
         damage = pyav_frames.Damage()
