@@ -12,6 +12,7 @@ import numpy as np
 
 from shards.codec import Codec
 from shards.errors import CorruptShardError, ShardError
+from shards.masks import Masks
 from shards.segments import window_starts
 from shards.storage import Storage
 
@@ -86,7 +87,7 @@ class Video:
         shards: the tars that hold it, in order.
         abnormal: labelled intervals [start, end) of abnormal frames, or None without labels.
         label_source: what the labels came from, or None.
-        masks: name of the file with its pixel masks, or None.
+        masks: the file with its pixel masks, or None.
     """
 
     name: str
@@ -96,7 +97,7 @@ class Video:
     shards: tuple[Shard, ...]
     abnormal: tuple[tuple[int, int], ...] | None = None
     label_source: str | None = None
-    masks: str | None = None
+    masks: Masks | None = None
 
     @property
     def labels(self) -> np.ndarray | None:
@@ -188,11 +189,17 @@ def video_from_json(record: dict[str, Any]) -> Video:
         Shard(**{**shard, "segments": tuple(Segment(**segment) for segment in shard["segments"])})
         for shard in record["shards"]
     )
-    abnormal = record["abnormal"]
-    intervals = None if abnormal is None else tuple((int(start), int(end)) for start, end in abnormal)
-    video = Video(**{**record, "shards": shards, "abnormal": intervals})
+    abnormal = None if record["abnormal"] is None else _intervals(record["abnormal"])
+    masks = record["masks"]
+    if masks is not None:
+        masks = Masks(**{**masks, "marked": _intervals(masks["marked"])})
+    video = Video(**{**record, "shards": shards, "abnormal": abnormal, "masks": masks})
     _check_video(video)
     return video
+
+
+def _intervals(pairs: list[list[int]]) -> tuple[tuple[int, int], ...]:
+    return tuple((int(start), int(end)) for start, end in pairs)
 
 
 def _check_video(video: Video) -> None:
@@ -210,6 +217,8 @@ def _check_video(video: Video) -> None:
             reached = segment.first + segment.frames
     if reached != video.frames:
         raise ValueError(f"video {video.name} has {video.frames} frames, its segments hold {reached}")
+    if any(not 0 <= start < end <= video.frames for start, end in video.abnormal or ()):
+        raise ValueError(f"video {video.name} has labels beyond its {video.frames} frames")
 
 
 def load_manifest(storage: Storage) -> Manifest:
