@@ -137,7 +137,7 @@ def save_checkpoint(run: Storage, checkpoint: Checkpoint, training: bytes) -> st
 
 def checkpoint_steps(run: Storage) -> list[int]:
     """The steps of a run's whole checkpoints, ascending."""
-    names = Storage(f"{run}/{FOLDER}").names()
+    names = run.names(FOLDER)
     return sorted(int(match[1]) for name in names if (match := _MODEL.fullmatch(name)))
 
 

@@ -6,6 +6,7 @@ The same input and options give the same bytes: no times, no paths of the machin
 import dataclasses
 import json
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -200,6 +201,8 @@ def _check_video(video: Video) -> None:
         raise ValueError(f"video {video.name}: split {video.split!r}, expected one of {SPLITS}")
     reached = 0
     for shard in video.shards:
+        if shard.name != PurePosixPath(shard.name).name:
+            raise ValueError(f"shard {shard.name!r} lies outside the set")
         end = 0
         for segment in shard.segments:
             if segment.offset < end or segment.size <= 0 or segment.offset + segment.size > shard.bytes:
@@ -220,12 +223,16 @@ def load_manifest(storage: Storage) -> Manifest:
         CorruptShardError: it contradicts itself.
     """
     where = f"{storage}/{MANIFEST}"
-    if not storage.exists(MANIFEST):
+    try:
+        data = storage.read(MANIFEST)
+    except FileNotFoundError:
         raise ShardError(
             f"{where}: not found; no shard set, or one that preprocess did not finish: run preprocess (again)"
-        )
+        ) from None
+    except OSError as error:
+        raise ShardError(f"{where}: cannot be read: {error.strerror or error}") from error
     try:
-        record = json.loads(storage.read(MANIFEST))
+        record = json.loads(data)
         if record.get("format") != FORMAT or record.get("version") != VERSION:
             found = f"{record.get('format')} version {record.get('version')}"
             raise ShardError(f"{where}: found {found}, expected {FORMAT} version {VERSION}; preprocess again")
