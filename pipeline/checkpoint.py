@@ -174,7 +174,7 @@ def prune_checkpoints(run: Storage, keep: int) -> None:
 
 def checkpoint_steps(run: Storage) -> list[int]:
     """The steps of a run's whole checkpoints, ascending."""
-    names = Storage(f"{run}/{FOLDER}").names()
+    names = run.names(FOLDER)
     return sorted(int(match[1]) for name in names if (match := _MODEL.fullmatch(name)))
 
 
