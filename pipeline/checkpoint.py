@@ -11,23 +11,26 @@ import io
 import json
 import pickle
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from mnad import MNAD
 from pipeline.errors import CheckpointError
-from shards.storage import Storage
+from shards.storage import TEMPORARY_PREFIX, Storage
 
 FORMAT = "mnad-checkpoint"
 VERSION = 1
 FOLDER = "checkpoints"
 _MODEL = re.compile(r"model-(\d{8,})\.safetensors")
+_TRAINING = re.compile(r"training-\d{8,}\.pt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,10 +169,40 @@ def save_checkpoint(run: Storage, checkpoint: Checkpoint, training: bytes) -> st
 
 
 def prune_checkpoints(run: Storage, keep: int) -> None:
-    """Delete all but the last `keep` checkpoints; each stays whole until its model file is gone."""
-    for step in checkpoint_steps(run)[:-keep]:
+    """Delete all but the last `keep` checkpoints, and what a killed process left half-written."""
+    steps = checkpoint_steps(run)
+    for step in steps[:-keep]:
         run.delete(model_name(step))
-        run.delete(training_name(step))
+    kept = {training_name(step) for step in steps[-keep:]}
+    for name in Storage(f"{run}/{FOLDER}").names():
+        if _TRAINING.fullmatch(name) and f"{FOLDER}/{name}" not in kept:
+            run.delete(f"{FOLDER}/{name}")
+    if run.is_local:
+        for leaving in Path(run.path(FOLDER)).glob(f"{TEMPORARY_PREFIX}*"):
+            leaving.unlink(missing_ok=True)
+
+
+def require_space(run: Storage, model: nn.Module, keep: int) -> None:
+    """Check that a local disk has room for as many checkpoints as will lie there at a time.
+
+    Args:
+        run: an existing folder.
+        model: that will be saved; its training state is twice as large.
+        keep: checkpoints that stay, one more while it is written.
+
+    Raises:
+        CheckpointError: it has not.
+    """
+    if not run.is_local:
+        return
+    size = 3 * sum(tensor.nbytes for tensor in model.state_dict().values())
+    needed = size * max(1, keep + 1 - len(checkpoint_steps(run)))
+    free = shutil.disk_usage(run.path("")).free
+    if free < needed:
+        raise CheckpointError(
+            f"{run}: found {free >> 20} MiB free, expected {needed >> 20} MiB for checkpoints; make room, "
+            "lower --keep or choose another RUN"
+        )
 
 
 def checkpoint_steps(run: Storage) -> list[int]:

@@ -6,6 +6,8 @@ Started by torchrun, which sets RANK, WORLD_SIZE and LOCAL_RANK.
 import contextlib
 import gc
 import os
+import time
+import uuid
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -16,6 +18,8 @@ from typing import cast
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.errors import PeerError
@@ -63,25 +67,73 @@ def processes(device: str = "auto") -> Iterator[Process]:
         # when the interpreter ends, after all work is done.
         os.environ.setdefault("TORCH_GLOO_LAZY_INIT", "1")
         # On CUDA, too, there is gloo for what lives on the host: flags that must not wait for the device.
-        dist.init_process_group("cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo", timeout=TIMEOUT)
+        backend = "cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo"
+        dist.init_process_group(backend, store=_meet(), rank=rank, world_size=world, timeout=TIMEOUT)
+    process = Process(rank=rank, world=world, device=chosen)
     try:
-        yield Process(rank=rank, world=world, device=chosen)
-        barrier(Process(rank=rank, world=world, device=chosen))
+        yield process
+        barrier(process)
+    except RuntimeError as error:
+        if world > 1 and _is_lost_contact(error):
+            raise PeerError(f"lost contact with another process: {str(error).splitlines()[0]}") from error
+        raise
     finally:
         if world > 1:
-            gc.collect()  # DDP's reducer holds the group; it has to go first
+            gc.collect()  # a network in a reference cycle would outlive the group that it holds
             dist.destroy_process_group()
+
+
+def _meet() -> PrefixStore:
+    """A store that only the processes of this attempt share.
+
+    torchrun keeps one store for all attempts of a run. There the processes of an attempt after a failure
+    find where those of the attempt before listened, and wait in vain. So the first process makes up a name
+    for this attempt, and tells it to every process that shows itself; a name goes to a key that the asking
+    process has made up itself, where nothing old can lie.
+    """
+    store, rank, world = next(rendezvous("env://", timeout=TIMEOUT))
+    me = uuid.uuid4().hex
+    if rank > 0:
+        store.set(f"asking/{rank}", me)
+        name = store.get(me).decode()  # waits for it
+        store.set(f"{name}/{rank}", "heard")
+        return PrefixStore(name, store)
+    missing = set(range(1, world))
+    deadline = time.monotonic() + TIMEOUT.total_seconds()
+    while missing:
+        if time.monotonic() > deadline:
+            raise PeerError(f"waited {TIMEOUT} in vain for processes {sorted(missing)}")
+        for other in sorted(missing):
+            if store.check([f"asking/{other}"]):
+                store.set(store.get(f"asking/{other}").decode(), me)
+            if store.check([f"{me}/{other}"]):
+                missing.remove(other)
+        time.sleep(0.01)
+    return PrefixStore(me, store)
+
+
+def _is_lost_contact(error: RuntimeError) -> bool:
+    """Whether another process has gone; gloo says so in words alone."""
+    return isinstance(error, dist.DistBackendError | dist.DistNetworkError) or "gloo/transport" in str(error)
 
 
 def parallel(model: nn.Module, process: Process) -> nn.Module:
     """The model with gradients averaged over all processes, or itself where there is one process."""
     if process.world == 1:
         return model
-    devices = [process.device] if process.device.type == "cuda" else None
+    on_cuda = process.device.type == "cuda"
     with warnings.catch_warnings():
         # Its new name, forward_sync_buffers, is unknown to the oldest PyTorch that is supported.
         warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
-        return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+        return DistributedDataParallel(
+            model,
+            device_ids=[process.device] if on_cuda else None,
+            broadcast_buffers=False,
+            # DDP sorts gradients into other buckets after its first step, and gloo's order of summation
+            # depends on the bucket: with one per parameter, training that goes on from a checkpoint stays
+            # bit-identical to training that was never interrupted.
+            bucket_cap_mb=None if on_cuda else 0,
+        )
 
 
 def accumulating(network: nn.Module, *, on: bool) -> AbstractContextManager[None]:
@@ -135,20 +187,29 @@ def from_first(value: int, process: Process) -> int:
 
 
 @contextlib.contextmanager
-def together(process: Process) -> Iterator[None]:
+def together(process: Process, *flags: bool) -> Iterator[list[bool]]:
     """A block that succeeds in all processes or fails in all, so that none waits for one that has failed.
+
+    Args:
+        process: this one.
+        flags: what this process asks for besides.
+
+    Yields:
+        A list that after the block says of each flag whether any process has set it.
 
     Raises:
         PeerError: the block failed, but in another process.
     """
+    joint: list[bool] = []
     try:
-        yield
+        yield joint
     except Exception:
-        any_of([True], process)
+        any_of([True, *flags], process)
         raise
-    (failed,) = any_of([False], process)
+    failed, *asked = any_of([False, *flags], process)
     if failed:
-        raise PeerError
+        raise PeerError("stopped because another process failed; its own message says why")
+    joint.extend(asked)
 
 
 def barrier(process: Process) -> None:

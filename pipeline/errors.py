@@ -6,7 +6,7 @@
     |  +- SourceError        a dataset, video or label file that cannot be used
     |  +- CheckpointError    a checkpoint that cannot be used
     |  +- TrainingError      training that cannot go on
-    |  +- PeerError          another process failed, and says why itself
+    |  +- PeerError          another process failed or is gone
     +- shards.ShardError     exit code 1
        +- CorruptShardError
 
@@ -53,6 +53,3 @@ class TrainingError(UserError):
 
 class PeerError(UserError):
     """Work that all processes do together failed in another one."""
-
-    def __init__(self) -> None:
-        super().__init__("stopped because another process failed; its own message says why")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pipeline import distributed
 from pipeline.distributed import Process
-from pipeline.errors import PeerError, TrainingError
+from pipeline.errors import TrainingError
 from pipeline.progress import Advance, progress
 from pipeline.train.config import TrainConfig
 from pipeline.train.metrics import LossHistory, Meter, MetricsLog, loss_means, metrics_log
@@ -46,18 +46,23 @@ def train(config: TrainConfig) -> Summary:
     Raises:
         UserError, ShardError: something that the user can mend; in all processes together.
     """
-    started = time.monotonic()
     with distributed.processes(config.device) as process, stop_request() as stop:
-        setup = prepare(config, process)
-        saver = Saver(setup)
-        losses: dict[str, float] = {}
-        with (
-            metrics_log(setup.run, setup.start, quiet=not process.is_first) as log,
-            progress("train", setup.total, "steps", done=setup.start, quiet=not process.is_first) as advance,
-        ):
-            for epoch in range(setup.start // setup.steps, config.epochs):
-                losses = _train_epoch(setup, epoch, saver, log, stop, advance)
-        saver.save(setup.total)
+        return _train(config, process, stop)
+
+
+def _train(config: TrainConfig, process: Process, stop: StopRequest) -> Summary:
+    started = time.monotonic()
+    quiet = not process.is_first
+    setup = prepare(config, process)
+    saver = Saver(setup)
+    losses: dict[str, float] = {}
+    with (
+        metrics_log(setup.run, setup.start, quiet=quiet) as log,
+        progress("train", setup.total, "steps", done=setup.start, quiet=quiet) as advance,
+    ):
+        for epoch in range(setup.start // setup.steps, config.epochs):
+            losses = _train_epoch(setup, epoch, saver, log, stop, advance)
+    saver.save(setup.total)
     return Summary(
         checkpoint=saver.checkpoint,
         epochs=config.epochs,
@@ -114,14 +119,7 @@ def _next_together(
     batches: Iterator[Tensor], stop: StopRequest, saver: Saver, process: Process
 ) -> tuple[Tensor, bool, bool]:
     """The next batch, once every process has one; whether any is asked to stop; whether to save."""
-    failure: Exception | None = None
-    try:
+    with distributed.together(process, bool(stop), saver.is_due) as asked:
         windows = next(batches)
-    except Exception as error:  # raised again below, after the other processes know
-        failure = error
-    failed, stopping, due = distributed.any_of([failure is not None, bool(stop), saver.is_due], process)
-    if failure is not None:
-        raise failure
-    if failed:
-        raise PeerError
+    stopping, due = asked
     return windows, stopping, due

@@ -18,6 +18,7 @@ from pipeline.checkpoint import (
     load_checkpoint,
     load_training_state,
     model_name,
+    require_space,
     writing_to,
 )
 from pipeline.config import dump_config
@@ -121,17 +122,6 @@ def prepare(config: TrainConfig, process: Process) -> Setup:
         "data": {"dataset": manifest.dataset, "sha256": hashlib.sha256(shards.read(MANIFEST)).hexdigest()},
         "torch": torch.__version__,
     }
-    # What the first process sees as the latest is the latest for all.
-    start = distributed.from_first(known[-1] if known else -1, process)
-    latest, state = None, None
-    with distributed.together(process):
-        if start >= 0:
-            latest = load_checkpoint(f"{run}/{model_name(start)}")
-            _check_same(latest, spec, origin)
-            state = load_training_state(run, start)
-        if process.is_first:
-            with writing_to(run):
-                run.write("config.toml", dump_config("train", config).encode())
     torch.manual_seed(config.seed)
     model = MNAD(
         config.method,
@@ -140,8 +130,19 @@ def prepare(config: TrainConfig, process: Process) -> Setup:
         items=config.memory_items,
         bn_init=config.bn_init,
     )
-    if latest is not None:
-        model.load_state_dict(latest.tensors)
+    # What the first process sees as the latest is the latest for all.
+    start = distributed.from_first(known[-1] if known else -1, process)
+    latest, state = None, None
+    with distributed.together(process):
+        if start >= 0:
+            latest = load_checkpoint(f"{run}/{model_name(start)}")
+            _check_same(latest, spec, origin)
+            state = load_training_state(run, start)
+            model.load_state_dict(latest.tensors)
+        if process.is_first:
+            with writing_to(run):
+                run.write("config.toml", dump_config("train", config).encode())
+            require_space(run, model, config.keep)
     trainer = Trainer(model.to(process.device), config, process)
     if state is not None:
         trainer.load_state(state)

@@ -3,11 +3,12 @@
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from shards.codec import Codec
-from shards.manifest import MANIFEST, Geometry, Manifest, Split, Video
+from shards.manifest import MANIFEST, Geometry, Manifest, Split, Video, load_manifest
 from shards.storage import Storage
 from shards.writer import SHARD_BYTES, write_video
 

@@ -1,0 +1,68 @@
+"""The commands as a user runs them: real processes that can be watched and killed."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent.parent
+TIMEOUT = 120.0
+"""Seconds that anything may take."""
+
+
+def command(*args: object, processes: int = 1, restarts: int = 0) -> list[str]:
+    """`cli.py` with its arguments, under torchrun where several processes are asked for."""
+    launcher = [sys.executable]
+    if processes > 1:
+        launcher += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+        launcher += ["--max-restarts", str(restarts)]
+    return [*launcher, "cli.py", *map(str, args)]
+
+
+@contextlib.contextmanager
+def started(args: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A running command with its output captured; killed, with all it started, if it outlives the block."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        args,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)
+        process.communicate()
+
+
+def run(args: list[str]) -> subprocess.CompletedProcess[str]:
+    """A command run to its end."""
+    with started(args) as process:
+        out, err = process.communicate(timeout=TIMEOUT)
+        return subprocess.CompletedProcess(args, process.returncode, out, err)
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    """The whole lines of a run's metrics.jsonl so far."""
+    path = folder / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def wait_for_step(folder: Path, step: int, process: subprocess.Popen[str]) -> None:
+    """Return when the run has finished `step` steps."""
+    deadline = time.monotonic() + TIMEOUT
+    while all(line["step"] < step for line in metrics(folder)):
+        assert process.poll() is None, f"ended before step {step}: {process.communicate()[1]}"
+        assert time.monotonic() < deadline, f"step {step} is not reached in {TIMEOUT} s"
+        time.sleep(0.02)

@@ -1,0 +1,45 @@
+"""Training steps on made-up windows, alone or as one of several processes."""
+
+import torch
+from torch import Tensor
+
+from mnad import MNAD
+from pipeline.distributed import processes
+from pipeline.train.config import train_config
+from pipeline.train.step import Trainer
+
+
+def random_windows(count: int, steps: int, *, frames: int = 5, size: int = 16) -> Tensor:
+    """Windows (steps, count, frames, 3, size, size) in [-1, 1], the same on each call."""
+    return (
+        torch.rand(steps, count, frames, 3, size, size, generator=torch.Generator().manual_seed(3))
+        .mul_(2)
+        .sub_(1)
+    )
+
+
+def frozen_steps(batch: int, steps: int, method: str, accumulate: int = 1) -> tuple[Tensor, list[Tensor]]:
+    """Train with BatchNorm frozen on this process's share of `random_windows`.
+
+    Returns:
+        The memory after each step (steps, M, D), and the gradients of the first.
+    """
+    config = train_config(
+        shards="", run="", method=method, batch_size=batch, accumulate=accumulate, precision="fp32"
+    )
+    with processes("cpu") as process:
+        torch.manual_seed(0)
+        model = MNAD(config.method, window=config.window)
+        trainer = Trainer(model, config, process)
+        model.eval()
+        share = batch * accumulate
+        windows = random_windows(share * process.world, steps, frames=config.window)
+        mine = windows[:, share * process.rank : share * (process.rank + 1)]
+        memories, gradients = [], []
+        for part in mine:
+            trainer.step(part)
+            memories.append(model.memory.items.clone())
+            if not gradients:  # Adam's first average of gradients is a tenth of the first ones
+                averages = trainer.state()["optimizer"]["state"].values()
+                gradients = [10 * average["exp_avg"].clone() for average in averages]
+        return torch.stack(memories), gradients

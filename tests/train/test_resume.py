@@ -1,0 +1,113 @@
+"""A run that was interrupted anywhere, and goes on, ends as one that was never interrupted, bit for bit."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.train.config import train_config
+from pipeline.train.run import train
+from shards.manifest import Split
+from tests.helpers.commands import command, metrics, run, started, wait_for_step
+from tests.helpers.shards import make_set, smooth_frames
+
+STEPS_PER_EPOCH = 4
+OPTIONS = {"epochs": 2, "batch_size": 4, "log_every": 1, "checkpoint_epochs": 1, "threads": 1}
+FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in OPTIONS.items()]
+
+
+@pytest.fixture(scope="module")
+def shard_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shards")
+    videos: dict[Split, list[Any]] = {"training": [smooth_frames(12, (16, 16), seed=s) for s in (1, 2)]}
+    make_set(folder, videos)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unbroken(shard_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unbroken")
+    train(train_config(shards=str(shard_set), run=str(folder), **OPTIONS))
+    return folder
+
+
+def final_model(folder: Path) -> bytes:
+    return max((folder / "checkpoints").glob("model-*")).read_bytes()
+
+
+def losses(folder: Path) -> list[dict[str, Any]]:
+    timing = ("samples_per_second", "data_wait")
+    return [{k: v for k, v in line.items() if k not in timing} for line in metrics(folder)]
+
+
+def assert_same_run(found: Path, expected: Path) -> None:
+    assert losses(found) == losses(expected)
+    assert final_model(found) == final_model(expected)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_asked_to_stop_within_an_epoch_saves_and_goes_on(
+    number: signal.Signals, shard_set: Path, unbroken: Path, tmp_path: Path
+) -> None:
+    args = command("train", shard_set, tmp_path, *FLAGS)
+    with started(args) as process:
+        wait_for_step(tmp_path, 2, process)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err.splitlines()[-1].startswith(f"error: {tmp_path}: stopped by {number.name} after step")
+    interrupted_at = metrics(tmp_path)[-1]["step"]
+    assert interrupted_at % STEPS_PER_EPOCH, "came at an epoch's end, so this says nothing"
+    assert run(args).returncode == 0
+    assert_same_run(tmp_path, unbroken)
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint(
+    shard_set: Path, unbroken: Path, tmp_path: Path
+) -> None:
+    args = command("train", shard_set, tmp_path, *FLAGS)
+    with started(args) as process:
+        wait_for_step(tmp_path, STEPS_PER_EPOCH + 2, process)
+        process.kill()
+        process.wait()
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"kind": "step", "st')  # as if killed while writing
+    (tmp_path / "checkpoints/.tmp-half").write_bytes(b"half a checkpoint")
+    assert run(args).returncode == 0
+    assert_same_run(tmp_path, unbroken)
+    assert not list((tmp_path / "checkpoints").glob(".tmp-*"))
+
+
+def test_a_finished_run_is_left_as_it_is(shard_set: Path, unbroken: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (unbroken / "checkpoints").iterdir()}
+    summary = train(train_config(shards=str(shard_set), run=str(unbroken), **OPTIONS))
+    assert summary.samples == 0
+    assert {path: path.stat().st_mtime_ns for path in (unbroken / "checkpoints").iterdir()} == before
+
+
+@pytest.mark.ddp
+@pytest.mark.slow
+def test_torchrun_goes_on_after_a_process_died(shard_set: Path, tmp_path: Path) -> None:
+    flags = [flag for flag in FLAGS if "batch-size" not in flag] + ["--batch-size=2"]
+    whole = run(command("train", shard_set, tmp_path / "unbroken", *flags, processes=2))
+    assert whole.returncode == 0, whole.stderr
+    folder = tmp_path / "broken"
+    with started(command("train", shard_set, folder, *flags, processes=2, restarts=1)) as launcher:
+        wait_for_step(folder, STEPS_PER_EPOCH + 1, launcher)
+        os.kill(workers(launcher.pid)[1], signal.SIGKILL)
+        _, err = launcher.communicate(timeout=120)
+    assert launcher.returncode == 0, err
+    assert_same_run(folder, tmp_path / "unbroken")
+
+
+def workers(launcher: int) -> list[int]:
+    """The training processes that torchrun started, by rank."""
+    found = {}
+    for child in Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split():
+        environment = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+        ranks = [int(value[5:]) for value in environment if value.startswith(b"RANK=")]
+        if ranks:
+            found[ranks[0]] = int(child)
+    return [found[rank] for rank in sorted(found)]
