@@ -43,9 +43,9 @@ class SegmentReader:
         segment, geometry = located.segment, self._manifest.geometry
         where = f"{self._storage}/{located.shard}: segment {segment.key}"
         record = self._file(located.shard).read_at(segment.size, segment.offset)
-        if record.size != segment.size:
+        if len(record) != segment.size:
             raise CorruptShardError(
-                f"{where}: found {record.size} bytes at {segment.offset}, expected {segment.size}; "
+                f"{where}: found {len(record)} bytes at {segment.offset}, expected {segment.size}; "
                 "the shard is truncated: run preprocess again"
             )
         data = memoryview(record)

@@ -1,0 +1,93 @@
+"""Small shard sets, straight from arrays of frames."""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from shards.codec import Codec
+from shards.manifest import MANIFEST, Geometry, Manifest, Split, Video
+from shards.storage import Storage
+from shards.writer import SHARD_BYTES, write_video
+
+
+def random_frames(
+    count: int, size: tuple[int, int] = (16, 16), *, seed: int = 0, gray: bool = False
+) -> np.ndarray:
+    """Frames uint8 (count, H, W, 3) of noise; no two frames of any seeds are equal."""
+    rng = np.random.default_rng([seed, count, gray])
+    frames = rng.integers(0, 256, (count, *size, 1 if gray else 3), np.uint8)
+    return np.repeat(frames, 3, axis=3) if gray else frames
+
+
+def smooth_frames(count: int, size: tuple[int, int] = (64, 64), *, seed: int = 0) -> np.ndarray:
+    """Frames uint8 (count, H, W, 3) of a bright square that moves over a shaded ground: predictable video."""
+    rng = np.random.default_rng(seed)
+    height, width = size
+    side = max(2, height // 5)
+    ground = np.linspace(40, 120, width, dtype=np.float32)[None, :] + np.linspace(0, 40, height)[:, None]
+    frames = np.repeat(ground.astype(np.uint8)[None, :, :, None], 3, axis=3).repeat(count, axis=0)
+    top, left = rng.integers(0, height - side), rng.integers(0, width - side)
+    for index, frame in enumerate(frames):
+        x = (left + index) % (width - side)
+        frame[top : top + side, x : x + side] = (200, 220, 240)
+    return frames
+
+
+def intervals(labels: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """The runs [start, end) of True in labels (frames,)."""
+    edges = np.flatnonzero(np.diff(np.asarray(labels, np.int8), prepend=0, append=0))
+    return tuple((int(start), int(end)) for start, end in edges.reshape(-1, 2))
+
+
+def make_set(
+    location: str | os.PathLike[str],
+    videos: Mapping[Split, Sequence[np.ndarray]],
+    *,
+    window: int = 5,
+    codec: Codec | None = None,
+    labels: Sequence[np.ndarray] | None = None,
+    shard_bytes: int = SHARD_BYTES,
+) -> Manifest:
+    """Write a shard set and return its manifest.
+
+    Args:
+        location: of the set.
+        videos: frames uint8 (F, H, W, 3) of each video of each split; they are named 01, 02, …
+        window: T, the longest window to serve.
+        codec: raw unless given.
+        labels: one (F,) per testing video, True (or 1) where abnormal.
+        shard_bytes: small values give several shards per video.
+    """
+    storage = Storage(location)
+    codec = codec or Codec()
+    made = []
+    for split in sorted(videos):
+        for index, frames in enumerate(videos[split]):
+            name = f"{index + 1:02d}"
+            count, shards = write_video(
+                storage, split, name, frames, window=window, codec=codec, shard_bytes=shard_bytes
+            )
+            labelled = labels is not None and split == "testing"
+            made.append(
+                Video(
+                    name=name,
+                    split=split,
+                    frames=count,
+                    source={"bytes": frames.nbytes, "sha256": hashlib.sha256(frames.tobytes()).hexdigest()},
+                    shards=shards,
+                    abnormal=intervals(labels[index]) if labelled else None,
+                    label_source="test" if labelled else None,
+                )
+            )
+    height, width = next(frames.shape[1:3] for split in videos.values() for frames in split)
+    manifest = Manifest(
+        dataset="folder",
+        geometry=Geometry(height=height, width=width),
+        codec=codec,
+        window=window,
+        videos=tuple(made),
+    )
+    storage.write(MANIFEST, manifest.to_json())
+    return manifest
