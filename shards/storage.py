@@ -60,9 +60,9 @@ class Storage:
             raise FileNotFoundError(f"{self.location}/{name}")
         return int(info.size)
 
-    def names(self) -> list[str]:
-        """Sorted names of the files directly inside, without leavings of killed processes."""
-        selector = pafs.FileSelector(self._root, allow_not_found=True)
+    def names(self, folder: str = "") -> list[str]:
+        """Sorted names of the files directly inside `folder`, without leavings of killed processes."""
+        selector = pafs.FileSelector(self.path(folder), allow_not_found=True)
         files = (info for info in self._fs.get_file_info(selector) if info.type == pafs.FileType.File)
         return sorted(info.base_name for info in files if not info.base_name.startswith(TEMPORARY_PREFIX))
 

@@ -31,6 +31,7 @@ from pipeline.evaluate.scores import (
     is_whole,
     read_scores,
     read_timings,
+    wait_for_parts,
     write_part,
 )
 from pipeline.progress import progress
@@ -92,7 +93,7 @@ def evaluate(config: EvaluateConfig) -> Summary | None:
         if not is_whole(job.out, rank, provenance):
             videos, timing = _score(job, process)
             write_part(job.out, rank, videos, provenance, timing)
-        barrier(process)
+        wait_for_parts(job.out, process.world)
         return _conclude(job) if process.is_first else None
 
 
@@ -117,7 +118,7 @@ def _prepare(config: EvaluateConfig, process: Process) -> _Job:
     provenance = Provenance(
         code_version=code_version(),
         checkpoint=checkpoint.name,
-        checkpoint_sha256=_file_sha256(checkpoint.name),
+        checkpoint_sha256=hashlib.sha256(checkpoint.to_bytes()).hexdigest(),
         shards=str(storage),
         manifest_sha256=hashlib.sha256(storage.read(MANIFEST)).hexdigest(),
         split=split,
@@ -169,11 +170,6 @@ def check_fit(checkpoint: Checkpoint, manifest: Manifest, shards: str) -> None:
 
 def _frame(height: int, width: int, channels: int, order: str) -> str:
     return f"{height}x{width}x{channels} {order}"
-
-
-def _file_sha256(name: str) -> str:
-    folder, _, file = name.rpartition("/")
-    return hashlib.sha256(Storage(folder).read(file)).hexdigest()
 
 
 def _score(job: _Job, process: Process) -> tuple[list[VideoScores], Timing]:

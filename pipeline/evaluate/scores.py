@@ -5,6 +5,7 @@ Every part carries the metadata `mnad`: a JSON object with the provenance of its
 
 import dataclasses
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from shards.storage import Storage
 
 FOLDER = "scores"
 _KEY = b"mnad"
+_POLL_SECONDS = 0.5
 
 SCHEMA = pa.schema(
     [
@@ -134,10 +136,20 @@ def is_whole(out: Storage, rank: int, provenance: Provenance) -> bool:
 def delete_stale(out: Storage, provenance: Provenance) -> None:
     """Remove the parts of any other work."""
     expected = {part_name(rank, provenance.processes): rank for rank in range(provenance.processes)}
-    for file in Storage(f"{out}/{FOLDER}").names():
+    for file in out.names(FOLDER):
         name = f"{FOLDER}/{file}"
         if name not in expected or not is_whole(out, expected[name], provenance):
             out.delete(name)
+
+
+def wait_for_parts(out: Storage, processes: int) -> None:
+    """Return when all parts are there.
+
+    Processes meet here, not in a collective, which gives up after a time: one may have hours more to do.
+    """
+    for rank in range(processes):
+        while not out.exists(part_name(rank, processes)):
+            time.sleep(_POLL_SECONDS)
 
 
 def read_timings(out: Storage, processes: int) -> list[Timing]:

@@ -1,6 +1,7 @@
 """`evaluate` end to end in one process, on generated shards and an untrained model."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -136,7 +137,7 @@ def test_labels_lie_beside_their_frames_and_the_first_frames_have_no_row(
     assert summary.metrics["label_source"] == ["test"]
 
 
-def test_metrics_agree_with_the_table(evaluated: Callable[..., Summary]) -> None:
+def test_metrics_agree_with_the_table(evaluated: Callable[..., Summary], run: Path) -> None:
     summary = evaluated()
     found = table(summary)
     normal, abnormal = (found["anomaly_score"][found["label"] == kind] for kind in (False, True))
@@ -145,7 +146,8 @@ def test_metrics_agree_with_the_table(evaluated: Callable[..., Summary]) -> None
     written = json.loads((Path(summary.out) / "metrics.json").read_text())
     assert written == json.loads(json.dumps(summary.metrics))
     assert written["timing"]["frames_per_second"] > 0
-    assert len(written["provenance"]["checkpoint_sha256"]) == 64
+    file = run / "checkpoints" / "model-00000003.safetensors"
+    assert written["provenance"]["checkpoint_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def test_without_labels_there_are_scores_and_a_note_but_no_figures(
