@@ -106,20 +106,6 @@ class Storage:
             for path in root.glob(f"{TEMPORARY_PREFIX}*"):
                 path.unlink(missing_ok=True)
 
-    def walk(self) -> Iterator[tuple[str, int, int]]:
-        """Name, bytes and time of change (ns) of all files inside, at any depth."""
-        selector = pafs.FileSelector(self._root, recursive=True, allow_not_found=True)
-        for info in self._fs.get_file_info(selector):
-            if info.type == pafs.FileType.File:
-                name = info.path.removeprefix(self._root).lstrip("/")
-                yield name, int(info.size), int(info.mtime_ns or 0)
-
-    def clear_temporary(self) -> None:
-        """Remove what killed processes left half-written; nobody may be writing."""
-        if self.is_local and (root := Path(self._root)).is_dir():
-            for path in root.glob(f"{TEMPORARY_PREFIX}*"):
-                path.unlink(missing_ok=True)
-
     def open(self, name: str) -> Any:
         """`name` as a pyarrow file to read and seek in; FileNotFoundError if it is not there."""
         if self.is_local:
