@@ -16,7 +16,7 @@ _PLAIN = (40, 40, 40)
 
 
 def contact_sheet(storage: Storage, manifest: Manifest, rows: int) -> bytes:
-    """A PNG with up to `rows` windows per split, evenly spread, one a row; abnormal frames have a red edge."""
+    """A PNG with up to `rows` windows per split, evenly spread; abnormal frames have a red edge."""
     pieces = []
     reader = SegmentReader(storage, manifest)
     for split in SPLITS:
