@@ -96,8 +96,8 @@ def _check_segment(manifest: Manifest, video: Video, segment: Segment, record: b
     geometry = manifest.geometry
     shape = (segment.frames, geometry.height, geometry.width, segment.channels)
     manifest.codec.decode(memoryview(record), shape)
-    stream = io.BytesIO(record + bytes(_END_OF_TAR))
-    samples = list(tariterators.group_by_keys(tariterators.tar_file_iterator(stream)))
+    shard = {"url": segment.key, "stream": io.BytesIO(record + bytes(_END_OF_TAR))}
+    samples = list(tariterators.group_by_keys(tariterators.tar_file_expander([shard])))
     if [sample["__key__"] for sample in samples] != [segment.key]:
         raise CorruptShardError("webdataset does not find its record")
     metadata = json.loads(samples[0]["json"])
