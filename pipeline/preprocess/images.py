@@ -32,6 +32,11 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
     return np.asarray(image, np.uint8)
 
 
+def bgr(image: np.ndarray) -> np.ndarray:
+    """An image uint8 (H, W, 3) RGB with its channels turned round."""
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)
+
+
 def resized(frames: Iterable[np.ndarray], size: tuple[int, int]) -> Iterator[np.ndarray]:
     """Frames uint8 (H, W, 3) brought to `size` (height, width) by bilinear interpolation in uint8."""
     for frame in frames:
