@@ -101,15 +101,28 @@ class Source:
             SourceError: it cannot be read.
         """
         try:
-            opened = (self._root / path).open("rb") if self._root else self._storage.open(path)
-            with opened as file:
-                while chunk := file.read(_CHUNK):
-                    yield chunk
+            if self._root:
+                with (self._root / path).open("rb") as file:
+                    while chunk := file.read(_CHUNK):
+                        yield chunk
+            else:
+                yield from self._remote_chunks(path)
         except OSError as error:
             raise SourceError(
                 f"{self}/{path}: cannot be read: {error.strerror or error}; make it readable, or leave it "
                 "out with --on-error skip"
             ) from error
+
+    def _remote_chunks(self, path: str) -> Iterator[bytes]:
+        position = 0
+        while True:
+            buffer = bytearray(_CHUNK)
+            count, _ = self._storage.read_into(path, position, [memoryview(buffer)])
+            if count:
+                yield bytes(buffer[:count])
+            if count < _CHUNK:
+                return
+            position += count
 
     def read(self, path: str) -> bytes:
         """All bytes of a file."""
