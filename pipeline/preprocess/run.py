@@ -110,7 +110,7 @@ def _refuse_other_source(storage: Storage, config: PreprocessConfig, layout: Lay
         current = re.search(r"^source = (.*)$", recorded_config(config).decode(), re.MULTILINE)
         if recorded and current and recorded[1] != current[1]:
             raise ConfigError(
-                f"{storage}: holds {len(gone)} videos such as {gone[0]} that {config.source} does not have; "
+                f"{storage}: holds {len(gone)} videos such as {gone[0]} that {Storage(config.source)} does not have; "
                 f"it was made from {recorded[1]}: choose another folder"
             )
 
@@ -172,7 +172,7 @@ def _manifest(
 ) -> Manifest:
     records = [part.video for part in finished.values()]
     if not records:
-        raise SourceError(f"{config.source}: none of its {len(layout.videos)} videos can be read")
+        raise SourceError(f"{Storage(config.source)}: none of its {len(layout.videos)} videos can be read")
     records.sort(key=lambda video: video_order(video.split, video.name))
     return Manifest(
         dataset=layout.dataset,

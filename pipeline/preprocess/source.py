@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import SourceError
-from shards.errors import ShardError
 from shards.storage import Storage
 
 VIDEO_SUFFIXES = frozenset(
@@ -184,14 +183,14 @@ def list_tree(location: str) -> Tree:
 
     Raises:
         SourceError: there is nothing.
+        ShardError: a remote storage does not answer, or refuses.
     """
-    try:
-        storage = Storage(location)
-        if not storage.is_local:
-            files = [SourceFile(path=p, size=s, modified=m) for p, s, m in storage.walk()]
-            return Tree(Source(location), [file for file in files if not _is_hidden(file.path)])
-    except (ShardError, OSError) as error:
-        raise SourceError(f"{location}: cannot be listed: {error}") from error
+    storage = Storage(location)
+    if not storage.is_local:
+        files = [SourceFile(path=p, size=s, modified=m) for p, s, m in storage.walk()]
+        if not files:
+            raise SourceError(f"{storage}: holds no files; give a folder of videos or a dataset")
+        return Tree(Source(location), [file for file in files if not _is_hidden(file.path)])
     root = Path(location).absolute()
     if root.is_file():
         return Tree(Source(str(root.parent)), [_describe(root, root.name)])
