@@ -187,16 +187,26 @@ def list_tree(location: str) -> Tree:
     """
     storage = Storage(location)
     if not storage.is_local:
-        files = [SourceFile(path=p, size=s, modified=m) for p, s, m in storage.walk()]
-        if not files:
-            raise SourceError(f"{storage}: holds no files; give a folder of videos or a dataset")
-        return Tree(Source(location), [file for file in files if not _is_hidden(file.path)])
+        return _list_remote(location)
     root = Path(location).absolute()
     if root.is_file():
         return Tree(Source(str(root.parent)), [_describe(root, root.name)])
     if not root.is_dir():
         raise SourceError(f"{location}: not found; give a folder of videos, a dataset or a video file")
     return Tree(Source(str(root)), list(_walk(root, "", ())))
+
+
+def _list_remote(location: str) -> Tree:
+    files = [SourceFile(path=p, size=s, modified=m) for p, s, m in Storage(location).walk()]
+    if not files:
+        path, mark, query = location.partition("?")
+        parent, _, name = path.rpartition("/")
+        folder = parent + mark + query
+        if not parent.endswith("/") and Storage(folder).exists(name):
+            file = SourceFile(path=name, size=Storage(folder).size(name), modified=0)
+            return Tree(Source(folder), [file])
+        raise SourceError(f"{Storage(location)}: holds no files; give a folder of videos or a dataset")
+    return Tree(Source(location), [file for file in files if not _is_hidden(file.path)])
 
 
 def _is_hidden(path: str) -> bool:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pyarrow import fs
 
@@ -62,6 +63,18 @@ def test_a_bucket_in_and_a_bucket_out_give_the_bytes_of_local_folders(
         if not name.endswith((".tar", ".npz")):
             assert KEY.encode() not in storage.read(name), name
             assert SECRET.encode() not in storage.read(name), name
+
+
+def test_single_remote_files_are_sources_and_labels(store: ObjectStore, source: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "labels.npy", np.zeros(datasets.FRAMES, int))
+    for path in (tmp_path / "labels.npy", source / "training" / "videos" / "01_001.avi"):
+        with store.files().open_output_stream(f"tests/single/{path.name}") as stream:
+            stream.write(path.read_bytes())
+    labels = store.location("single/labels.npy")
+    one = config(store.location("single/01_001.avi"), tmp_path / "shards", split="testing", labels=labels)
+    (video,) = preprocess(one).manifest.videos
+    assert (video.name, video.abnormal) == ("01_001", ())
+    assert "ci-secret" not in (tmp_path / "shards" / "config.toml").read_text()
 
 
 def test_a_lost_object_is_made_again(store: ObjectStore, source: Path) -> None:
