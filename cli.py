@@ -11,12 +11,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 import click
 
 from pipeline.config import load_config
 from pipeline.errors import ShardError, UserError
+from pipeline.evaluate import EvaluateConfig, evaluate
+from pipeline.evaluate.config import MemoryMode, Precision, SplitChoice
 from pipeline.preprocess import PreprocessConfig, Summary, preprocess
 from pipeline.preprocess.config import DATASETS, DECODERS
 from pipeline.synthesize.config import SynthesizeConfig
@@ -437,6 +439,100 @@ def train_command(**options: Any) -> None:
 
 
 # --- evaluate, report, import-reference --------------------------------------------------------------
+
+
+@main.command("evaluate")
+@click.argument("shards")
+@click.argument("checkpoint", metavar="RUN-or-CHECKPOINT")
+@option(
+    "--out",
+    heading="Input and output",
+    help="Folder for the results.",
+    default=None,
+    show_default="evaluation-SHARDS in the run",
+)
+@option(
+    "--split",
+    heading="Input and output",
+    help="Which videos; auto takes testing videos if there are any.",
+    type=click.Choice(get_args(SplitChoice)),
+    default=EvaluateConfig.split,
+)
+@option(
+    "--memory",
+    heading="Method",
+    help="carry: updated from video to video, as published; video: trained memory at each video; "
+    "frozen: never updated.",
+    type=click.Choice(get_args(MemoryMode)),
+    default=EvaluateConfig.memory,
+)
+@option(
+    "--alpha",
+    heading="Method",
+    help="Weight of the PSNR against the feature distance, 0 to 1.",
+    type=float,
+    default=None,
+    show_default="0.6 pred, 0.7 recon",
+)
+@option(
+    "--threshold",
+    heading="Method",
+    help="Frames whose point score is below it update the memory.",
+    type=float,
+    default=None,
+    show_default="0.01 pred, 0.015 recon",
+)
+@option(
+    "--smoothing",
+    heading="Method",
+    help="Sigma, in frames, of a Gaussian over scores; reported beside the plain figures.",
+    type=float,
+    default=EvaluateConfig.smoothing,
+)
+@option(
+    "--batch-size",
+    heading="Speed",
+    help="Windows scored together; the scores do not depend on it.",
+    type=int,
+    default=EvaluateConfig.batch_size,
+)
+@option(
+    "--precision",
+    heading="Speed",
+    help="Of the convolutions; auto is bf16 on CUDA and fp32 elsewhere.",
+    type=click.Choice(get_args(Precision)),
+    default=EvaluateConfig.precision,
+)
+@option("--device", heading="Speed", help="cpu, cuda or auto.", default=EvaluateConfig.device)
+@option(
+    "--threads",
+    heading="Speed",
+    help="Threads that read and decode shards.",
+    type=int,
+    default=EvaluateConfig.threads,
+)
+def evaluate_command(**options: Any) -> None:
+    """Score SHARDS with the latest checkpoint of a run, or with a checkpoint file.
+
+    Writes scores as Parquet, metrics.json and pictures. Under torchrun, videos are shared out over the
+    processes (--memory video or frozen).
+    """
+    summary = evaluate(EvaluateConfig(**options))
+    if summary is None:
+        return
+    metrics = summary.metrics
+    for note in metrics["notes"]:
+        click.echo(f"note: {note}")
+    timing = metrics["timing"]
+    click.echo(f"{timing['frames']} frames at {timing['frames_per_second']:.1f} frames/s")
+    if metrics["auc"] is not None:
+        labels = ", ".join(metrics["label_source"])
+        click.echo(
+            f"AUC {100 * metrics['auc']:.2f} % (all frames, min-max per video, memory "
+            f"{metrics['provenance']['memory']}; labels: {labels})"
+        )
+    click.echo(f"scores: {summary.scores}")
+    click.echo(f"everything: {summary.out}")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ the memory from frame to frame, in batches with the result of one frame at a tim
 Dimension letters: B batch, C channels, H W height and width, N queries, M items, D features.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -30,6 +30,16 @@ class FrameScores:
     feature_distance: np.ndarray
     point_score: np.ndarray
     memory_updated: np.ndarray
+
+    @classmethod
+    def join(cls, parts: Sequence["FrameScores"]) -> "FrameScores":
+        """One after another, at least one."""
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+    def first(self, count: int) -> "FrameScores":
+        """The first `count` windows' scores."""
+        return FrameScores(**{field.name: getattr(self, field.name)[:count] for field in fields(self)})
 
 
 def squared_error(frame: Tensor, target: Tensor) -> Tensor:
@@ -58,9 +68,16 @@ def feature_distance(queries: Tensor, items: Tensor) -> Tensor:
 
 
 def min_max(values: np.ndarray) -> np.ndarray:
-    """Values mapped linearly to [0, 1] (equation 12); all 0 where they are all equal."""
-    low, high = values.min(), values.max()
-    return np.zeros_like(values) if high == low else (values - low) / (high - low)
+    """Values mapped linearly to [0, 1] (equation 12); all 0 where they are all equal.
+
+    An infinite value (the PSNR of a frame without any error) counts as the highest finite one.
+    """
+    finite = values[np.isfinite(values)]
+    if not len(finite) or finite.min() == finite.max():
+        return np.zeros_like(values)
+    low, high = finite.min(), finite.max()
+    scaled: np.ndarray = (np.minimum(values, high) - low) / (high - low)
+    return scaled
 
 
 def normality(psnr: np.ndarray, feature_distance: np.ndarray, alpha: float) -> np.ndarray:
@@ -126,14 +143,7 @@ def score_batch(
         decisions: list[bool] = scores.memory_updated.tolist()
         wrong = [i for i, (a, b) in enumerate(zip(decisions, guesses, strict=True)) if a != b]
         final = wrong[0] + 1 if wrong else len(decisions)
-        parts.append(
-            FrameScores(
-                psnr=scores.psnr[:final],
-                feature_distance=scores.feature_distance[:final],
-                point_score=scores.point_score[:final],
-                memory_updated=scores.memory_updated[:final],
-            )
-        )
+        parts.append(scores.first(final))
         if wrong:
             last = encoded.queries[done + final - 1]
             items = update(history[final - 1], last) if decisions[final - 1] else history[final - 1]
@@ -141,15 +151,7 @@ def score_batch(
             items = history[-1]
         guesses = decisions[final:]
         done += final
-    return (
-        FrameScores(
-            psnr=np.concatenate([part.psnr for part in parts]),
-            feature_distance=np.concatenate([part.feature_distance for part in parts]),
-            point_score=np.concatenate([part.point_score for part in parts]),
-            memory_updated=np.concatenate([part.memory_updated for part in parts]),
-        ),
-        items,
-    )
+    return FrameScores.join(parts), items
 
 
 def _score_frames(

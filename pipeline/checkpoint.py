@@ -207,7 +207,7 @@ def require_space(run: Storage, model: nn.Module, keep: int) -> None:
 
 def checkpoint_steps(run: Storage) -> list[int]:
     """The steps of a run's whole checkpoints, ascending."""
-    names = Storage(f"{run}/{FOLDER}").names()
+    names = run.names(FOLDER)
     return sorted(int(match[1]) for name in names if (match := _MODEL.fullmatch(name)))
 
 

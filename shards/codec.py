@@ -7,6 +7,8 @@ segment's metadata, and its frames as `KEY.npy` (raw), `KEY.npy.gz` (deflate) or
 
 import gzip
 import io
+import math
+import zlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +22,8 @@ CODECS: tuple[CodecName, ...] = ("raw", "deflate", "jpeg")
 
 _BLOCK = 512
 """Tar pads everything to blocks of this many bytes."""
+_NPY_HEADER = 128
+"""Bytes that numpy writes before the pixels of an array of four dimensions."""
 _DEFLATE_LEVEL = 1
 
 
@@ -68,25 +72,33 @@ class Codec:
         Raises:
             CorruptShardError: the record does not hold exactly that.
         """
+        if self.name == "raw":
+            return _decode_npy(_member(dict(record_members(record)), "npy"), shape)
+        frames = np.empty(shape, np.uint8)
+        self.decode_into(record, frames)
+        return frames
+
+    def decode_into(self, record: memoryview, frames: np.ndarray) -> None:
+        """As `decode`, into frames uint8 (F, H, W, C) that are there already."""
         members = dict(record_members(record))
         if self.name == "raw":
-            return _decode_npy(_member(members, "npy"), shape)
-        if self.name == "deflate":
-            limit = 1024 + int(np.prod(shape))
+            frames[...] = _decode_npy(_member(members, "npy"), frames.shape)
+        elif self.name == "deflate":
+            limit = 1024 + frames.size
             try:
                 with gzip.GzipFile(fileobj=io.BytesIO(_member(members, "npy.gz"))) as stream:
                     data = stream.read(limit)
-            except (OSError, EOFError, ValueError) as error:
+            except (OSError, EOFError, ValueError, zlib.error) as error:
                 raise CorruptShardError(f"deflate: {error}") from error
-            return _decode_npy(memoryview(data), shape)
-        frames = np.empty(shape, np.uint8)
-        flag = cv2.IMREAD_GRAYSCALE if shape[3] == 1 else cv2.IMREAD_COLOR
-        for index, frame in enumerate(frames):
-            image = cv2.imdecode(np.frombuffer(_member(members, f"{index:04d}.jpg"), np.uint8), flag)
-            if image is None or image.size != frame.size:
-                raise CorruptShardError(f"frame {index} is not a jpeg of {shape[1]}x{shape[2]}")
-            frame[...] = image.reshape(frame.shape)
-        return frames
+            frames[...] = _decode_npy(memoryview(data), frames.shape)
+        else:
+            _, height, width, channels = frames.shape
+            flag = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR
+            for index, frame in enumerate(frames):
+                image = cv2.imdecode(np.frombuffer(_member(members, f"{index:04d}.jpg"), np.uint8), flag)
+                if image is None or image.shape[:2] != (height, width):
+                    raise CorruptShardError(f"frame {index} is not a jpeg of {height}x{width}")
+                frame[...] = image.reshape(frame.shape)
 
 
 def is_gray(frames: np.ndarray) -> bool:
@@ -99,19 +111,49 @@ def record_members(record: memoryview) -> list[tuple[str, memoryview]]:
     members = []
     position = 0
     while position < len(record):
-        header = record[position : position + _BLOCK]
-        name = bytes(header[:100]).rstrip(b"\0")
-        try:
-            size = int(bytes(header[124:136]).rstrip(b" \0") or b"0", 8)
-            extension = name.decode("ascii").partition(".")[2]
-        except ValueError as error:
-            raise CorruptShardError(f"no tar entry at byte {position}") from error
+        extension, size = _entry(record, position)
         start = position + _BLOCK
-        if not extension or size > len(record) - start:
+        if not extension or not 0 <= size <= len(record) - start:
             raise CorruptShardError(f"the tar entry at byte {position} does not fit its record")
         members.append((extension, record[start : start + size]))
         position = start + -(-size // _BLOCK) * _BLOCK
     return members
+
+
+def _entry(record: memoryview, position: int) -> tuple[str, int]:
+    """Extension and size that the tar header at `position` states."""
+    header = record[position : position + _BLOCK]
+    try:
+        size = int(bytes(header[124:136]).rstrip(b" \0") or b"0", 8)
+        return bytes(header[:100]).rstrip(b"\0").decode("ascii").partition(".")[2], size
+    except ValueError as error:
+        raise CorruptShardError(f"no tar entry at byte {position}") from error
+
+
+def raw_pixels(size: int, shape: tuple[int, int, int, int]) -> tuple[int, int]:
+    """Where the pixels of a raw record of `size` bytes start and end, if it holds frames of `shape`."""
+    pixels = math.prod(shape)
+    start = size - -(-(_NPY_HEADER + pixels) // _BLOCK) * _BLOCK + _NPY_HEADER
+    if start < _BLOCK + _NPY_HEADER:
+        raise CorruptShardError(f"a record of {size} bytes cannot hold frames of {shape}")
+    return start, start + pixels
+
+
+def check_raw_head(head: memoryview, shape: tuple[int, int, int, int]) -> None:
+    """Check that what stands before the pixels of a raw record announces frames of `shape`.
+
+    Args:
+        head: the bytes up to where `raw_pixels` says that the pixels start.
+
+    Raises:
+        CorruptShardError: it announces something else, or other pixels than those.
+    """
+    entry = len(head) - _NPY_HEADER - _BLOCK
+    before = record_members(head[:entry])
+    name, size = _entry(head, entry)
+    if name != "npy" or size != _NPY_HEADER + math.prod(shape) or any(n == "npy" for n, _ in before):
+        raise CorruptShardError(f"found a member .{name} of {size} bytes where frames of {shape} should be")
+    _check_npy_head(head[-_NPY_HEADER:], shape)
 
 
 def _member(members: dict[str, memoryview], extension: str) -> memoryview:
@@ -122,6 +164,14 @@ def _member(members: dict[str, memoryview], extension: str) -> memoryview:
 
 
 def _decode_npy(data: memoryview, shape: tuple[int, ...]) -> np.ndarray:
+    body = data[_check_npy_head(data, shape) :]
+    if len(body) != math.prod(shape):
+        raise CorruptShardError(f"found {len(body)} bytes of pixels, expected {math.prod(shape)}")
+    return np.frombuffer(body, np.uint8).reshape(shape)
+
+
+def _check_npy_head(data: memoryview, shape: tuple[int, ...]) -> int:
+    """The length of the header of an npy array that must be uint8 of `shape`."""
     head = io.BytesIO(data[:256])
     try:
         version = np.lib.format.read_magic(head)
@@ -130,7 +180,4 @@ def _decode_npy(data: memoryview, shape: tuple[int, ...]) -> np.ndarray:
         raise CorruptShardError(f"not an npy array: {error}") from error
     if version != (1, 0) or (found, fortran, dtype) != (shape, False, np.dtype(np.uint8)):
         raise CorruptShardError(f"found an array {found} of {dtype}, expected {shape} of uint8")
-    body = data[head.tell() :]
-    if len(body) != int(np.prod(shape)):
-        raise CorruptShardError(f"found {len(body)} bytes of pixels, expected {int(np.prod(shape))}")
-    return np.frombuffer(body, np.uint8).reshape(shape)
+    return head.tell()

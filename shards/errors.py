@@ -7,3 +7,7 @@ class ShardError(Exception):
 
 class CorruptShardError(ShardError):
     """Stored bytes are not the bytes that were written."""
+
+
+class StorageError(ShardError):
+    """A storage that does not answer, or refuses."""

@@ -1,14 +1,23 @@
-"""Reads single segments by their byte offset, and checks every byte before it becomes a frame."""
+"""Reads single segments by their byte offset; no byte becomes a frame unchecked.
 
+A segment's checksum is computed when it is first read, and again when its file has changed since. What is
+remote is checked whenever it has crossed the network, and kept in a cache on the local disk.
+"""
+
+import threading
 import zlib
-from types import TracebackType
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
+from shards.cache import DiskCache, default_cache
+from shards.codec import check_raw_head, raw_pixels
 from shards.errors import CorruptShardError, ShardError
 from shards.manifest import Located, Manifest
-from shards.storage import Storage
+from shards.storage import Storage, Version
+
+TRANSFERS = 3
+"""How often a segment is fetched from a remote storage before its checksum is believed to be wrong."""
 
 
 class SegmentReader:
@@ -16,57 +25,127 @@ class SegmentReader:
 
     Args:
         storage, manifest: of the set.
+        cache: for a remote storage; None for the default one.
     """
 
-    def __init__(self, storage: Storage, manifest: Manifest) -> None:
+    def __init__(self, storage: Storage, manifest: Manifest, cache: DiskCache | None = None) -> None:
         self._storage = storage
         self._manifest = manifest
-        self._files: dict[str, Any] = {}
-
-    def __enter__(self) -> "SegmentReader":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for file in self._files.values():
-            file.close()
-        self._files.clear()
+        self._cache = None if storage.is_local else cache or default_cache()
+        self._digests = {shard.name: shard.sha256 for video in manifest.videos for shard in video.shards}
+        self._checked: dict[tuple[str, int], Version] = {}
+        self._scratch = threading.local()
 
     def read(self, located: Located) -> np.ndarray:
-        """Frames uint8 (F, H, W, C) of a segment, C = 1 or 3 as stored; read-only.
+        """Frames uint8 (F, H, W, C) of a segment, C = 1 or 3 as stored; see `read_into`."""
+        frames = np.empty(self._shape(located), np.uint8)
+        self.read_into(located, frames)
+        return frames
+
+    def read_into(self, located: Located, frames: np.ndarray) -> None:
+        """Fill frames uint8 (F, H, W, C), contiguous; where C is 3, gray segments are restored.
 
         Raises:
-            ShardError: the shard is missing.
+            ShardError: the shard is missing or cannot be read.
             CorruptShardError: its bytes are not those that were written; names shard and segment.
         """
-        segment, geometry = located.segment, self._manifest.geometry
-        where = f"{self._storage}/{located.shard}: segment {segment.key}"
-        record = self._file(located.shard).read_at(segment.size, segment.offset)
-        if len(record) != segment.size:
+        shape = self._shape(located)
+        if frames.shape != shape:
+            frames[...] = self.read(located)
+            return
+        try:
+            if self._manifest.codec.name == "raw":
+                self._read_raw(located, frames, shape)
+            else:
+                record = self._record_buffer(located.segment.size)
+                self._fill(located, [record])
+                self._manifest.codec.decode_into(record, frames)
+        except CorruptShardError as error:
             raise CorruptShardError(
-                f"{where}: found {len(record)} bytes at {segment.offset}, expected {segment.size}; "
-                "the shard is truncated: run preprocess again"
+                f"{self._storage}/{located.shard}: segment {located.segment.key}: {error}; "
+                "run preprocess again"
+            ) from None
+        except FileNotFoundError:
+            raise ShardError(
+                f"{self._storage}/{located.shard}: not found, though the manifest lists it; "
+                "run preprocess again"
+            ) from None
+        except OSError as error:
+            raise ShardError(
+                f"{self._storage}/{located.shard}: segment {located.segment.key}: cannot be read: "
+                f"{error.strerror or error}; check the disk"
+            ) from error
+
+    def _read_raw(self, located: Located, frames: np.ndarray, shape: tuple[int, int, int, int]) -> None:
+        """Read pixels to where they belong, and what surrounds them elsewhere."""
+        size = located.segment.size
+        start, end = raw_pixels(size, shape)
+        around = self._record_buffer(start + size - end)
+        assert frames.flags.c_contiguous
+        pixels = frames.reshape(-1).data
+        if self._fill(located, [around[:start], pixels, around[start:]]):
+            check_raw_head(around[:start], shape)
+
+    def _fill(self, located: Located, buffers: Sequence[memoryview]) -> bool:
+        """Fill `buffers` with a segment's record; True if its checksum was computed, and is right."""
+        if self._cache is None:
+            return self._fill_from_file(located, buffers)
+        key = f"{self._digests[located.shard][:32]}-{located.segment.offset:x}"
+        found = self._cache.read_into(key, buffers)
+        if found is not None:
+            if self._checked.get((located.shard, located.segment.offset)) == found:
+                return False
+            if _checksum(buffers) == located.segment.crc32:
+                self._checked[located.shard, located.segment.offset] = found
+                return True
+            self._cache.drop(key)
+        for transfer in range(TRANSFERS):
+            filled, _ = self._storage.read_into(located.shard, located.segment.offset, buffers)
+            try:
+                self._check(located, buffers, filled)
+                break
+            except CorruptShardError:
+                if transfer == TRANSFERS - 1:
+                    raise
+        self._cache.put(key, buffers)
+        return True
+
+    def _fill_from_file(self, located: Located, buffers: Sequence[memoryview]) -> bool:
+        filled, version = self._storage.read_into(located.shard, located.segment.offset, buffers)
+        place = (located.shard, located.segment.offset)
+        if version is not None and self._checked.get(place) == version:
+            return False
+        self._check(located, buffers, filled)
+        if version is not None:
+            self._checked[place] = version
+        return True
+
+    def _check(self, located: Located, buffers: Sequence[memoryview], filled: int) -> None:
+        segment = located.segment
+        if filled != segment.size:
+            raise CorruptShardError(
+                f"found {filled} bytes at {segment.offset}, expected {segment.size}; the shard is truncated"
             )
-        data = memoryview(record)
-        found = zlib.crc32(data)
+        found = _checksum(buffers)
         if found != segment.crc32:
             raise CorruptShardError(
-                f"{where}: found CRC-32 {found:08x}, expected {segment.crc32:08x}; "
-                "the shard was damaged or replaced: run preprocess again"
+                f"found CRC-32 {found:08x}, expected {segment.crc32:08x}; the shard was damaged or replaced "
+                "after preprocess wrote it"
             )
-        shape = (segment.frames, geometry.height, geometry.width, segment.channels)
-        try:
-            return self._manifest.codec.decode(data, shape)
-        except CorruptShardError as error:
-            raise CorruptShardError(f"{where}: {error}; run preprocess again") from error
 
-    def _file(self, name: str) -> Any:
-        if name not in self._files:
-            try:
-                self._files[name] = self._storage.open(name)
-            except FileNotFoundError:
-                raise ShardError(
-                    f"{self._storage}/{name}: not found, though the manifest lists it; run preprocess again"
-                ) from None
-        return self._files[name]
+    def _shape(self, located: Located) -> tuple[int, int, int, int]:
+        geometry = self._manifest.geometry
+        return located.segment.frames, geometry.height, geometry.width, located.segment.channels
+
+    def _record_buffer(self, size: int) -> memoryview:
+        """Memory of this thread for `size` bytes, used again by its next read."""
+        if len(getattr(self._scratch, "buffer", b"")) < size:
+            self._scratch.buffer = bytearray(size)
+        return memoryview(self._scratch.buffer)[:size]
+
+
+def _checksum(buffers: Sequence[memoryview]) -> int:
+    checksum = 0
+    for buffer in buffers:
+        checksum = zlib.crc32(buffer, checksum)
+    return checksum

@@ -1,43 +1,63 @@
-"""Where shards, checkpoints and scores lie: a local folder or a bucket, through pyarrow.fs.
+"""Where shards, checkpoints and scores lie: a local folder, a bucket, or (to read) a web server.
 
-A name is visible under its final name only when it is whole.
+A name is visible under its final name only when it is whole. What is remote is tried again when it fails.
+Locations may carry credentials; messages never do.
 """
 
 import contextlib
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
+from urllib.parse import unquote
 
 import pyarrow as pa
 from pyarrow import fs as pafs
 
 from shards.errors import ShardError
+from shards.http import HttpFolder, scatter
+from shards.retry import RefusedError, retrying
 
 TEMPORARY_PREFIX = ".tmp-"
 """Names that start so are leavings of a killed process; no reader looks at them."""
+_UPLOAD_CHUNK = 8 << 20
+
+Out = TypeVar("Out")
+Version = tuple[int, int, int]
+"""Inode, time of change (ns) and bytes of a local file: another version of a file has another."""
 
 
 class Storage:
     """A folder, local or remote; names inside it are relative and use `/`.
 
     Args:
-        location: local path, or a URI such as `s3://bucket/folder`.
+        location: local path, or a URI such as `s3://bucket/folder`, `gs://bucket/folder` or
+            `https://host/folder` (read-only). `str()` of the storage leaves out credentials and query.
     """
 
     def __init__(self, location: str | os.PathLike[str]) -> None:
-        self.location = os.fspath(location)
-        if "://" in self.location:
-            try:
-                self._fs, self._root = pafs.FileSystem.from_uri(self.location)
-            except (ValueError, pa.ArrowException, OSError) as error:
-                raise ShardError(f"{self.location}: not a storage location: {error}") from error
-        else:
-            self._fs, self._root = pafs.LocalFileSystem(), str(Path(self.location).absolute())
+        location = os.fspath(location)
+        self._public, self._secrets = _without_secrets(location)
+        self._http: HttpFolder | None = None
+        self._fs: Any = None
+        self._root = ""
+        self._open: dict[str, Any] = {}
+        try:
+            if location.startswith(("http://", "https://")):
+                self._http = HttpFolder(location)
+            elif "://" in location:
+                self._fs, self._root = pafs.FileSystem.from_uri(location)
+            else:
+                self._fs, self._root = pafs.LocalFileSystem(), str(Path(location).absolute())
+        except (ValueError, pa.ArrowException, OSError) as error:
+            message = self._clean(str(error).replace(location, self._public))
+            raise ShardError(f"{self}: not a storage location: {message}") from None
 
     def __str__(self) -> str:
-        return self.location
+        return self._public
 
     @property
     def is_local(self) -> bool:
@@ -46,33 +66,39 @@ class Storage:
 
     def path(self, name: str) -> str:
         """The path of `name` as the file system knows it."""
-        return f"{self._root}/{name}"
+        return f"{self._root}/{name}" if name else self._root
 
     def exists(self, name: str) -> bool:
         """Whether a file `name` is there, whole."""
-        kind = self._fs.get_file_info(self.path(name)).type
-        return bool(kind == pafs.FileType.File)
+        try:
+            self.size(name)
+        except FileNotFoundError:
+            return False
+        return True
 
     def size(self, name: str) -> int:
         """Bytes of `name`; FileNotFoundError if it is not there."""
-        info = self._fs.get_file_info(self.path(name))
-        if info.type != pafs.FileType.File:
-            raise FileNotFoundError(f"{self.location}/{name}")
-        return int(info.size)
 
-    def names(self) -> list[str]:
-        """Sorted names of the files directly inside, without leavings of killed processes."""
-        selector = pafs.FileSelector(self._root, allow_not_found=True)
-        files = (info for info in self._fs.get_file_info(selector) if info.type == pafs.FileType.File)
-        return sorted(info.base_name for info in files if not info.base_name.startswith(TEMPORARY_PREFIX))
+        def look() -> int:
+            if self._http is not None:
+                return self._http.size(name)
+            info = self._fs.get_file_info(self.path(name))
+            if info.type != pafs.FileType.File:
+                raise FileNotFoundError(f"{self}/{name}")
+            return int(info.size)
+
+        return self._try(look, name)
+
+    def names(self, folder: str = "") -> list[str]:
+        """Sorted names of the files directly inside `folder`, without leavings of killed processes."""
+        infos = self._list(folder, recursive=False)
+        return sorted(info.base_name for info in infos if not info.base_name.startswith(TEMPORARY_PREFIX))
 
     def walk(self) -> Iterator[tuple[str, int, int]]:
         """Name, bytes and time of change (ns) of all files inside, at any depth."""
-        selector = pafs.FileSelector(self._root, recursive=True, allow_not_found=True)
-        for info in self._fs.get_file_info(selector):
-            if info.type == pafs.FileType.File:
-                name = info.path.removeprefix(self._root).lstrip("/")
-                yield name, int(info.size), int(info.mtime_ns or 0)
+        for info in self._list("", recursive=True):
+            name = info.path.removeprefix(self._root).lstrip("/")
+            yield name, int(info.size), int(info.mtime_ns or 0)
 
     def clear_temporary(self) -> None:
         """Remove what killed processes left half-written; nobody may be writing."""
@@ -81,18 +107,46 @@ class Storage:
                 path.unlink(missing_ok=True)
 
     def open(self, name: str) -> Any:
-        """A pyarrow random access file with `read_at(nbytes, offset)`, safe to read from several threads."""
-        return self._fs.open_input_file(self.path(name))
+        """`name` as a pyarrow file to read and seek in; FileNotFoundError if it is not there."""
+        if self.is_local:
+            return self._fs.open_input_file(self.path(name))
+        return pa.BufferReader(self.read(name))
 
     def read(self, name: str) -> bytes:
-        """All bytes of `name`."""
-        with self._fs.open_input_stream(self.path(name)) as stream:
-            return bytes(stream.read())
+        """All bytes of `name`; FileNotFoundError if it is not there."""
+
+        def fetch() -> bytes:
+            if self._http is not None:
+                return self._http.read(name)
+            with self._fs.open_input_stream(self.path(name)) as stream:
+                return bytes(stream.read())
+
+        return self._try(fetch, name)
+
+    def read_into(self, name: str, offset: int, buffers: Sequence[memoryview]) -> tuple[int, Version | None]:
+        """Fill `buffers` with the bytes of `name` from `offset` on; safe to call from several threads.
+
+        Returns:
+            How many bytes there were, and the version of the file (None where that is not known).
+        """
+        if self.is_local:
+            return read_file_into(self.path(name), offset, buffers)
+
+        def fetch() -> int:
+            if self._http is not None:
+                return self._http.read_into(name, offset, buffers)
+            if name not in self._open:
+                self._open[name] = self._fs.open_input_file(self.path(name))
+            data = self._open[name].read_at(sum(len(buffer) for buffer in buffers), offset)
+            scatter(memoryview(data), buffers, 0)
+            return len(data)
+
+        return self._try(fetch, name), None
 
     def delete(self, name: str) -> None:
         """Remove `name`; nothing happens if it is not there."""
         with contextlib.suppress(FileNotFoundError):
-            self._fs.delete_file(self.path(name))
+            self._try(lambda: self._fs.delete_file(self.path(name)), name, writes=True)
 
     def write(self, name: str, data: bytes) -> None:
         """Write `data` as `name`, atomically and durably."""
@@ -106,33 +160,106 @@ class Storage:
         Locally the file lies beside its final place, is synced and then renamed over it; remotely it is
         a temporary file that is uploaded whole.
         """
-        target = Path(self.path(name)) if self.is_local else None
-        if target is not None:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=target.parent if target else None)
+        if not self.is_local:
+            with tempfile.TemporaryFile(prefix=TEMPORARY_PREFIX) as file:
+                yield file
+                self._try(lambda: self._upload(file, name), name, writes=True)
+            return
+        target = Path(self.path(name))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("xb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            if target is not None:
-                umask = os.umask(0)
-                os.umask(umask)
-                Path(temporary).chmod(0o666 & ~umask)  # mkstemp makes files that only their owner reads
-                Path(temporary).replace(target)
-                _sync_directory(target.parent)
-            else:
-                self._upload(temporary, name)
+            temporary.replace(target)
+            _sync_directory(target.parent)
         finally:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
-    def _upload(self, local: str, name: str) -> None:
-        with (
-            pa.OSFile(local, "rb") as source,
-            self._fs.open_output_stream(self.path(name)) as stream,
-        ):
-            while chunk := source.read(8 << 20):
+    def _upload(self, source: IO[bytes], name: str) -> None:
+        """An object appears when its last part has arrived; a part that fails keeps it from appearing."""
+        source.seek(0)
+        with self._fs.open_output_stream(self.path(name)) as stream:
+            while chunk := source.read(_UPLOAD_CHUNK):
                 stream.write(chunk)
+
+    def _list(self, folder: str, *, recursive: bool) -> list[Any]:
+        if self._http is not None:
+            raise ShardError(f"{self}: a web server does not list its files; use a local folder or a bucket")
+        selector = pafs.FileSelector(self.path(folder), recursive=recursive, allow_not_found=True)
+        infos = self._try(lambda: self._fs.get_file_info(selector), folder)
+        return [info for info in infos if info.type == pafs.FileType.File]
+
+    def _try(self, action: Callable[[], Out], name: str, *, writes: bool = False) -> Out:
+        """Do something that may fail for a while if the storage is remote."""
+        if writes and self._http is not None:
+            raise ShardError(f"{self}/{name}: a web server is read-only; write to a local folder or a bucket")
+        if self.is_local:
+            return action()
+
+        def attempt() -> Out:
+            try:
+                return action()
+            except OSError as error:
+                if _is_final(str(error)):
+                    raise RefusedError(str(error)) from error
+                raise
+
+        return retrying(attempt, f"{self}/{name}", self._clean)
+
+    def _clean(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return " ".join(text.split())
+
+
+def read_file_into(path: str, offset: int, buffers: Sequence[memoryview]) -> tuple[int, Version]:
+    """Fill `buffers` with the bytes of a local file from `offset` on.
+
+    Returns:
+        How many bytes there were, and the version of the file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        wanted = [buffer for buffer in buffers if len(buffer)]
+        filled = 0
+        while wanted and (count := os.preadv(descriptor, wanted, offset + filled)):
+            filled += count
+            while wanted and count >= len(wanted[0]):
+                count -= len(wanted.pop(0))
+            if count:
+                wanted[0] = wanted[0][count:]
+        return filled, (status.st_ino, status.st_mtime_ns, status.st_size)
+    finally:
+        os.close(descriptor)
+
+
+def _without_secrets(location: str) -> tuple[str, list[str]]:
+    """A location to show, and the parts of it that nobody may see, longest first."""
+    scheme, separator, rest = location.partition("://")
+    if not separator:
+        return location, []
+    rest, _, query = rest.partition("?")
+    # An object store's secret that was not quoted may hold a slash: it ends at the last @.
+    credentials = re.match(r"[^/@]*@" if scheme in ("http", "https") else r"[^/@]*:.*@|[^/@]*@", rest)
+    parts = re.split("[&=]", query)
+    if credentials:
+        parts += credentials[0][:-1].split(":", 1)
+        rest = rest[credentials.end() :]
+    # Shorter parts are no secrets, but words that messages may well contain.
+    secrets = {form for part in parts for form in (part, unquote(part)) if len(form) >= 8}
+    return f"{scheme}://{rest.rstrip('/')}", sorted(secrets, key=len, reverse=True)
+
+
+def _is_final(message: str) -> bool:
+    """Whether an object store's error stays the same however often it is asked."""
+    status = re.search(r"HTTP status (\d+)", message)
+    if status:
+        return status[1].startswith("4") and status[1] not in ("408", "425", "429")
+    return bool(re.search(r"AWS Error (ACCESS_DENIED|INVALID_ACCESS_KEY_ID|INVALID_SIGNATURE)", message))
 
 
 def _sync_directory(directory: Path) -> None:

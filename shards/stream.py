@@ -4,42 +4,39 @@ Threads read, check and decode segments (all of which releases the GIL); a segme
 once, as uint8, into a pool that lives there; windows are gathered and normalised on the device. Neighbouring
 windows share four of their five frames, so this moves 1.1 frames per window instead of five.
 
+Host memory does not grow with the set: a pool of up to `2 * POOL_SEGMENTS` segments and a few more on
+their way (on a GPU, only these are in host memory), and 16 bytes per window of the rank's share for the
+plan.
+
 Dimension letters: B batch, T frames of a window, C channels, H W height and width.
 """
 
+import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from itertools import groupby
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from shards.cache import DiskCache
+from shards.errors import ShardError
 from shards.manifest import Geometry, Located, Manifest, Split
-from shards.plan import EpochPlan
+from shards.memory import SegmentMemory, Source, check_room
+from shards.plan import EpochPlan, schedule
+from shards.pool import SegmentPool
 from shards.reader import SegmentReader
 from shards.storage import Storage
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-
-def prefetched(work: Callable[[In], Out], items: Iterable[In], threads: int) -> Iterator[Out]:
-    """`map(work, items)` in order, with up to `2 * threads` results under way ahead of the consumer."""
-    with ThreadPoolExecutor(threads, thread_name_prefix="shards") as executor:
-        pending: deque[Future[Out]] = deque()
-        try:
-            for item in items:
-                pending.append(executor.submit(work, item))
-                if len(pending) > 2 * threads:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
+CacheName = Literal["none", "ram", "device"]
+CACHES: tuple[CacheName, ...] = ("none", "ram", "device")
 
 
 def normalise(windows: Tensor, geometry: Geometry) -> Tensor:
@@ -56,6 +53,12 @@ class TrainingStream:
         window: T.
         device: where batches are made.
         threads: that read and decode; no influence on the order.
+        cache: `none`; or keep decoded segments after they were first read, in host memory (`ram`) or on the
+            `device`. A rank keeps its own share of the set. Batches and their order stay the same.
+        disk_cache: for remote shards; None for the default one.
+
+    Raises:
+        ShardError: the split has no windows of T frames.
     """
 
     def __init__(
@@ -67,14 +70,25 @@ class TrainingStream:
         window: int,
         device: torch.device,
         threads: int = 2,
+        cache: CacheName = "none",
+        disk_cache: DiskCache | None = None,
     ) -> None:
+        if cache not in CACHES:
+            raise ShardError(f"cache {cache!r} is not one of {', '.join(CACHES)}")
         self.segments = manifest.segments(split, window)
-        self._storage = storage
-        self._manifest = manifest
-        self._split: Split = split
+        if not any(located.windows for located in self.segments):
+            raise ShardError(
+                f"{storage}: no {split} video has {window} frames in a row; preprocess {split} videos into it"
+            )
+        self._geometry = manifest.geometry
+        self._channels = manifest.stored_channels(split)
         self._window = window
         self._device = device
         self._threads = threads
+        self._cache = cache
+        reader = SegmentReader(storage, manifest, disk_cache)
+        self._source: Source = SegmentMemory(reader) if cache == "ram" else reader
+        self._idle: tuple[SegmentPool, dict[int, int]] | None = None
 
     @property
     def windows(self) -> list[int]:
@@ -86,69 +100,64 @@ class TrainingStream:
 
         Segments that only earlier steps use are not read.
         """
-        skipped = first_step * plan.batch
-        last_use = np.full(len(plan.reads), -1)
-        np.maximum.at(last_use, plan.window_reads, np.arange(len(plan.window_reads)))
-        first_use = np.full(len(plan.reads), len(plan.window_reads))
-        np.minimum.at(first_use, plan.window_reads[skipped:], np.arange(skipped, len(plan.window_reads)))
-        wanted = np.flatnonzero(last_use >= skipped)
-        wanted = wanted[np.argsort(first_use[wanted], kind="stable")]
-        pool = _Pool(self._manifest, self._split, self._window, self._device)
-        with SegmentReader(self._storage, self._manifest) as reader:
-            segments = prefetched(
-                reader.read, (self.segments[plan.reads[read]] for read in wanted), self._threads
-            )
-            queue = deque(wanted)
-            for step in range(first_step, plan.steps):
-                rows = slice(step * plan.batch, (step + 1) * plan.batch)
-                needed = plan.window_reads[rows]
-                while queue and first_use[queue[0]] < rows.stop:
-                    pool.insert(int(queue.popleft()), next(segments))
-                yield pool.gather(needed, plan.window_starts[rows])
-                for read in np.unique(needed):
-                    if last_use[read] < rows.stop:
-                        pool.release(int(read))
+        for windows in self.stored_batches(plan, first_step):
+            yield normalise(windows, self._geometry)
 
+    def stored_batches(self, plan: EpochPlan, first_step: int = 0) -> Iterator[Tensor]:
+        """As `batches`, but as stored: uint8 (B, T, H, W, C), C = 1 or 3, each valid until the next."""
+        timed = schedule(plan, first_step)
+        # A pool that keeps its segments knows them by their number in the set, others by that of the stay.
+        keys = plan.reads if self._cache == "device" else np.arange(len(plan.reads))
+        with self._borrowed_pool(plan, timed.peak + lookahead(self._threads)) as (pool, slot_of):
+            free = deque(sorted(set(range(pool.slots)) - set(slot_of.values())))
+            loads: dict[int, tuple[int, int]] = {}
+            for read, first in zip(timed.reads.tolist(), timed.first.tolist(), strict=True):
+                if keys[read] not in slot_of:
+                    loads.setdefault(int(keys[read]), (first, int(plan.reads[read])))
+            leaving = deque(np.argsort(timed.last, kind="stable").tolist())
 
-class _Pool:
-    """Decoded segments on the device, in slots that are used again."""
+            def load(item: tuple[int, int]) -> tuple[int, Tensor]:
+                segment, slot = item
+                located = self.segments[segment]
+                landed = pool.landing(slot, located.segment.frames)
+                self._source.read_into(located, landed.numpy())
+                return slot, landed
 
-    def __init__(self, manifest: Manifest, split: Split, window: int, device: torch.device) -> None:
-        self._geometry = manifest.geometry
-        self._channels = manifest.stored_channels(split)
-        longest = max(located.segment.frames for located in manifest.segments(split, window))
-        self._shape = (longest, self._geometry.height, self._geometry.width, self._channels)
-        self._device = device
-        self._frames = torch.empty((0, *self._shape), dtype=torch.uint8, device=device)
-        self._steps = torch.arange(window, device=device)
-        self._free: list[int] = []
-        self._slots: dict[int, int] = {}
+            # A slot is taken when a segment is asked for; there are enough for all in use and under way.
+            items = ((segment, free.popleft()) for _, segment in loads.values())
+            with contextlib.closing(prefetched(load, items, self._threads)) as arriving:
+                coming = deque((first, key) for key, (first, _) in loads.items())
+                for step in range(first_step, plan.steps):
+                    while coming and coming[0][0] <= step:
+                        slot, landed = next(arriving)
+                        pool.arrive(slot, landed)
+                        slot_of[coming.popleft()[1]] = slot
+                    rows = slice(step * plan.batch, (step + 1) * plan.batch)
+                    used = keys[plan.window_reads[rows]].tolist()
+                    yield pool.gather(np.array([slot_of[key] for key in used]), plan.window_starts[rows])
+                    while self._cache != "device" and leaving and timed.last[leaving[0]] <= step:
+                        free.append(slot_of.pop(int(timed.reads[leaving.popleft()])))
 
-    def insert(self, read: int, frames: np.ndarray) -> None:
-        if not self._free:
-            self._grow()
-        slot = self._free.pop()
-        self._slots[read] = slot
-        source = torch.from_numpy(frames if frames.flags.writeable else frames.copy())
-        self._frames[slot, : len(frames)] = source.to(self._device, non_blocking=True)
-
-    def _grow(self) -> None:
-        held = len(self._frames)
-        more = max(8, held // 2)
-        grown = torch.empty((held + more, *self._shape), dtype=torch.uint8, device=self._device)
-        grown[:held] = self._frames
-        self._frames = grown
-        self._free = list(range(held, held + more))
-
-    def release(self, read: int) -> None:
-        self._free.append(self._slots.pop(read))
-
-    def gather(self, reads: np.ndarray, starts: np.ndarray) -> Tensor:
-        slots = np.array([self._slots[int(read)] for read in reads])
-        first = torch.from_numpy(slots * self._shape[0] + starts).to(self._device, non_blocking=True)
-        rows = first[:, None] + self._steps
-        windows = self._frames.flatten(0, 1)[rows]
-        return normalise(windows, self._geometry)
+    @contextlib.contextmanager
+    def _borrowed_pool(self, plan: EpochPlan, slots: int) -> Iterator[tuple[SegmentPool, dict[int, int]]]:
+        """A pool of enough slots, and where in it segments are: the last epoch's if that will do."""
+        (pool, slot_of), self._idle = self._idle or (None, {}), None
+        if self._cache == "device":
+            slots = len(plan.segments)
+            if not slot_of.keys() <= set(plan.segments.tolist()):
+                pool, slot_of = None, {}
+        else:
+            slot_of.clear()
+        if pool is None or pool.slots < slots:
+            longest = max(located.segment.frames for located in self.segments)
+            shape = (longest, self._geometry.height, self._geometry.width, self._channels)
+            if self._cache != "none":
+                check_room(len(plan.segments) * int(np.prod(shape)), self._cache, self._device)
+            pool, slot_of = SegmentPool(slots, shape, window=self._window, device=self._device), {}
+        try:
+            yield pool, slot_of
+        finally:
+            self._idle = pool, slot_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,26 +191,58 @@ def evaluation_batches(
     Args:
         storage, manifest, split: what to read.
         window: T.
-        batch: B, at most; a batch never spans two segments.
+        batch: B, at most; a batch never spans two videos.
         device: where batches are made.
         videos: indices into the split's videos; None for all.
         threads: that read and decode.
     """
     chosen = None if videos is None else set(videos)
     located = [s for s in manifest.segments(split, window) if chosen is None or s.video in chosen]
-    with SegmentReader(storage, manifest) as reader:
+    reader = SegmentReader(storage, manifest)
 
-        def load(item: Located) -> tuple[Located, np.ndarray]:
-            return item, reader.read(item)
+    def load(item: Located) -> tuple[Located, Tensor]:
+        frames = torch.from_numpy(reader.read(item))
+        return item, frames.pin_memory() if device.type == "cuda" else frames
 
-        for item, stored in prefetched(load, located, threads):
-            frames = torch.from_numpy(stored if stored.flags.writeable else stored.copy()).to(device)
-            cut = (
-                frames.unfold(0, window, 1).permute(0, 4, 1, 2, 3)[: item.windows]
-                if item.windows
-                else frames[:0]
-            )
-            for start in range(0, item.windows, batch):
-                windows = normalise(cut[start : start + batch], manifest.geometry)
-                numbers = item.segment.first + window - 1 + start + np.arange(len(windows))
-                yield VideoBatch(video=item.video, frames=numbers, windows=windows)
+    channels = manifest.stored_channels(split)
+    for video, parts in groupby(prefetched(load, located, threads), key=lambda part: part[0].video):
+        # The frames that windows yet to come need, and the number of the first of them.
+        held, first = torch.empty(0, dtype=torch.uint8, device=device), 0
+        for item, frames in parts:
+            known = max(0, first + len(held) - item.segment.first)
+            arrived = frames[known:].to(device, non_blocking=True).expand(-1, -1, -1, channels)
+            held = torch.cat([held, arrived]) if len(held) else arrived
+            while len(held) >= batch + window - 1:
+                yield _video_batch(video, first, held[: batch + window - 1], window, manifest.geometry)
+                held, first = held[batch:], first + batch
+        if len(held) >= window:
+            yield _video_batch(video, first, held, window, manifest.geometry)
+
+
+def _video_batch(video: int, first: int, frames: Tensor, window: int, geometry: Geometry) -> VideoBatch:
+    windows = frames.unfold(0, window, 1).permute(0, 4, 1, 2, 3)
+    return VideoBatch(
+        video=video,
+        frames=first + window - 1 + np.arange(len(windows)),
+        windows=normalise(windows, geometry),
+    )
+
+
+def prefetched(work: Callable[[In], Out], items: Iterable[In], threads: int) -> Generator[Out, None, None]:
+    """`map(work, items)` in order, with up to `lookahead(threads)` results under way."""
+    executor = ThreadPoolExecutor(threads, thread_name_prefix="shards")
+    pending: deque[Future[Out]] = deque()
+    try:
+        for item in items:
+            pending.append(executor.submit(work, item))
+            if len(pending) == lookahead(threads):
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def lookahead(threads: int) -> int:
+    """Segments under way at a time: as many again as are being read wait to be used."""
+    return 2 * threads + 1

@@ -1,14 +1,13 @@
 """Frames of one video in, its shards out: the same frames and options give the same bytes."""
 
 import hashlib
-import io
 import json
 import re
+import tarfile
 import zlib
 from collections.abc import Iterable
 
 import numpy as np
-import webdataset
 
 from shards.codec import Codec, is_gray
 from shards.manifest import Segment, Shard, Split
@@ -27,13 +26,21 @@ def video_stem(split: Split, name: str) -> str:
 
 
 def record_bytes(key: str, members: dict[str, bytes]) -> bytes:
-    """The tar entries of one webdataset record: fixed owner, mode and time, no end of archive."""
-    buffer = io.BytesIO()
-    tar = webdataset.TarWriter(buffer, user="", group="", mode=0o644, mtime=0, encoder=False)
-    tar.write({"__key__": key, **members})
-    size = tar.tarstream.offset
-    tar.close()
-    return buffer.getvalue()[:size]
+    """The tar entries of one record, as webdataset's own writer makes them; no end of archive.
+
+    Made here because importing webdataset imports torch, which no worker needs.
+
+    Args:
+        key: what the record is called, without dots.
+        members: extension to content.
+    """
+    pieces = []
+    for extension, data in sorted(members.items()):
+        entry = tarfile.TarInfo(f"{key}.{extension}")
+        entry.size, entry.mode, entry.mtime = len(data), 0o644, 0
+        padding = bytes(-len(data) % tarfile.BLOCKSIZE)
+        pieces += [entry.tobuf(tarfile.USTAR_FORMAT), data, padding]
+    return b"".join(pieces)
 
 
 def write_video(

@@ -1,55 +1,20 @@
-"""Which of the known layouts a source has, and which videos are in it."""
+"""Which of the known layouts a source has, and which videos are in it.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+Specific layouts (`datasets`) are looked for in the source's root and up to two folders below it; what is none
+of them is read as a folder of videos and of folders of images.
+"""
+
+from collections.abc import Iterator
 
 from pipeline.errors import SourceError
 from pipeline.preprocess.config import DatasetName
-from pipeline.preprocess.source import SourceFile, Tree
+from pipeline.preprocess.datasets import RECOGNISERS
+from pipeline.preprocess.source import Tree, join
+from pipeline.preprocess.videos import SPLIT_FOLDERS, Layout, SourceVideo, image_video, named
 from shards.manifest import Split
 
-_SPLIT_FOLDERS: dict[str, Split] = {
-    "training": "training",
-    "train": "training",
-    "testing": "testing",
-    "test": "testing",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceVideo:
-    """One video of a source.
-
-    Attributes:
-        split, name: what it will be called.
-        files: its video file, or its images in order.
-        is_images: which of the two.
-    """
-
-    split: Split
-    name: str
-    files: tuple[SourceFile, ...]
-    is_images: bool
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return sum(file.size for file in self.files)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """A source that was understood.
-
-    Attributes:
-        dataset: which layout it has.
-        reason: how that was recognised.
-        videos: sorted by split and natural order of name.
-    """
-
-    dataset: str
-    reason: str
-    videos: tuple[SourceVideo, ...]
+_DEPTH = 2
+"""Archives often unpack into a folder in a folder."""
 
 
 def recognise(tree: Tree, dataset: DatasetName, split: Split) -> Layout:
@@ -61,57 +26,82 @@ def recognise(tree: Tree, dataset: DatasetName, split: Split) -> Layout:
         split: of a source that is not divided.
 
     Raises:
-        SourceError: it has none of the known layouts, or not the one asked for.
+        SourceError: it has none of the known layouts, not the one asked for, or several.
     """
-    tried = []
-    for name, looked_for, recogniser in _RECOGNISERS:
-        if dataset in ("auto", name):
-            layout = recogniser(tree, split)
+    found = list(_specific(tree, "", dataset, _DEPTH, is_given=False))
+    if not found and dataset != "auto":  # its shape is enough where the name is given
+        found = list(_specific(tree, "", dataset, _DEPTH, is_given=True))
+    if len(found) > 1:
+        places = ", ".join(f"{layout.dataset} in {tree.source}/{layout.root}" for layout in found)
+        raise SourceError(f"{tree.source}: found several datasets, {places}; give one of these folders")
+    if found:
+        return found[0]
+    if dataset in ("auto", "folder"):
+        layout = _folder(tree, split)
+        if layout.videos:
+            return layout
+    looked_for = [f"{r.dataset}: {r.looks_for}" for r in RECOGNISERS if dataset in ("auto", r.dataset)]
+    looked_for += ["folder: video files or folders of images"] if dataset in ("auto", "folder") else []
+    entries = [f"{name}/" for name in tree.folders()] + [file.name for file in tree.children()]
+    there = ", ".join(entries[:6]) + (", …" if len(entries) > 6 else "") or "nothing"
+    raise SourceError(f"{tree.source}: found {there}; looked for {'; '.join(dict.fromkeys(looked_for))}")
+
+
+def _specific(tree: Tree, root: str, dataset: DatasetName, depth: int, *, is_given: bool) -> Iterator[Layout]:
+    if dataset == "folder":
+        return
+    for recogniser in RECOGNISERS:
+        if dataset in ("auto", recogniser.dataset):
+            layout = recogniser.recognise(tree, root, is_given)
             if layout is not None:
-                return layout
-            tried.append(f"{name}: {looked_for}")
-    folders = ", ".join(tree.folders()[:5]) or "no folders"
-    files = ", ".join(file.name for file in tree.children()[:5]) or "no files"
-    raise SourceError(f"{tree.source}: found {folders} and {files}; looked for " + "; ".join(tried))
+                yield layout
+                return
+    if depth:
+        for folder in tree.folders(root):
+            yield from _specific(tree, join(root, folder), dataset, depth - 1, is_given=is_given)
 
 
-def _folder(tree: Tree, split: Split) -> Layout | None:
-    found = []
-    for folder in tree.folders():
-        if folder.lower() in _SPLIT_FOLDERS:
-            found += _videos_below(tree, folder, _SPLIT_FOLDERS[folder.lower()])
-    if found:
-        return Layout(dataset="folder", reason="folders named training and testing", videos=tuple(found))
-    found = _videos_below(tree, "", split)
-    if found:
-        return Layout(dataset="folder", reason="videos or folders of images", videos=tuple(found))
-    return None
+def _folder(tree: Tree, split: Split) -> Layout:
+    """Any source: folders named after splits, or everything in one split."""
+    for root in ("", *(tree.folders() if len(tree.folders()) == 1 else ())):
+        divided = [f for f in tree.folders(root) if f.lower() in SPLIT_FOLDERS]
+        videos: list[SourceVideo] = []
+        for folder in divided:
+            videos += _videos_below(tree, join(root, folder), SPLIT_FOLDERS[folder.lower()])
+        if videos:
+            reason = f"folders {' and '.join(divided)} with videos"
+            return Layout(dataset="folder", reason=reason, root=root, videos=tuple(videos))
+    videos = _videos_below(tree, "", split)
+    reason = f"a folder of videos, taken as {split}; not divided into training and testing"
+    return Layout(dataset="folder", reason=reason, root="", videos=tuple(videos))
 
 
 def _videos_below(tree: Tree, root: str, split: Split) -> list[SourceVideo]:
-    """Videos in a folder, or in its folder `videos` or `frames`: files, or folders of images."""
-    for inner in ("videos", "frames", ""):
-        folder = "/".join(part for part in (root, inner) if part)
-        files = tree.videos(folder)
-        stems = [file.stem for file in files]
-        found = [
-            SourceVideo(
-                split=split,
-                name=file.stem if stems.count(file.stem) == 1 else file.name,
-                files=(file,),
-                is_images=False,
-            )
-            for file in files
-        ]
-        for name in tree.folders(folder):
-            images = tree.images("/".join(part for part in (folder, name) if part))
-            if images:
-                found.append(SourceVideo(split=split, name=name, files=tuple(images), is_images=True))
-        if found:
-            return found
-    return []
+    """Video files and folders of images in a folder at any depth.
 
-
-_RECOGNISERS: tuple[tuple[str, str, Callable[[Tree, Split], Layout | None]], ...] = (
-    ("folder", "videos or folders of images, or {training,testing}/{videos,frames}", _folder),
-)
+    A folder `videos` or `frames` directly inside stands for the folder itself; where both are, they are
+    taken for the same videos, and the files win.
+    """
+    inner = next(
+        (
+            name
+            for name in ("videos", "frames")
+            if tree.folders(join(root, name)) or tree.children(join(root, name))
+        ),
+        "",
+    )
+    base = join(root, inner)
+    folders, files, images = [base], [], []
+    while folders:
+        folder = folders.pop()
+        files += tree.videos(folder)
+        if tree.images(folder):
+            images.append(folder)
+        # By UCSD's custom, NAME_gt holds the pixel masks of NAME.
+        folders += [join(folder, name) for name in tree.folders(folder) if not name.endswith("_gt")]
+    videos = named(split, base, files)
+    for folder in images:
+        # Images directly in the root are one video, named after it.
+        name = folder.removeprefix(base).lstrip("/") or folder.rpartition("/")[2] or tree.source.name
+        videos.append(image_video(tree, split, name, folder))
+    return videos

@@ -8,18 +8,22 @@ from dataclasses import dataclass, replace
 
 from pipeline.errors import ConfigError, SourceError, UserError
 from pipeline.preprocess.config import PreprocessConfig
+from pipeline.preprocess.jobs import PART_SUFFIX, Job, Part, part_from_json, part_name
 from pipeline.preprocess.labelfiles import find_labels
-from pipeline.preprocess.labels import FrameCount, Labels
-from pipeline.preprocess.layouts import Layout, SourceVideo, recognise
+from pipeline.preprocess.labels import Labels
+from pipeline.preprocess.layouts import recognise
+from pipeline.preprocess.notes import notes
 from pipeline.preprocess.pool import Task, run_pool
-from pipeline.preprocess.source import Source, list_tree, natural_key
+from pipeline.preprocess.source import Source, list_tree
 from pipeline.preprocess.state import CONFIG, STAMPS, Key, State, load_state, recorded_config
-from pipeline.preprocess.work import PART_SUFFIX, Job, Part, part_from_json, part_name
+from pipeline.preprocess.videos import Layout, SourceVideo, video_order
 from pipeline.progress import progress
-from shards.manifest import MANIFEST, SPLITS, Geometry, Manifest, Video
+from shards.manifest import MANIFEST, Geometry, Manifest, Video
 from shards.storage import Storage
 
-_OURS = re.compile(r"(training|testing)-[A-Za-z0-9_-]{0,40}-[0-9a-f]{8}(-\d{4}\.tar|\.part\.json)")
+_OURS = re.compile(
+    r"(training|testing)-[A-Za-z0-9_-]{0,40}-[0-9a-f]{8}(-\d{4,}\.tar|\.part\.json|\.masks\.npz)"
+)
 """Files that only this stage writes, and may remove."""
 
 
@@ -58,7 +62,7 @@ def preprocess(config: PreprocessConfig) -> Summary:
     started = time.monotonic()
     tree = list_tree(config.source)
     layout = recognise(tree, config.dataset, config.split)
-    labels = find_labels(tree, config.labels)
+    layout, labels = find_labels(tree, layout, config.labels)
     storage = Storage(config.shards)
     storage.clear_temporary()
     state = load_state(storage, config)
@@ -79,7 +83,7 @@ def preprocess(config: PreprocessConfig) -> Summary:
     skipped = _decode(config, missing, len(finished)) if missing else ()
     failed = {name for name, _ in skipped}
     for video in missing:
-        if _title(video) not in failed:
+        if video.title not in failed:
             data = storage.read(part_name(video.split, video.name))
             finished[video.split, video.name] = part_from_json(data)
 
@@ -93,12 +97,8 @@ def preprocess(config: PreprocessConfig) -> Summary:
         frames=sum(video.frames for video in fresh),
         seconds=time.monotonic() - started,
         skipped=skipped,
-        notes=(),
+        notes=tuple(notes(manifest)),
     )
-
-
-def _title(video: SourceVideo) -> str:
-    return f"{video.split}/{video.name}"
 
 
 def _refuse_other_source(storage: Storage, config: PreprocessConfig, layout: Layout, state: State) -> None:
@@ -130,7 +130,7 @@ def _decode(config: PreprocessConfig, videos: list[SourceVideo], before: int) ->
     """Decode videos, the largest first; returns those that were skipped."""
     tasks = [
         Task(
-            name=_title(video),
+            name=video.title,
             job=Job(
                 source=Source(config.source).location,
                 shards=config.shards,
@@ -139,6 +139,7 @@ def _decode(config: PreprocessConfig, videos: list[SourceVideo], before: int) ->
                 codec=config.stored,
                 window=config.window,
                 decoder=config.decoder,
+                keep_damage=config.on_damage == "keep",
             ).to_json(),
         )
         for video in sorted(videos, key=lambda video: -video.size)
@@ -172,7 +173,7 @@ def _manifest(
     records = [part.video for part in finished.values()]
     if not records:
         raise SourceError(f"{config.source}: none of its {len(layout.videos)} videos can be read")
-    records.sort(key=lambda video: (SPLITS.index(video.split), natural_key(video.name)))
+    records.sort(key=lambda video: video_order(video.split, video.name))
     return Manifest(
         dataset=layout.dataset,
         geometry=Geometry(height=config.size[0], width=config.size[1]),
@@ -185,8 +186,7 @@ def _manifest(
 def _labelled(videos: list[Video], labels: Labels | None) -> list[Video]:
     if labels is None:
         return videos
-    testing = [FrameCount(name=v.name, frames=v.frames) for v in videos if v.split == "testing"]
-    abnormal = labels.apply(testing)
+    abnormal = labels.apply([video for video in videos if video.split == "testing"])
     return [
         replace(video, abnormal=abnormal[video.name], label_source=labels.source)
         if video.split == "testing" and video.name in abnormal
@@ -197,10 +197,11 @@ def _labelled(videos: list[Video], labels: Labels | None) -> list[Video]:
 
 def _close(storage: Storage, config: PreprocessConfig, manifest: Manifest, finished: dict[Key, Part]) -> None:
     """Write the manifest and remove everything that is not of the set it describes."""
-    shards = {shard.name for video in manifest.videos for shard in video.shards}
+    kept = {shard.name for video in manifest.videos for shard in video.shards}
+    kept |= {video.masks.name for video in manifest.videos if video.masks is not None}
     names = storage.names()
     for name in names:
-        if _OURS.fullmatch(name) and name not in shards and not name.endswith(PART_SUFFIX):
+        if _OURS.fullmatch(name) and name not in kept and not name.endswith(PART_SUFFIX):
             storage.delete(name)
     storage.write(CONFIG, recorded_config(config))
     stamps = {part_name(part.video.split, part.video.name): part.stamp for part in finished.values()}

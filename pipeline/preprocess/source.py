@@ -33,6 +33,16 @@ def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
     return tuple(numbered)
 
 
+def printable(name: str) -> str:
+    """A file name as text that can be written down: bytes that are not UTF-8 as backslash escapes."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def join(*parts: str) -> str:
+    """A relative path from its parts, without the empty ones."""
+    return "/".join(part for part in parts if part)
+
+
 @dataclass(frozen=True, kw_only=True)
 class SourceFile:
     """A file of the source.
@@ -78,6 +88,11 @@ class Source:
 
     def __str__(self) -> str:
         return str(self._storage)
+
+    @property
+    def name(self) -> str:
+        """The last part of the location."""
+        return PurePosixPath(str(self).partition("?")[0]).name
 
     def chunks(self, path: str) -> Iterator[bytes]:
         """The bytes of a file in pieces.
@@ -192,7 +207,7 @@ def _walk(folder: Path, relative: str, ancestors: tuple[tuple[int, int], ...]) -
     except OSError as error:
         raise SourceError(f"{folder}: cannot be listed: {error.strerror}; make it readable") from error
     for entry in entries:
-        path = f"{relative}/{entry.name}" if relative else entry.name
+        path = join(relative, entry.name)
         if _is_hidden(entry.name):
             continue
         if entry.is_dir():

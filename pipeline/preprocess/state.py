@@ -8,9 +8,9 @@ from typing import Any
 from pipeline.config import dump_config
 from pipeline.errors import ConfigError
 from pipeline.preprocess.config import PreprocessConfig
-from pipeline.preprocess.layouts import SourceVideo
+from pipeline.preprocess.jobs import PART_SUFFIX, Beat, Part, fingerprint, part_from_json, part_name, stamp
 from pipeline.preprocess.source import Source
-from pipeline.preprocess.work import PART_SUFFIX, Beat, Part, fingerprint, part_from_json, part_name, stamp
+from pipeline.preprocess.videos import SourceVideo
 from shards.manifest import MANIFEST, load_manifest
 from shards.storage import Storage
 
@@ -44,17 +44,18 @@ class State:
         part = self.parts.get((video.split, video.name))
         if part is None:
             return None
-        for shard in part.video.shards:
-            if self.sizes.get(shard.name) != shard.bytes or shard.name in self.suspect:
-                return None
+        stored = {shard.name: shard.bytes for shard in part.video.shards}
+        if part.video.masks is not None:
+            stored[part.video.masks.name] = part.video.masks.bytes
+        if any(self.sizes.get(name) != size or name in self.suspect for name, size in stored.items()):
+            return None
+        if (part.video.masks is None) != (video.masks is None):
+            return None
         now = stamp(video)
         if part.stamp == now:
             return part
-        if part.video.source["bytes"] == video.size and part.video.source["sha256"] == fingerprint(
-            source, video, beat
-        ):
-            return replace(part, stamp=now)
-        return None
+        found = fingerprint(source, video, beat)
+        return replace(part, stamp=now) if found.items() <= part.video.source.items() else None
 
 
 def load_state(storage: Storage, config: PreprocessConfig) -> State:

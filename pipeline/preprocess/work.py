@@ -4,124 +4,23 @@ Done again it gives the same files, and what it leaves is the same wherever and 
 shards under their final names and, after them, a part file with the video's record for the manifest.
 """
 
-import dataclasses
 import hashlib
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from pipeline.preprocess import decord_frames
-from pipeline.preprocess.config import DecoderName
+from pipeline.errors import SourceError
+from pipeline.preprocess import decord_frames, pyav_frames
 from pipeline.preprocess.images import decode_image, resized
-from pipeline.preprocess.layouts import SourceVideo
-from pipeline.preprocess.source import Source, SourceFile
-from shards.codec import Codec
-from shards.manifest import Split, Video, video_from_json
+from pipeline.preprocess.jobs import Beat, Job, Part, files_digest, fingerprint, part_name, stamp, sum_line
+from pipeline.preprocess.masks import masks
+from pipeline.preprocess.source import Source, printable
+from pipeline.preprocess.videos import SourceVideo, missing_numbers
+from shards.manifest import Shard, Video
+from shards.masks import Masks, write_masks
 from shards.storage import Storage
 from shards.writer import video_stem, write_video
-
-PART_SUFFIX = ".part.json"
-Beat = Callable[[int], None]
-"""Called now and then with the number of frames done, as a sign of life."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """Everything a worker needs to know.
-
-    Attributes:
-        source, shards: locations.
-        video: which, and its files.
-        size: height and width of stored frames.
-        codec, window: how they are stored.
-        decoder: of video files.
-    """
-
-    source: str
-    shards: str
-    video: SourceVideo
-    size: tuple[int, int]
-    codec: Codec
-    window: int
-    decoder: DecoderName
-
-    def to_json(self) -> str:
-        """One line."""
-        return json.dumps(dataclasses.asdict(self))
-
-
-def job_from_json(text: str) -> Job:
-    """Inverse of `Job.to_json`."""
-    record = json.loads(text)
-    files = tuple(SourceFile(**file) for file in record["video"]["files"])
-    return Job(
-        **{
-            **record,
-            "video": SourceVideo(**{**record["video"], "files": files}),
-            "size": tuple(record["size"]),
-            "codec": Codec(**record["codec"]),
-        }
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """A finished video, until the manifest is written.
-
-    Attributes:
-        video: its record, without labels.
-        stamp: of the source files as they were, see `stamp`.
-    """
-
-    video: Video
-    stamp: str
-
-    def to_json(self) -> bytes:
-        """The part file."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True).encode()
-
-
-def part_from_json(data: bytes) -> Part:
-    """Inverse of `Part.to_json`."""
-    record = json.loads(data)
-    return Part(video=video_from_json(record["video"]), stamp=record["stamp"])
-
-
-def part_name(split: Split, name: str) -> str:
-    """The name of a video's part file."""
-    return f"{video_stem(split, name)}{PART_SUFFIX}"
-
-
-def stamp(video: SourceVideo) -> str:
-    """Changes when the name, size or time of a source file does: if it is the same, so are the files."""
-    lines = [f"{file.path}\0{file.size}\0{file.modified}\n" for file in video.files]
-    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def fingerprint(source: Source, video: SourceVideo, beat: Beat) -> str:
-    """SHA-256 of a video's content: of its file, or of what `sha256sum` prints for its images in order."""
-    beat(0)
-    if not video.is_images:
-        return _file_digest(source, video.files[0], beat)
-    digest = hashlib.sha256()
-    for file in video.files:
-        digest.update(_sum_line(file, _file_digest(source, file, beat)))
-    return digest.hexdigest()
-
-
-def _file_digest(source: Source, file: SourceFile, beat: Beat) -> str:
-    digest = hashlib.sha256()
-    for chunk in source.chunks(file.path):
-        digest.update(chunk)
-        beat(0)
-    return digest.hexdigest()
-
-
-def _sum_line(file: SourceFile, digest: str) -> bytes:
-    return f"{digest}  {file.name}\n".encode("utf-8", "surrogateescape")
 
 
 def process_video(job: Job, beat: Beat) -> Part:
@@ -137,36 +36,146 @@ def process_video(job: Job, beat: Beat) -> Part:
     source = Source(job.source)
     storage = Storage(job.shards)
     video = job.video
-    facts: dict[str, Any] = {"bytes": video.size, "files": len(video.files)}
-    decoded = _images(source, video, facts) if video.is_images else _video(source, job, facts, beat)
-    frames = _counted(resized(decoded, job.size), beat)
-    count, shards = write_video(storage, video.split, video.name, frames, window=job.window, codec=job.codec)
+    facts: dict[str, Any]
+    if video.is_images:
+        frames, shards, facts = _process_images(source, storage, job, beat)
+    else:
+        frames, shards, facts = _process_file(source, storage, job, beat)
+    stored_masks = None
+    if video.masks is not None:
+        stored_masks = _process_masks(storage, video, frames)
+        facts["masks_sha256"] = files_digest(Source(video.masks.location), video.masks.files, beat)
     part = Part(
-        video=Video(name=video.name, split=video.split, frames=count, source=facts, shards=shards),
+        video=Video(
+            name=video.name,
+            split=video.split,
+            frames=frames,
+            source=facts,
+            shards=shards,
+            masks=stored_masks,
+        ),
         stamp=stamp(video),
     )
     storage.write(part_name(video.split, video.name), part.to_json())
     return part
 
 
-def _counted(frames: Iterator[np.ndarray], beat: Beat) -> Iterator[np.ndarray]:
-    for number, frame in enumerate(frames, start=1):
-        beat(number)
-        yield frame
+def _write(
+    storage: Storage, job: Job, decoded: Iterator[np.ndarray], beat: Beat
+) -> tuple[int, tuple[Shard, ...]]:
+    def counted() -> Iterator[np.ndarray]:
+        for number, frame in enumerate(resized(decoded, job.size), start=1):
+            beat(number)
+            yield frame
+
+    video = job.video
+    return write_video(storage, video.split, video.name, counted(), window=job.window, codec=job.codec)
 
 
-def _images(source: Source, video: SourceVideo, facts: dict[str, Any]) -> Iterator[np.ndarray]:
+def _process_images(
+    source: Source, storage: Storage, job: Job, beat: Beat
+) -> tuple[int, tuple[Shard, ...], dict[str, Any]]:
+    video = job.video
     digest = hashlib.sha256()
-    for file in video.files:
-        data = source.read(file.path)
-        digest.update(_sum_line(file, hashlib.sha256(data).hexdigest()))
-        yield decode_image(data, f"{source}/{file.path}")
-    facts["sha256"] = digest.hexdigest()
+
+    def decoded() -> Iterator[np.ndarray]:
+        for file in video.files:
+            data = source.read(file.path)
+            digest.update(sum_line(file, hashlib.sha256(data).hexdigest()))
+            yield decode_image(data, f"{source}/{file.path}")
+
+    frames, shards = _write(storage, job, decoded(), beat)
+    facts = {
+        "kind": "images",
+        "bytes": video.size,
+        "sha256": digest.hexdigest(),
+        "first": printable(video.files[0].name),
+        "last": printable(video.files[-1].name),
+        "missing_numbers": [list(gap) for gap in missing_numbers([file.name for file in video.files])],
+        "strays": list(video.strays),
+    }
+    return frames, shards, facts
 
 
-def _video(source: Source, job: Job, facts: dict[str, Any], beat: Beat) -> Iterator[np.ndarray]:
+def _process_file(
+    source: Source, storage: Storage, job: Job, beat: Beat
+) -> tuple[int, tuple[Shard, ...], dict[str, Any]]:
     file = job.video.files[0]
-    facts["sha256"] = fingerprint(source, job.video, beat)
+    name = f"{source}/{file.path}"
+    facts = {"kind": "video", "file": printable(file.name), **fingerprint(source, job.video, beat)}
     with source.local(file.path) as path:
-        facts["decoder"] = "decord"
-        yield from decord_frames.frames(path, f"{source}/{file.path}")
+        audit = pyav_frames.audit(path, name, beat)
+        damage = pyav_frames.Damage()
+        decoder, reasons = _choose(job, audit, name)
+        if decoder == "decord":
+            try:
+                decoded = decord_frames.frames(path, name, (audit.height, audit.width))
+                frames, shards = _write(storage, job, decoded, beat)
+                if frames != audit.packets:
+                    raise SourceError(f"{name}: decord gave {frames} frames of {audit.packets} packets")
+            except SourceError as error:
+                if job.decoder == "decord":
+                    raise SourceError(f"{error}; try --decoder auto") from error
+                # Without decord's words, which hold paths and addresses of this machine.
+                decoder, reasons = "pyav", ["decord failed"]
+        if decoder == "pyav":
+            decoded = _refusing(pyav_frames.frames(path, name, damage), damage, audit, job, name)
+            frames, shards = _write(storage, job, decoded, beat)
+    facts |= {
+        **audit.facts(),
+        "decoder": decoder,
+        "decoder_reasons": reasons,
+        "damaged_frames": damage.frames,
+        "lost_packets": damage.lost,
+        "first_damaged": damage.first,
+    }
+    return frames, shards, facts
+
+
+def _choose(job: Job, audit: pyav_frames.Audit, name: str) -> tuple[str, list[str]]:
+    """The decoder for a file, and why it is not decord if it is not."""
+    if job.decoder == "pyav":
+        return "pyav", ["as asked for"]
+    if not audit.irregularities:
+        return "decord", []
+    if job.decoder == "decord":
+        raise SourceError(
+            f"{name}: not a regular file ({', '.join(audit.irregularities)}), which decord reads wrongly; "
+            "use --decoder auto"
+        )
+    return "pyav", audit.irregularities
+
+
+def _refusing(
+    frames: Iterator[np.ndarray],
+    damage: pyav_frames.Damage,
+    audit: pyav_frames.Audit,
+    job: Job,
+    name: str,
+) -> Iterator[np.ndarray]:
+    """The frames; at their end an error if there was damage that is not to be kept."""
+    yield from frames
+    found = [
+        f"{damage.frames} damaged frames" if damage.frames else "",
+        f"{damage.lost} packets that cannot be decoded" if damage.lost else "",
+        f"the first at frame {damage.first}" if damage.first is not None else "",
+        "; ".join(audit.complaints),
+    ]
+    if any(found) and not job.keep_damage:
+        raise SourceError(
+            f"{name}: {', '.join(text for text in found if text)}; mend the file, keep it with --on-damage "
+            "keep, or leave it out with --on-error skip"
+        )
+
+
+def _process_masks(storage: Storage, video: SourceVideo, frames: int) -> Masks:
+    assert video.masks is not None
+    stem = video_stem(video.split, video.name)
+    count, stored = write_masks(storage, stem, masks(video.masks))
+    if count != frames:
+        where = f"{Source(video.masks.location)}/{video.masks.files[0].path}"
+        raise SourceError(
+            f"{where}: {count} masks for video {video.name}, which has {frames} frames; mend them or go "
+            "without with --labels none"
+        )
+    return stored

@@ -145,7 +145,8 @@ class Worker:
 def main() -> None:
     """Do jobs until the standard input ends."""
     from pipeline.preprocess.images import use_one_thread
-    from pipeline.preprocess.work import job_from_json, process_video
+    from pipeline.preprocess.jobs import job_from_json
+    from pipeline.preprocess.work import process_video
 
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print must not get between the answers

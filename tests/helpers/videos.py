@@ -78,7 +78,10 @@ def write_images(
     """Write frames as numbered images; the format follows the pattern's suffix."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, frame in enumerate(frames, start=first):
-        assert cv2.imwrite(str(folder / pattern.format(number)), frame)
+        path = folder / pattern.format(number)
+        ok, data = cv2.imencode(path.suffix, frame)
+        assert ok
+        path.write_bytes(data.tobytes())
     return folder
 
 

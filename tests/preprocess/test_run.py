@@ -51,7 +51,7 @@ def test_videos_and_labels_of_both_splits_are_in_the_manifest(source: Path, shar
         ("testing", "02", 40),
     ]
     assert [video.abnormal for video in manifest.videos] == [None, None, ((20, 38),), ((20, 38),)]
-    assert "frame_labels.npy, 1 = abnormal" in str(manifest.videos[2].label_source)
+    assert "frame_labels.npy (1 = abnormal" in str(manifest.videos[2].label_source)
 
 
 def test_stored_frames_are_the_resized_images(tmp_path: Path) -> None:

@@ -1,30 +1,281 @@
-"""Batches are exactly the planned windows, whatever reads them."""
+"""Batches are exactly the planned windows, whatever reads them and wherever an epoch is taken up."""
+
+import threading
+import time
 
 import numpy as np
+import pytest
 import torch
 
-from shards.manifest import load_manifest
-from shards.plan import epoch_plan
+from shards.codec import Codec
+from shards.errors import CorruptShardError, ShardError
+from shards.manifest import Geometry, Manifest
+from shards.plan import EpochPlan, epoch_plan, steps_per_epoch, videos_of_rank
+from shards.reader import SegmentReader
 from shards.storage import Storage
-from shards.stream import TrainingStream
+from shards.stream import CACHES, TrainingStream, evaluation_batches, normalise
 from tests.helpers.shards import make_set, random_frames
 
+CPU = torch.device("cpu")
+VIDEOS = [random_frames(n, seed=n) for n in (40, 70, 3, 36, 5)]
 
-def test_smoke(tmp_path):
-    videos = [random_frames(n, seed=n) for n in (40, 70, 3, 36, 5)]
-    made = make_set(tmp_path, {"training": videos})
-    storage = Storage(tmp_path)
-    manifest = load_manifest(storage)
-    assert manifest == made
-    stream = TrainingStream(storage, manifest, "training", window=5, device=torch.device("cpu"))
+
+@pytest.fixture(scope="module")
+def colour(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("colour")
+    return Storage(folder), make_set(folder, {"training": VIDEOS, "testing": VIDEOS}, shard_bytes=30_000)
+
+
+def direct(frames: np.ndarray) -> torch.Tensor:
+    """Frames uint8 (T, H, W, C) as a window float32 (T, C, H, W)."""
+    return torch.from_numpy(frames.transpose(0, 3, 1, 2).astype(np.float32)) / 127.5 - 1
+
+
+def expected(
+    stream: TrainingStream, plan: EpochPlan, videos: list[np.ndarray], window: int
+) -> list[torch.Tensor]:
+    """The batches of a plan, cut from the videos themselves."""
+    windows = []
+    for read, start in zip(plan.window_reads, plan.window_starts, strict=True):
+        located = stream.segments[plan.reads[read]]
+        first = located.segment.first + start
+        windows.append(direct(videos[located.video][first : first + window]))
+    return [torch.stack(windows[row : row + plan.batch]) for row in range(0, len(windows), plan.batch)]
+
+
+def same(some: list[torch.Tensor], others: list[torch.Tensor]) -> bool:
+    return len(some) == len(others) and all(torch.equal(a, b) for a, b in zip(some, others, strict=True))
+
+
+def open_stream(colour: tuple[Storage, Manifest], **options: object) -> TrainingStream:
+    return TrainingStream(*colour, "training", **{"window": 5, "device": CPU, **options})
+
+
+@pytest.mark.parametrize("window", [1, 3, 5])
+@pytest.mark.parametrize(("world", "pool"), [(1, 64), (1, 1), (3, 1), (8, 64)])
+def test_ranks_together_see_each_window_once_exactly_as_in_the_video(colour, window, world, pool):
+    stream = open_stream(colour, window=window)
+    assert sum(stream.windows) == sum(max(0, len(video) - window + 1) for video in VIDEOS)
+    seen = []
+    for rank in range(world):
+        plan = epoch_plan(stream.windows, seed=1, epoch=0, rank=rank, world=world, batch=2, pool=pool)
+        batches = list(stream.batches(plan))
+        assert same(batches, expected(stream, plan, VIDEOS, window))
+        seen += [window.numpy().tobytes() for batch in batches for window in batch]
+    assert len(seen) == len(set(seen)) == steps_per_epoch(stream.windows, world, 2) * world * 2
+
+
+def test_the_order_is_the_same_for_any_number_of_threads(colour):
+    orders = []
+    for threads in (1, 2, 5):
+        stream = open_stream(colour, threads=threads)
+        plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4, pool=1)
+        orders.append(list(stream.batches(plan)))
+    assert same(orders[0], orders[1])
+    assert same(orders[0], orders[2])
+
+
+@pytest.mark.parametrize("cache", CACHES)
+def test_caches_change_nothing_in_any_epoch(colour, cache):
+    plain, cached = open_stream(colour), open_stream(colour, cache=cache)
+    for epoch in range(3):
+        plan = epoch_plan(plain.windows, seed=0, epoch=epoch, rank=1, world=2, batch=4, pool=1)
+        assert same(list(cached.batches(plan)), list(plain.batches(plan)))
+
+
+@pytest.mark.parametrize("cache", ["ram", "device"])
+def test_a_cached_set_is_read_once(tmp_path, cache):
+    manifest = make_set(tmp_path, {"training": VIDEOS})
+    stream = TrainingStream(Storage(tmp_path), manifest, "training", window=5, device=CPU, cache=cache)
+    plans = [epoch_plan(stream.windows, seed=0, epoch=e, rank=0, world=1, batch=1) for e in range(2)]
+    first = list(stream.batches(plans[0]))
+    assert len(first) == plans[0].steps
+    for shard in tmp_path.glob("*.tar"):
+        shard.unlink()
+    assert same(list(stream.batches(plans[1])), expected(stream, plans[1], VIDEOS, 5))
+
+
+def test_a_cache_that_was_filled_for_another_share_is_filled_again(colour):
+    stream = open_stream(colour, cache="device")
+    for rank in (0, 1, 0):
+        plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=rank, world=3, batch=2)
+        assert same(list(stream.batches(plan)), expected(stream, plan, VIDEOS, 5))
+
+
+def test_a_cache_that_does_not_fit_is_refused(colour, monkeypatch):
+    monkeypatch.setattr("shards.memory.available_memory", lambda: 1000)
+    stream = open_stream(colour, cache="ram")
+    plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=2)
+    with pytest.raises(ShardError, match=r"--cache ram: .* do not fit in memory"):
+        next(stream.batches(plan))
+
+
+@pytest.mark.parametrize("cache", CACHES)
+@pytest.mark.parametrize("pool", [1, 64])
+def test_taking_up_an_epoch_at_any_step_goes_on_as_if_unbroken(colour, pool, cache):
+    stream = open_stream(colour)
+    plan = epoch_plan(stream.windows, seed=0, epoch=3, rank=0, world=1, batch=8, pool=pool)
+    whole = list(stream.batches(plan))
+    assert len(whole) == plan.steps > 5
+    for step in range(plan.steps + 1):
+        resumed = open_stream(colour, threads=1 + step % 3, cache=cache)
+        assert same(list(resumed.batches(plan, step)), whole[step:])
+
+
+def test_taking_up_an_epoch_reads_nothing_of_what_came_before(tmp_path):
+    manifest = make_set(tmp_path, {"training": VIDEOS * 4})
+    stream = TrainingStream(Storage(tmp_path), manifest, "training", window=5, device=CPU)
+    plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4, pool=1)
+    late = plan.steps - 2
+    needed = {stream.segments[s].shard for s in plan.reads[np.unique(plan.window_reads[late * 4 :])]}
+    for shard in tmp_path.glob("*.tar"):
+        if shard.name not in needed:
+            shard.unlink()
+    assert same(list(stream.batches(plan, late)), expected(stream, plan, VIDEOS * 4, 5)[late:])
+
+
+def test_epochs_that_run_side_by_side_do_not_mix(colour):
+    stream = open_stream(colour)
+    plans = [epoch_plan(stream.windows, seed=0, epoch=e, rank=0, world=1, batch=4) for e in range(2)]
+    pairs = list(zip(stream.batches(plans[0]), stream.batches(plans[1]), strict=True))
+    for number, plan in enumerate(plans):
+        assert same([pair[number] for pair in pairs], expected(stream, plan, VIDEOS, 5))
+
+
+def test_an_abandoned_epoch_stops_its_threads_and_the_next_one_is_whole(colour):
+    stream = open_stream(colour)
     plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4)
-    seen = 0
-    for step, batch in enumerate(stream.batches(plan)):
-        rows = slice(step * 4, step * 4 + 4)
-        for window, read, start in zip(batch, plan.window_reads[rows], plan.window_starts[rows], strict=True):
-            located = stream.segments[plan.reads[read]]
-            first = located.segment.first + start
-            direct = videos[located.video][first : first + 5].astype(np.float32) / np.float32(127.5) - 1
-            assert np.array_equal(window.numpy(), direct.transpose(0, 3, 1, 2))
-            seen += 1
-    assert seen == plan.steps * 4
+    batches = stream.batches(plan)
+    next(batches)
+    batches.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("shards")]
+    assert same(list(stream.batches(plan)), expected(stream, plan, VIDEOS, 5))
+
+
+def test_threads_read_ahead_while_a_batch_is_used(colour, monkeypatch):
+    read = []
+    original = SegmentReader.read_into
+
+    def noted(self, located, frames):
+        original(self, located, frames)
+        read.append(located.segment.key)
+
+    monkeypatch.setattr(SegmentReader, "read_into", noted)
+    stream = open_stream(colour, threads=1)
+    plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=1, pool=1)
+    batches = stream.batches(plan)
+    next(batches)
+    deadline = time.monotonic() + 10
+    while len(read) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(read) == 3
+    batches.close()
+
+
+def test_gray_is_stored_once_and_restored_also_beside_colour(tmp_path):
+    gray = random_frames(40, seed=1, gray=True)
+    only_gray = make_set(tmp_path / "gray", {"training": [gray]})
+    assert only_gray.stored_channels("training") == 1
+    mixed = make_set(tmp_path / "mixed", {"training": [gray, VIDEOS[0]]})
+    assert mixed.stored_channels("training") == 3
+    for name, manifest, videos in (("gray", only_gray, [gray]), ("mixed", mixed, [gray, VIDEOS[0]])):
+        stream = TrainingStream(Storage(tmp_path / name), manifest, "training", window=5, device=CPU)
+        plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4)
+        batches = list(stream.batches(plan))
+        assert same(batches, expected(stream, plan, videos, 5))
+        assert batches[0].shape == (4, 5, 3, 16, 16)
+
+
+@pytest.mark.parametrize("codec", [Codec(name="deflate"), Codec(name="jpeg", quality=95)])
+@pytest.mark.parametrize("gray", [False, True])
+def test_every_codec_streams(tmp_path, codec, gray):
+    ramp = np.linspace(0, 200, 32 * 32 * 3 * 40).reshape(40, 32, 32, 3).astype(np.uint8)
+    frames = np.repeat(ramp[..., :1], 3, axis=3) if gray else ramp
+    manifest = make_set(tmp_path, {"training": [frames]}, codec=codec)
+    stream = TrainingStream(Storage(tmp_path), manifest, "training", window=5, device=CPU)
+    plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4)
+    tolerance = 0 if codec.name == "deflate" else 8 / 127.5
+    for found, wanted in zip(stream.batches(plan), expected(stream, plan, [frames], 5), strict=True):
+        assert (found - wanted).abs().max() <= tolerance
+
+
+def test_stored_batches_are_the_same_windows_in_bytes(colour):
+    stream = open_stream(colour)
+    plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4)
+    for stored, batch in zip(stream.stored_batches(plan), stream.batches(plan), strict=True):
+        assert stored.dtype == torch.uint8
+        assert torch.equal(normalise(stored, Geometry(height=16, width=16)), batch)
+
+
+@pytest.mark.parametrize("window", [1, 4, 5])
+@pytest.mark.parametrize("batch", [1, 7, 50])
+def test_evaluation_gives_each_window_once_in_order_in_full_batches(colour, window, batch):
+    seen: dict[int, list[int]] = {}
+    for part in evaluation_batches(*colour, "testing", window=window, batch=batch, device=CPU):
+        assert len(part.windows) == len(part.frames) <= batch
+        for frame, found in zip(part.frames, part.windows, strict=True):
+            assert torch.equal(found, direct(VIDEOS[part.video][frame - window + 1 : frame + 1]))
+        already = seen.setdefault(part.video, [])
+        assert len(already) % batch == 0
+        already += part.frames.tolist()
+    for index, video in enumerate(VIDEOS):
+        assert seen.get(index, []) == list(range(window - 1, len(video)))
+
+
+def test_evaluation_is_shared_by_ranks_without_overlap(colour):
+    frames = [len(video) for video in VIDEOS]
+    seen = []
+    for rank in range(3):
+        mine = videos_of_rank(frames, rank, 3)
+        parts = evaluation_batches(*colour, "testing", window=5, batch=8, device=CPU, videos=mine)
+        seen += [(part.video, frame) for part in parts for frame in part.frames]
+    assert sorted(seen) == [(v, f) for v, n in enumerate(frames) for f in range(4, n)]
+
+
+def test_a_split_without_windows_is_refused(tmp_path):
+    manifest = make_set(tmp_path, {"testing": [VIDEOS[0]], "training": [VIDEOS[2]]})
+    with pytest.raises(ShardError, match="no training video has 5 frames in a row"):
+        TrainingStream(Storage(tmp_path), manifest, "training", window=5, device=CPU)
+
+
+def test_windows_longer_than_the_set_serves_are_refused(colour):
+    with pytest.raises(ShardError, match="windows of up to 5 frames, asked for 6"):
+        open_stream(colour, window=6)
+
+
+def test_an_unknown_cache_is_refused(colour):
+    with pytest.raises(ShardError, match="not one of none, ram, device"):
+        open_stream(colour, cache="disk")
+
+
+def test_damage_stops_training_with_the_name_of_shard_and_segment(tmp_path):
+    manifest = make_set(tmp_path, {"training": VIDEOS})
+    shard = sorted(tmp_path.glob("*.tar"))[1]
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 3] ^= 1
+    shard.write_bytes(data)
+    stream = TrainingStream(Storage(tmp_path), manifest, "training", window=5, device=CPU)
+    plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4)
+    with pytest.raises(
+        CorruptShardError, match=rf"{shard.name}: segment \S+: found CRC-32 \w+, expected \w+"
+    ):
+        list(stream.batches(plan))
+
+
+def test_a_shard_that_changes_under_a_running_job_stops_it(tmp_path):
+    manifest = make_set(tmp_path, {"training": [VIDEOS[0]]})
+    stream = TrainingStream(Storage(tmp_path), manifest, "training", window=5, device=CPU)
+    plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4)
+    assert len(list(stream.batches(plan))) == 9
+    make_set(tmp_path, {"training": [random_frames(40, seed=99)]})
+    with pytest.raises(CorruptShardError, match="damaged or replaced"):
+        list(stream.batches(plan))
+
+
+def test_a_shard_that_is_written_again_with_the_same_bytes_does_no_harm(tmp_path):
+    manifest = make_set(tmp_path, {"training": [VIDEOS[0]]})
+    stream = TrainingStream(Storage(tmp_path), manifest, "training", window=5, device=CPU)
+    plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4)
+    before = list(stream.batches(plan))
+    make_set(tmp_path, {"training": [VIDEOS[0]]})
+    assert same(list(stream.batches(plan)), before)

@@ -1,0 +1,77 @@
+"""Options of `evaluate`."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from pipeline.checkpoint import FOLDER
+from pipeline.errors import ConfigError
+
+MemoryMode = Literal["carry", "video", "frozen"]
+Precision = Literal["auto", "fp32", "bf16"]
+SplitChoice = Literal["auto", "training", "testing"]
+
+ALPHA = {"pred": 0.6, "recon": 0.7}
+"""Published weight of the PSNR in the score, by method."""
+THRESHOLD = {"pred": 0.01, "recon": 0.015}
+"""Published point score below which a frame updates the memory, by method."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """What to evaluate, and how.
+
+    Attributes:
+        shards: location of the shard set.
+        checkpoint: a run, or a checkpoint file.
+        out: folder for the results; None for `evaluation-<shard set>` in the run or beside the file.
+        split: `auto` takes testing videos if there are any, else training videos.
+        memory: `carry` updates the memory from video to video (the published protocol, one process),
+            `video` starts each video with the trained memory, `frozen` never updates it.
+        alpha: weight of the PSNR against the feature distance; None for the method's.
+        threshold: frames whose point score is below it update the memory; None for the method's.
+        smoothing: sigma in frames of a Gaussian over each video's score, reported beside the plain
+            figures; 0 for none.
+        batch_size: windows scored together; no influence on the result.
+        precision: `auto` is bf16 on CUDA and fp32 elsewhere.
+        device: `cpu`, `cuda` or `auto`.
+        threads: that read and decode shards.
+    """
+
+    shards: str
+    checkpoint: str
+    out: str | None = None
+    split: SplitChoice = "auto"
+    memory: MemoryMode = "carry"
+    alpha: float | None = None
+    threshold: float | None = None
+    smoothing: float = 0.0
+    batch_size: int = 32
+    precision: Precision = "auto"
+    device: str = "auto"
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        for name, choices in (("split", SplitChoice), ("memory", MemoryMode), ("precision", Precision)):
+            value = getattr(self, name)
+            if value not in get_args(choices):
+                raise ConfigError(f"{name} {value!r} is not one of {', '.join(get_args(choices))}")
+        if self.alpha is not None and not 0 <= self.alpha <= 1:
+            raise ConfigError(f"alpha {self.alpha} is not between 0 and 1")
+        if self.threshold is not None and not self.threshold >= 0:
+            raise ConfigError(f"threshold {self.threshold} is negative; frozen memory needs --memory frozen")
+        if not 0 <= self.smoothing < float("inf"):
+            raise ConfigError(f"smoothing {self.smoothing} is not a number of frames, 0 or more")
+        if self.batch_size < 1:
+            raise ConfigError(f"batch size {self.batch_size} is less than 1")
+        if self.threads < 1:
+            raise ConfigError(f"threads {self.threads} is less than 1")
+
+    def output(self) -> str:
+        """Where the results go."""
+        if self.out is not None:
+            return self.out
+        home = self.checkpoint.rstrip("/")
+        if home.endswith(".safetensors"):
+            home = home.rpartition("/")[0] or "."
+            home = home.removesuffix(f"/{FOLDER}")
+        return f"{home}/evaluation-{self.shards.rstrip('/').rpartition('/')[2]}"

@@ -1,0 +1,84 @@
+"""Runs the model over videos in order, and groups what comes out by video."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mnad import MNAD, FrameScores, score_batch
+from pipeline.errors import CheckpointError
+from pipeline.evaluate.config import MemoryMode
+from shards.stream import VideoBatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredVideo:
+    """What the model says of one video.
+
+    Attributes:
+        video: index into the split's videos.
+        frames: (F,) int64, numbers of the scored frames.
+        scores: of those frames.
+    """
+
+    video: int
+    frames: np.ndarray
+    scores: FrameScores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scorer:
+    """How windows are scored.
+
+    Attributes:
+        model: in eval mode, on the device.
+        memory: see EvaluateConfig.
+        threshold: frames whose point score is below it update the memory.
+        bf16: whether convolutions run in bfloat16.
+    """
+
+    model: MNAD
+    memory: MemoryMode
+    threshold: float
+    bf16: bool
+
+    def videos(self, batches: Iterable[VideoBatch], advance: Callable[[int], None]) -> Iterator[ScoredVideo]:
+        """Score batches of videos in order; `advance` is told the frames done.
+
+        Raises:
+            CheckpointError: the model gives something that is no number.
+        """
+        items = trained = self.model.memory.items
+        for video, group in groupby(batches, key=lambda batch: batch.video):
+            if self.memory != "carry":
+                items = trained
+            frames: list[np.ndarray] = []
+            parts: list[FrameScores] = []
+            for batch in group:
+                scores, items = self._score(batch.windows, items, parts[-1:])
+                _check_finite(batch, scores)
+                frames.append(batch.frames)
+                parts.append(scores)
+                advance(len(batch.frames))
+            yield ScoredVideo(video=video, frames=np.concatenate(frames), scores=FrameScores.join(parts))
+
+    def _score(self, windows: Tensor, items: Tensor, before: list[FrameScores]) -> tuple[FrameScores, Tensor]:
+        frozen = self.memory == "frozen"
+        guess = bool(before[0].memory_updated[-1]) if before else not frozen
+        with torch.autocast(windows.device.type, torch.bfloat16, enabled=self.bf16):
+            threshold = -np.inf if frozen else self.threshold
+            return score_batch(self.model, windows, items, threshold, guess=guess)
+
+
+def _check_finite(batch: VideoBatch, scores: FrameScores) -> None:
+    for name in ("psnr", "feature_distance", "point_score"):
+        wrong = np.isnan(getattr(scores, name))
+        if wrong.any():
+            frame = batch.frames[wrong.argmax()]
+            raise CheckpointError(
+                f"the model's {name} is not a number at frame {frame} of video {batch.video}; "
+                "its training diverged: take an earlier checkpoint or train again"
+            )

@@ -1,0 +1,312 @@
+"""The stage: score this process's videos, write its part of the table; the first process sums up.
+
+`metrics.json` is written last: an evaluation that has it is whole. Parts of an evaluation that was
+killed are kept where they are whole and from the same work, so only the missing ones are redone.
+"""
+
+import dataclasses
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from mnad import normality
+from pipeline.checkpoint import Checkpoint, load_checkpoint
+from pipeline.config import dump_config
+from pipeline.distributed import Process, barrier, processes
+from pipeline.errors import CheckpointError, ConfigError, ShardError
+from pipeline.evaluate import plots
+from pipeline.evaluate.config import ALPHA, THRESHOLD, EvaluateConfig
+from pipeline.evaluate.inference import Scorer
+from pipeline.evaluate.metrics import compute_metrics, micro_auc
+from pipeline.evaluate.scores import (
+    FOLDER,
+    Provenance,
+    Timing,
+    VideoScores,
+    delete_stale,
+    is_whole,
+    read_scores,
+    read_timings,
+    wait_for_parts,
+    write_part,
+)
+from pipeline.progress import progress
+from pipeline.version import code_version
+from shards.manifest import MANIFEST, Manifest, Split, load_manifest
+from shards.plan import videos_of_rank
+from shards.storage import Storage
+from shards.stream import evaluation_batches
+
+METRICS = "metrics.json"
+CURVES = "curves.png"
+CONFIG = "config.toml"
+_FORMAT, _VERSION = "mnad-evaluation", 1
+_TIMED = "reading and decoding shards, network, memory and scores; not loading the model or writing results"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What an evaluation found.
+
+    Attributes:
+        out: where everything lies.
+        scores: where the table lies.
+        metrics: what `metrics.json` holds.
+    """
+
+    out: str
+    scores: str
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """Everything that the processes agree on."""
+
+    config: EvaluateConfig
+    storage: Storage
+    manifest: Manifest
+    checkpoint: Checkpoint
+    split: Split
+    provenance: Provenance
+    device: str
+    out: Storage
+
+
+def evaluate(config: EvaluateConfig) -> Summary | None:
+    """Evaluate a model on a shard set; the summary on the first process, None on the others.
+
+    Raises:
+        ConfigError, CheckpointError, ShardError: it cannot be done as asked.
+    """
+    with processes(config.device) as process:
+        job = _prepare(config, process)
+        rank, provenance = process.rank, job.provenance
+        if process.is_first:
+            job.out.delete(METRICS)
+            delete_stale(job.out, provenance)
+        barrier(process)
+        if not is_whole(job.out, rank, provenance):
+            videos, timing = _score(job, process)
+            write_part(job.out, rank, videos, provenance, timing)
+        wait_for_parts(job.out, process.world)
+        return _conclude(job) if process.is_first else None
+
+
+def _prepare(config: EvaluateConfig, process: Process) -> _Job:
+    if config.memory == "carry" and process.world > 1:
+        raise ConfigError(
+            "memory carry takes the memory from video to video in order, so it cannot run in "
+            f"{process.world} processes; use one process, or --memory video or frozen"
+        )
+    storage = Storage(config.shards)
+    manifest = load_manifest(storage)
+    checkpoint = load_checkpoint(config.checkpoint)
+    check_fit(checkpoint, manifest, str(storage))
+    split: Split = choose_split(manifest) if config.split == "auto" else config.split
+    if not any(located.windows for located in manifest.segments(split, checkpoint.spec.window)):
+        raise ShardError(
+            f"{storage}: no {split} video with at least {checkpoint.spec.window} frames; "
+            "choose another --split or preprocess longer videos"
+        )
+    method = checkpoint.spec.method
+    bf16 = config.precision == "bf16" or (config.precision == "auto" and process.device.type == "cuda")
+    provenance = Provenance(
+        code_version=code_version(),
+        checkpoint=checkpoint.name,
+        checkpoint_sha256=hashlib.sha256(checkpoint.to_bytes()).hexdigest(),
+        shards=str(storage),
+        manifest_sha256=hashlib.sha256(storage.read(MANIFEST)).hexdigest(),
+        split=split,
+        memory=config.memory,
+        alpha=ALPHA[method] if config.alpha is None else config.alpha,
+        threshold=THRESHOLD[method] if config.threshold is None else config.threshold,
+        precision="bf16" if bf16 else "fp32",
+        batch_size=config.batch_size,
+        processes=process.world,
+    )
+    return _Job(
+        config=config,
+        storage=storage,
+        manifest=manifest,
+        checkpoint=checkpoint,
+        split=split,
+        provenance=provenance,
+        device=process.device.type,
+        out=Storage(config.output()),
+    )
+
+
+def choose_split(manifest: Manifest) -> Split:
+    """Testing videos where there are any, else training videos."""
+    return "testing" if manifest.split("testing") else "training"
+
+
+def check_fit(checkpoint: Checkpoint, manifest: Manifest, shards: str) -> None:
+    """Refuse shards of frames that the model was not made for.
+
+    Raises:
+        CheckpointError: naming what was found and what the model expects.
+    """
+    spec, geometry = checkpoint.spec, manifest.geometry
+    expected = (spec.height, spec.width, spec.channels, spec.channel_order)
+    found = (geometry.height, geometry.width, geometry.channels, geometry.channel_order)
+    if found != expected:
+        raise CheckpointError(
+            f"{shards}: found frames of {_frame(*found)}, expected {_frame(*expected)} for "
+            f"{checkpoint.name}; preprocess again with --size {spec.height}x{spec.width}, or take another "
+            "checkpoint"
+        )
+    if spec.window > manifest.window:
+        raise CheckpointError(
+            f"{shards}: found windows of up to {manifest.window} frames, expected {spec.window} for "
+            f"{checkpoint.name}; preprocess again with --window {spec.window}"
+        )
+
+
+def _frame(height: int, width: int, channels: int, order: str) -> str:
+    return f"{height}x{width}x{channels} {order}"
+
+
+def _score(job: _Job, process: Process) -> tuple[list[VideoScores], Timing]:
+    window = job.checkpoint.spec.window
+    videos = job.manifest.split(job.split)
+    mine = videos_of_rank([video.frames for video in videos], process.rank, process.world)
+    model = job.checkpoint.model().to(process.device)
+    scorer = Scorer(
+        model=model.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+        memory=job.config.memory,
+        threshold=job.provenance.threshold,
+        bf16=job.provenance.precision == "bf16",
+    )
+    total = sum(max(0, videos[index].frames - window + 1) for index in mine)
+    started = time.perf_counter()
+    batches = evaluation_batches(
+        job.storage,
+        job.manifest,
+        job.split,
+        window=window,
+        batch=job.config.batch_size,
+        device=process.device,
+        videos=mine,
+        threads=job.config.threads,
+    )
+    done = []
+    with progress("evaluate", total, "frames", quiet=not process.is_first) as advance:
+        for scored in scorer.videos(batches, advance):
+            video, scores = videos[scored.video], scored.scores
+            labels = video.labels
+            done.append(
+                VideoScores(
+                    name=video.name,
+                    frames=scored.frames,
+                    scores=scores,
+                    anomaly=1 - normality(scores.psnr, scores.feature_distance, job.provenance.alpha),
+                    labels=None if labels is None else labels[scored.frames],
+                )
+            )
+    return done, Timing(frames=total, seconds=time.perf_counter() - started)
+
+
+def _conclude(job: _Job) -> Summary:
+    count = job.provenance.processes
+    order = [video.name for video in job.manifest.split(job.split)]
+    videos = read_scores(job.out, count, order)
+    metrics = _metrics(job, videos, read_timings(job.out, count))
+    job.out.write(CONFIG, dump_config("evaluate", job.config).encode())
+    auc = metrics["auc"]
+    title = f"{job.manifest.dataset}" + ("" if auc is None else f", AUC {100 * auc:.1f} %")
+    job.out.write(CURVES, plots.score_curves(plots.interesting(videos), title))
+    job.out.write(METRICS, (json.dumps(metrics, indent=1) + "\n").encode())
+    return Summary(out=str(job.out), scores=f"{job.out}/{FOLDER}", metrics=metrics)
+
+
+def _metrics(job: _Job, videos: list[VideoScores], timings: list[Timing]) -> dict[str, Any]:
+    alpha, sigma = job.provenance.alpha, job.config.smoothing
+    labelled = [video for video in videos if video.labels is not None]
+    scores = {"anomaly_score": alpha, "psnr": 1.0, "feature_distance": 0.0}
+    figures = None
+    if labelled:
+        figures = {name: dataclasses.asdict(compute_metrics(labelled, w)) for name, w in scores.items()}
+    smoothed = dataclasses.asdict(compute_metrics(labelled, alpha, sigma)) if sigma and labelled else None
+    frames = sum(len(video.frames) for video in labelled)
+    abnormal = sum(int(video.labels.sum()) for video in labelled if video.labels is not None)
+    seconds = max(timing.seconds for timing in timings)
+    scored = sum(timing.frames for timing in timings)
+    split = job.manifest.split(job.split)
+    return {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "auc": figures["anomaly_score"]["auc"] if figures else None,
+        "metrics": figures,
+        "smoothed": None if smoothed is None else {"sigma": sigma, **smoothed},
+        "base_rate": abnormal / frames if frames else None,
+        "frames": {"scored": scored, "labelled": frames, "abnormal": abnormal},
+        "label_source": sorted({video.label_source for video in split if video.label_source}),
+        "notes": _notes(job, videos),
+        "videos": [_video(video) for video in videos],
+        "provenance": dataclasses.asdict(job.provenance),
+        "model": {
+            **dataclasses.asdict(job.checkpoint.spec),
+            "step": job.checkpoint.step,
+            "epoch": job.checkpoint.epoch,
+            "origin": job.checkpoint.origin,
+        },
+        "dataset": job.manifest.dataset,
+        "config": dataclasses.asdict(job.config),
+        "timing": {
+            "frames_per_second": scored / seconds,
+            "seconds": seconds,
+            "frames": scored,
+            "timed": _TIMED,
+            "device": job.device,
+        },
+    }
+
+
+def _video(video: VideoScores) -> dict[str, Any]:
+    labels = video.labels
+    return {
+        "name": video.name,
+        "scored": len(video.frames),
+        "abnormal": None if labels is None else int(labels.sum()),
+        "memory_updates": int(video.scores.memory_updated.sum()),
+        "auc": None if labels is None else micro_auc(video.anomaly, labels),
+    }
+
+
+def _notes(job: _Job, videos: list[VideoScores]) -> list[str]:
+    """What a reader of the figures must know."""
+    split = job.manifest.split(job.split)
+    scored = {video.name for video in videos}
+    window = job.checkpoint.spec.window
+    notes = []
+    if job.config.split == "auto" and job.split == "training":
+        notes.append("no testing videos in the set: the training videos were evaluated")
+    short = [video.name for video in split if video.name not in scored]
+    if short:
+        notes.append(f"{len(short)} videos shorter than {window} frames have no scores: {', '.join(short)}")
+    unlabelled = [video.name for video in videos if video.labels is None]
+    if len(unlabelled) == len(videos):
+        notes.append("no labels: scores only, no AUC")
+    elif unlabelled:
+        notes.append(
+            f"{len(unlabelled)} videos without labels are not in the figures: {', '.join(unlabelled)}"
+        )
+    labels = [video.labels for video in videos if video.labels is not None]
+    if labels and (all(part.all() for part in labels) or not any(part.any() for part in labels)):
+        kind = "abnormal" if labels[0].all() else "normal"
+        notes.append(f"all labelled frames are {kind}: no AUC is defined")
+    if labels:
+        single = sum(bool(part.all() or not part.any()) for part in labels)
+        if single:
+            notes.append(f"{single} videos with one class only are left out of the macro AUC")
+        if window > 1:
+            notes.append(
+                f"the first {window - 1} frames of each video have no score; their labels are unused"
+            )
+    return notes

@@ -1,0 +1,135 @@
+"""What a worker is told and what it leaves behind: jobs, part files, and what identifies a source file."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.preprocess.config import DecoderName
+from pipeline.preprocess.source import Source, SourceFile
+from pipeline.preprocess.videos import SourceMasks, SourceVideo
+from shards.codec import Codec
+from shards.manifest import Split, Video, video_from_json
+from shards.writer import video_stem
+
+PART_SUFFIX = ".part.json"
+Beat = Callable[[int], None]
+"""Called now and then with the number of frames done, as a sign of life."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Everything a worker needs to know.
+
+    Attributes:
+        source, shards: locations.
+        video: which, and its files.
+        size: height and width of stored frames.
+        codec, window: how they are stored.
+        decoder: of video files.
+        keep_damage: whether damaged frames are counted rather than refused.
+    """
+
+    source: str
+    shards: str
+    video: SourceVideo
+    size: tuple[int, int]
+    codec: Codec
+    window: int
+    decoder: DecoderName
+    keep_damage: bool
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(dataclasses.asdict(self))
+
+
+def job_from_json(text: str) -> Job:
+    """Inverse of `Job.to_json`."""
+    record = json.loads(text)
+    video = record["video"]
+    if video["masks"] is not None:
+        video["masks"] = SourceMasks(**{**video["masks"], "files": _files(video["masks"]["files"])})
+    video = SourceVideo(**{**video, "files": _files(video["files"]), "strays": tuple(video["strays"])})
+    return Job(
+        **{
+            **record,
+            "video": video,
+            "size": tuple(record["size"]),
+            "codec": Codec(**record["codec"]),
+        }
+    )
+
+
+def _files(records: list[dict[str, Any]]) -> tuple[SourceFile, ...]:
+    return tuple(SourceFile(**record) for record in records)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A finished video, until the manifest is written.
+
+    Attributes:
+        video: its record, without labels.
+        stamp: of the source files as they were, see `stamp`.
+    """
+
+    video: Video
+    stamp: str
+
+    def to_json(self) -> bytes:
+        """The part file."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True).encode()
+
+
+def part_from_json(data: bytes) -> Part:
+    """Inverse of `Part.to_json`."""
+    record = json.loads(data)
+    return Part(video=video_from_json(record["video"]), stamp=record["stamp"])
+
+
+def part_name(split: Split, name: str) -> str:
+    """The name of a video's part file."""
+    return f"{video_stem(split, name)}{PART_SUFFIX}"
+
+
+def stamp(video: SourceVideo) -> str:
+    """Changes when the name, size or time of a source file does: if it is the same, so are the files."""
+    files = (*video.files, *(video.masks.files if video.masks else ()))
+    lines = [f"{file.path}\0{file.size}\0{file.modified}\n" for file in files]
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def fingerprint(source: Source, video: SourceVideo, beat: Beat) -> dict[str, Any]:
+    """What identifies a video's content: bytes and SHA-256, and the latter of its masks."""
+    found: dict[str, Any] = {"bytes": video.size}
+    if video.is_images:
+        found["sha256"] = files_digest(source, video.files, beat)
+    else:
+        found["sha256"] = _file_digest(source, video.files[0], beat)
+    if video.masks is not None:
+        found["masks_sha256"] = files_digest(Source(video.masks.location), video.masks.files, beat)
+    return found
+
+
+def files_digest(source: Source, files: tuple[SourceFile, ...], beat: Beat) -> str:
+    """SHA-256 of what `sha256sum` prints for the files in order."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(sum_line(file, _file_digest(source, file, beat)))
+    return digest.hexdigest()
+
+
+def _file_digest(source: Source, file: SourceFile, beat: Beat) -> str:
+    digest = hashlib.sha256()
+    for chunk in source.chunks(file.path):
+        digest.update(chunk)
+        beat(0)
+    return digest.hexdigest()
+
+
+def sum_line(file: SourceFile, digest: str) -> bytes:
+    """What `sha256sum` prints for a file."""
+    return f"{digest}  {file.name}\n".encode("utf-8", "surrogateescape")

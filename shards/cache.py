@@ -1,0 +1,114 @@
+"""Records of remote shards on the local disk, at most so many bytes; those used longest ago go first.
+
+Any number of processes may share a cache, and any may be killed at any moment: records appear whole, by
+renaming, and whoever reads one checks it against the manifest. A record's name says what its content is.
+"""
+
+import contextlib
+import logging
+import os
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from shards.errors import ShardError
+from shards.storage import TEMPORARY_PREFIX, Version, read_file_into
+
+FOLDER_VARIABLE = "MNAD_CACHE_DIR"
+SIZE_VARIABLE = "MNAD_CACHE_GB"
+DEFAULT_GB = 16.0
+_SHARE = 1 / 64
+"""A process looks at the whole cache after it has added so much of the limit; so much, eight times, is
+kept free, so that eight processes at once stay within the limit."""
+_ABANDONED_SECONDS = 3600
+"""A file that has been half-written for so long is the leaving of a killed process."""
+
+logger = logging.getLogger(__name__)
+
+
+class DiskCache:
+    """A folder of records; safe to use from several threads and processes.
+
+    Args:
+        folder: made when needed; nothing else may lie in it.
+        limit: bytes that it may hold; 0 keeps nothing.
+    """
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._unaccounted = limit  # so that the first addition looks at what others left
+
+    def read_into(self, key: str, buffers: Sequence[memoryview]) -> Version | None:
+        """Fill `buffers` with a record; None if it is not there in this length."""
+        path = self._folder / key
+        try:
+            filled, version = read_file_into(os.fspath(path), 0, buffers)
+            if filled != sum(len(buffer) for buffer in buffers) or filled != version[2]:
+                return None
+            # The time of access says how long ago it was used, whether the file system keeps it or not.
+            os.utime(path, ns=(time.time_ns(), version[1]))
+        except OSError:
+            return None
+        return version
+
+    def put(self, key: str, buffers: Sequence[memoryview]) -> None:
+        """Keep a record, if there is room on the disk."""
+        size = sum(len(buffer) for buffer in buffers)
+        if size > self._limit * (1 - 8 * _SHARE):
+            return
+        temporary = self._folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+        try:
+            self._make_room(size)
+            with temporary.open("xb") as file:
+                for buffer in buffers:
+                    file.write(buffer)
+            temporary.replace(self._folder / key)
+        except OSError as error:
+            logger.warning("%s: cannot keep shards here: %s", self._folder, error.strerror)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+    def drop(self, key: str) -> None:
+        """Remove a record that is not what it should be."""
+        (self._folder / key).unlink(missing_ok=True)
+
+    def _make_room(self, size: int) -> None:
+        with self._lock:
+            self._unaccounted += size
+            if self._unaccounted < self._limit * _SHARE:
+                return
+            self._unaccounted = 0
+            self._folder.mkdir(parents=True, exist_ok=True)
+            held = []
+            for entry in os.scandir(self._folder):
+                with contextlib.suppress(FileNotFoundError):  # another process was faster
+                    status = entry.stat()
+                    if entry.name.startswith(TEMPORARY_PREFIX):
+                        if time.time() - status.st_mtime > _ABANDONED_SECONDS:
+                            Path(entry).unlink()
+                    else:
+                        held.append((status.st_atime_ns, status.st_size, entry.path))
+            excess = sum(bytes_ for _, bytes_, _ in held) + size - self._limit * (1 - 8 * _SHARE)
+            for _, bytes_, path in sorted(held):
+                if excess <= 0:
+                    break
+                Path(path).unlink(missing_ok=True)
+                excess -= bytes_
+
+
+def default_cache() -> DiskCache:
+    """The cache that the environment names: $MNAD_CACHE_DIR, at most $MNAD_CACHE_GB gigabytes."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = os.environ.get(FOLDER_VARIABLE) or Path(home) / "mnad" / "shards"
+    stated = os.environ.get(SIZE_VARIABLE, str(DEFAULT_GB))
+    try:
+        gigabytes = float(stated)
+        if not 0 <= gigabytes < float("inf"):
+            raise ValueError
+    except ValueError:
+        raise ShardError(f"{SIZE_VARIABLE}={stated!r}: not a number of gigabytes; 0 keeps nothing") from None
+    return DiskCache(Path(folder), int(gigabytes * 1e9))

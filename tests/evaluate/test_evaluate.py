@@ -1,0 +1,247 @@
+"""`evaluate` end to end in one process, on generated shards and an untrained model."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from click.testing import CliRunner
+
+from cli import main
+from mnad import score_batch
+from pipeline.checkpoint import load_checkpoint
+from pipeline.errors import CheckpointError, ConfigError
+from pipeline.evaluate import EvaluateConfig, Summary, evaluate
+from pipeline.evaluate.scores import SCHEMA
+from shards.errors import ShardError
+from tests.helpers.checkpoints import make_checkpoint
+from tests.helpers.shards import make_set, smooth_frames
+
+SIZE = (8, 16)
+LENGTHS = (9, 6, 3, 38)
+"""The third video is shorter than a window; the fourth spans two segments."""
+THRESHOLD = 0.1
+"""In the middle of an untrained model's point scores, so that decisions mix."""
+
+
+def videos() -> list[np.ndarray]:
+    made = [smooth_frames(length, SIZE, seed=seed) for seed, length in enumerate(LENGTHS)]
+    for frames in made:
+        frames[5 : 2 * len(frames) // 3] //= 3  # darkness, which an untrained model renders worse
+        frames[len(frames) // 2] = 128
+    return made
+
+
+def labels() -> list[np.ndarray]:
+    return [np.arange(length) >= length // 2 for length in LENGTHS]
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    make_set(
+        tmp_path / "shards", {"training": [smooth_frames(8, SIZE)], "testing": videos()}, labels=labels()
+    )
+    return tmp_path / "shards"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    make_checkpoint(tmp_path / "run" / "checkpoints" / "model-00000003.safetensors", size=SIZE)
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def evaluated(shards: Path, run: Path) -> Callable[..., Summary]:
+    def call(**options: Any) -> Summary:
+        full = {"shards": str(shards), "checkpoint": str(run), "threshold": THRESHOLD, **options}
+        summary = evaluate(EvaluateConfig(**full))
+        assert summary is not None
+        return summary
+
+    return call
+
+
+def table(summary: Summary) -> dict[str, np.ndarray]:
+    columns = pq.read_table(summary.scores).to_pydict()
+    return {name: np.asarray(values) for name, values in columns.items()}
+
+
+def one_at_a_time(run: Path, memory: str) -> dict[str, list[Any]]:
+    """The protocol spelt out: window after window through the model, straight from the frames."""
+    model = load_checkpoint(str(run)).model()
+    items = trained = model.memory.items
+    rows: dict[str, list[Any]] = {"video": [], "frame": [], "psnr": [], "memory_updated": []}
+    for index, frames in enumerate(videos()):
+        if memory != "carry":
+            items = trained
+        for last in range(4, len(frames)):
+            window = torch.from_numpy(frames[last - 4 : last + 1]).permute(0, 3, 1, 2)[None] / 127.5 - 1
+            threshold = -np.inf if memory == "frozen" else THRESHOLD
+            scores, items = score_batch(model, window, items, threshold)
+            rows["video"].append(f"{index + 1:02d}")
+            rows["frame"].append(last)
+            rows["psnr"].append(scores.psnr[0])
+            rows["memory_updated"].append(scores.memory_updated[0])
+    return rows
+
+
+@pytest.mark.parametrize("memory", ["carry", "video", "frozen"])
+def test_the_table_is_what_one_window_at_a_time_gives(
+    evaluated: Callable[..., Summary], run: Path, memory: str
+) -> None:
+    expected = one_at_a_time(run, memory)
+    found = table(evaluated(memory=memory))
+    assert found["video"].tolist() == expected["video"]
+    assert found["frame"].tolist() == expected["frame"]
+    assert found["memory_updated"].tolist() == expected["memory_updated"]
+    np.testing.assert_allclose(found["psnr"], expected["psnr"], atol=1e-3)
+    updates = sum(expected["memory_updated"])
+    assert updates == 0 if memory == "frozen" else 10 < updates < len(expected["frame"]) - 10
+
+
+def test_memory_modes_differ(evaluated: Callable[..., Summary]) -> None:
+    distances = [
+        table(evaluated(memory=memory))["feature_distance"] for memory in ("carry", "video", "frozen")
+    ]
+    assert np.array_equal(distances[0][:5], distances[1][:5])  # the first video starts from the same memory
+    assert not np.array_equal(distances[0], distances[1])
+    assert not np.array_equal(distances[1], distances[2])
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7])
+def test_the_batch_size_makes_no_difference(evaluated: Callable[..., Summary], batch_size: int) -> None:
+    expected = table(evaluated())
+    found = table(evaluated(batch_size=batch_size))
+    assert np.array_equal(found["memory_updated"], expected["memory_updated"])
+    np.testing.assert_allclose(found["psnr"], expected["psnr"], atol=1e-3)
+    np.testing.assert_allclose(found["anomaly_score"], expected["anomaly_score"], atol=1e-4)
+
+
+def test_labels_lie_beside_their_frames_and_the_first_frames_have_no_row(
+    evaluated: Callable[..., Summary],
+) -> None:
+    summary = evaluated()
+    found = table(summary)
+    for index, (length, truth) in enumerate(zip(LENGTHS, labels(), strict=True)):
+        rows = found["video"] == f"{index + 1:02d}"
+        assert found["frame"][rows].tolist() == list(range(4, length))
+        assert found["label"][rows].tolist() == truth[4:].tolist()
+    assert any("03" in note and "shorter than 5" in note for note in summary.metrics["notes"])
+    assert summary.metrics["frames"] == {"scored": 41, "labelled": 41, "abnormal": 26}
+    assert summary.metrics["label_source"] == ["test"]
+
+
+def test_metrics_agree_with_the_table(evaluated: Callable[..., Summary], run: Path) -> None:
+    summary = evaluated()
+    found = table(summary)
+    normal, abnormal = (found["anomaly_score"][found["label"] == kind] for kind in (False, True))
+    pairs = (abnormal[:, None] > normal).mean() + 0.5 * (abnormal[:, None] == normal).mean()
+    assert summary.metrics["auc"] == pytest.approx(pairs)
+    written = json.loads((Path(summary.out) / "metrics.json").read_text())
+    assert written == json.loads(json.dumps(summary.metrics))
+    assert written["timing"]["frames_per_second"] > 0
+    file = run / "checkpoints" / "model-00000003.safetensors"
+    assert written["provenance"]["checkpoint_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_without_labels_there_are_scores_and_a_note_but_no_figures(
+    evaluated: Callable[..., Summary], tmp_path: Path
+) -> None:
+    make_set(tmp_path / "bare", {"training": [smooth_frames(8, SIZE)]})
+    summary = evaluated(shards=str(tmp_path / "bare"))
+    assert summary.metrics["auc"] is None
+    assert summary.metrics["metrics"] is None
+    assert "no labels: scores only, no AUC" in summary.metrics["notes"]
+    assert any("training videos were evaluated" in note for note in summary.metrics["notes"])
+    assert pq.read_table(summary.scores)["label"].null_count == 4
+
+
+def test_results_lie_in_the_run_under_the_name_of_the_set(
+    evaluated: Callable[..., Summary], run: Path, tmp_path: Path
+) -> None:
+    assert evaluated().out == str(run / "evaluation-shards")
+    file = str(run / "checkpoints" / "model-00000003.safetensors")
+    assert evaluated(checkpoint=file).out == str(run / "evaluation-shards")
+    assert evaluated(out=str(tmp_path / "elsewhere")).out == str(tmp_path / "elsewhere")
+    names = sorted(path.name for path in (tmp_path / "elsewhere").iterdir())
+    assert names == ["config.toml", "curves.png", "metrics.json", "scores"]
+
+
+def test_published_presets_follow_the_method(evaluated: Callable[..., Summary], tmp_path: Path) -> None:
+    file = tmp_path / "recon.safetensors"
+    make_checkpoint(file, size=SIZE, method="recon", window=1)
+    summary = evaluated(checkpoint=str(file), threshold=None)
+    provenance = summary.metrics["provenance"]
+    assert (provenance["alpha"], provenance["threshold"]) == (0.7, 0.015)
+    assert len(table(summary)["frame"]) == sum(LENGTHS)  # a window of one frame scores all of them
+    provenance = evaluated(threshold=None).metrics["provenance"]
+    assert (provenance["alpha"], provenance["threshold"]) == (0.6, 0.01)
+
+
+def test_frames_of_another_geometry_are_refused(evaluated: Callable[..., Summary], tmp_path: Path) -> None:
+    file = tmp_path / "other.safetensors"
+    make_checkpoint(file, size=(32, 32))
+    with pytest.raises(CheckpointError, match=r"found frames of 8x16x3 BGR, expected 32x32x3 BGR"):
+        evaluated(checkpoint=str(file))
+    make_checkpoint(file, size=SIZE, channel_order="RGB")
+    with pytest.raises(CheckpointError, match=r"found frames of 8x16x3 BGR, expected 8x16x3 RGB"):
+        evaluated(checkpoint=str(file))
+    make_checkpoint(file, size=SIZE, window=7)
+    with pytest.raises(CheckpointError, match=r"found windows of up to 5 frames, expected 7"):
+        evaluated(checkpoint=str(file))
+
+
+def test_a_model_that_gives_no_numbers_is_refused(evaluated: Callable[..., Summary], tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path / "sick.safetensors", size=SIZE)
+    tensors = {**checkpoint.tensors, "decoder.output.6.bias": torch.full((3,), float("nan"))}
+    sick = dataclasses.replace(checkpoint, tensors=tensors)
+    (tmp_path / "sick.safetensors").write_bytes(sick.to_bytes())
+    with pytest.raises(CheckpointError, match="not a number at frame 4 of video"):
+        evaluated(checkpoint=str(tmp_path / "sick.safetensors"))
+
+
+def test_a_split_without_a_window_is_refused(evaluated: Callable[..., Summary], tmp_path: Path) -> None:
+    make_set(tmp_path / "short", {"testing": [smooth_frames(4, SIZE)]})
+    with pytest.raises(ShardError, match="no testing video with at least 5 frames"):
+        evaluated(shards=str(tmp_path / "short"))
+    with pytest.raises(ShardError, match="no training video"):
+        evaluated(shards=str(tmp_path / "short"), split="training")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"alpha": 1.5}, "alpha 1.5"),
+        ({"threshold": -1.0}, "threshold -1.0"),
+        ({"threshold": float("nan")}, "threshold nan"),
+        ({"batch_size": 0}, "batch size 0"),
+        ({"threads": 0}, "threads 0"),
+        ({"smoothing": -1.0}, "smoothing -1.0"),
+        ({"memory": "none"}, "memory 'none' is not one of carry, video, frozen"),
+    ],
+)
+def test_options_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        EvaluateConfig(shards="s", checkpoint="c", **options)
+
+
+def test_the_command_prints_the_auc_and_where_the_scores_are(shards: Path, run: Path) -> None:
+    result = CliRunner().invoke(main, ["evaluate", str(shards), str(run), "--memory", "video"])
+    assert result.exit_code == 0, result.output
+    assert "AUC " in result.output
+    assert f"scores: {run}/evaluation-shards/scores" in result.output
+    schema = pq.read_table(run / "evaluation-shards" / "scores").schema
+    assert schema.remove_metadata() == SCHEMA
+
+
+def test_the_command_reports_a_user_error_in_one_line(shards: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["evaluate", str(shards), str(tmp_path / "nothing")])
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "no checkpoint found" in result.stderr

@@ -1,0 +1,138 @@
+"""`evaluate` in several processes, and after being killed."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.evaluate import EvaluateConfig, evaluate, run
+from tests.helpers.checkpoints import make_checkpoint
+from tests.helpers.shards import make_set, smooth_frames
+
+ROOT = Path(__file__).parents[2]
+SIZE = (8, 16)
+LENGTHS = (12, 7, 9, 6)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `shards` and `model.safetensors`."""
+    root = tmp_path_factory.mktemp("work")
+    videos = [smooth_frames(length, SIZE, seed=seed) for seed, length in enumerate(LENGTHS)]
+    for frames in videos:
+        frames[len(frames) // 2] //= 3
+    make_set(root / "shards", {"testing": videos}, labels=[frames.mean((1, 2, 3)) < 50 for frames in videos])
+    make_checkpoint(root / "model.safetensors", size=SIZE)
+    return root
+
+
+def command(work: Path, out: Path, *options: str, processes: int = 1) -> list[str]:
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)] if processes > 1 else []
+    inputs = [str(work / "shards"), str(work / "model.safetensors")]
+    common = ["--out", str(out), "--device", "cpu"]
+    return [sys.executable, *launcher, "cli.py", "evaluate", *inputs, *common, *options]
+
+
+def config(work: Path, out: Path, **options: Any) -> EvaluateConfig:
+    return EvaluateConfig(
+        shards=str(work / "shards"), checkpoint=str(work / "model.safetensors"), out=str(out), **options
+    )
+
+
+def call(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=240)
+
+
+def table(out: Path) -> pa.Table:
+    rows = pq.read_table(out / "scores").replace_schema_metadata()
+    return rows.sort_by([("video", "ascending"), ("frame", "ascending")])
+
+
+@pytest.mark.ddp
+@pytest.mark.parametrize(("memory", "worlds"), [("video", (2, 3)), ("frozen", (3,))])
+def test_several_processes_give_the_table_of_one(
+    work: Path, tmp_path: Path, memory: str, worlds: tuple[int, ...]
+) -> None:
+    evaluate(config(work, tmp_path / "one", memory=memory))
+    expected = table(tmp_path / "one")
+    assert expected.num_rows == sum(LENGTHS) - 4 * len(LENGTHS)
+    for processes in worlds:
+        out = tmp_path / str(processes)
+        done = call(command(work, out, "--memory", memory, processes=processes))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("scores: ") == 1  # one process speaks for all
+        assert len(list((out / "scores").iterdir())) == processes
+        assert table(out).equals(expected)
+
+
+@pytest.mark.ddp
+def test_only_the_part_of_a_process_that_died_is_redone(work: Path, tmp_path: Path) -> None:
+    arguments = command(work, tmp_path, "--memory", "video", processes=2)
+    assert call(arguments).returncode == 0
+    expected = table(tmp_path)
+    kept, lost = sorted((tmp_path / "scores").iterdir())
+    before = kept.stat().st_mtime_ns
+    lost.unlink()
+    (tmp_path / "metrics.json").unlink()
+    assert call(arguments).returncode == 0
+    assert kept.stat().st_mtime_ns == before
+    assert table(tmp_path).equals(expected)
+    assert (tmp_path / "metrics.json").exists()
+
+
+@pytest.mark.ddp
+def test_a_carried_memory_in_several_processes_is_refused_with_the_reason(work: Path, tmp_path: Path) -> None:
+    done = call(command(work, tmp_path, processes=2))
+    assert done.returncode != 0
+    assert "memory carry takes the memory from video to video in order" in done.stderr
+    assert not (tmp_path / "metrics.json").exists()
+
+
+@pytest.mark.parametrize("write", [1, 4])
+def test_killed_while_it_writes_it_leaves_nothing_that_looks_whole_and_can_be_run_again(
+    work: Path, tmp_path: Path, write: int
+) -> None:
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    evaluate(config(work, undisturbed))
+    # The program as it is, but the kernel kills it at the n-th file that it is about to make visible.
+    script = (
+        "import os, signal, sys, itertools; import shards.storage; from cli import main\n"
+        f"calls = itertools.count(1); sync = os.fsync\n"
+        "def fsync(handle):\n"
+        f"    os.kill(os.getpid(), signal.SIGKILL) if next(calls) == {2 * write - 1} else sync(handle)\n"
+        "os.fsync = fsync; main(sys.argv[1:])"
+    )
+    arguments = command(work, killed)
+    arguments[1:2] = ["-c", script]
+    assert call(arguments).returncode == -signal.SIGKILL
+    assert not (killed / "metrics.json").exists()
+    evaluate(config(work, killed))
+    assert (killed / "metrics.json").exists()
+    assert table(killed).equals(table(undisturbed))
+
+
+@pytest.mark.parametrize("victim", ["write_part", "read_scores", "compute_metrics", "dump_config"])
+def test_wherever_it_stops_there_are_no_metrics_and_a_rerun_gives_the_same(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: str
+) -> None:
+    fresh = evaluate(config(work, tmp_path / "fresh"))
+    evaluate(config(work, tmp_path, alpha=0.1))  # results of another evaluation lie there
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, victim, stop)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(config(work, tmp_path))
+    assert not (tmp_path / "metrics.json").exists()
+    again = evaluate(config(work, tmp_path))
+    assert again is not None
+    assert fresh is not None
+    assert table(tmp_path).equals(table(tmp_path / "fresh"))
+    assert again.metrics["metrics"] == fresh.metrics["metrics"]

@@ -1,0 +1,32 @@
+"""Small checkpoints with random weights."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.checkpoint import Checkpoint, ModelSpec
+
+
+def make_checkpoint(
+    path: Path, *, seed: int = 0, size: tuple[int, int] = (32, 32), **spec: Any
+) -> Checkpoint:
+    """Write a checkpoint of an untrained model to `path` (a .safetensors file) and return it.
+
+    Args:
+        path: of the file.
+        seed: of the weights.
+        size: height and width of frames.
+        spec: other fields of ModelSpec; prediction of five frames with four items by default.
+    """
+    defaults: dict[str, Any] = {"method": "pred", "window": 5, "items": 4}
+    full = ModelSpec(height=size[0], width=size[1], **{**defaults, **spec})
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        tensors = full.build().state_dict()
+    checkpoint = Checkpoint(
+        name=str(path), spec=full, tensors=tensors, step=3, epoch=1, origin={"seed": seed}
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(checkpoint.to_bytes())
+    return checkpoint

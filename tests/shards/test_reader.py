@@ -1,0 +1,91 @@
+"""No byte becomes a frame unless it is the byte that was written."""
+
+import dataclasses
+import os
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shards.codec import Codec
+from shards.errors import CorruptShardError, ShardError
+from shards.reader import SegmentReader
+from shards.storage import Storage
+from tests.helpers.shards import make_set, random_frames
+
+FRAMES = random_frames(70, seed=3)
+CODECS = [Codec(), Codec(name="deflate"), Codec(name="jpeg", quality=90)]
+
+
+def read_all(folder, manifest):
+    reader = SegmentReader(Storage(folder), manifest)
+    return [reader.read(located) for located in manifest.segments("training", 5)]
+
+
+@pytest.mark.parametrize("codec", CODECS[:2], ids=lambda codec: codec.name)
+def test_segments_are_the_frames_that_were_written(tmp_path, codec):
+    manifest = make_set(tmp_path, {"training": [FRAMES]}, codec=codec)
+    read = read_all(tmp_path, manifest)
+    assert [len(frames) for frames in read] == [36, 36, 6]
+    for located, frames in zip(manifest.segments("training", 5), read, strict=True):
+        first = located.segment.first
+        assert np.array_equal(frames, FRAMES[first : first + len(frames)])
+
+
+@pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.floats(0, 0.999), bit=st.integers(0, 7))
+def test_any_flipped_bit_is_found(tmp_path, codec, place, bit):
+    manifest = make_set(tmp_path, {"training": [FRAMES[:20]]}, codec=codec)
+    (shard,) = tmp_path.glob("*.tar")
+    data = bytearray(shard.read_bytes())
+    data[int(place * manifest.videos[0].shards[0].segments[0].size)] ^= 1 << bit
+    shard.write_bytes(data)
+    with pytest.raises(CorruptShardError, match="CRC-32"):
+        read_all(tmp_path, manifest)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.floats(0, 0.98))
+def test_any_truncation_is_found(tmp_path, place):
+    manifest = make_set(tmp_path, {"training": [FRAMES]})
+    (shard,) = tmp_path.glob("*.tar")
+    os.truncate(shard, int(place * (shard.stat().st_size - 1024)))
+    with pytest.raises(CorruptShardError, match="the shard is truncated"):
+        read_all(tmp_path, manifest)
+
+
+def test_a_missing_shard_is_named(tmp_path):
+    manifest = make_set(tmp_path, {"training": [FRAMES]})
+    (shard,) = tmp_path.glob("*.tar")
+    shard.unlink()
+    with pytest.raises(ShardError, match=rf"{shard.name}: not found, though the manifest lists it"):
+        read_all(tmp_path, manifest)
+
+
+def test_a_shard_that_is_no_file_is_named(tmp_path):
+    manifest = make_set(tmp_path, {"training": [FRAMES]})
+    (shard,) = tmp_path.glob("*.tar")
+    shard.unlink()
+    shard.mkdir()
+    with pytest.raises(ShardError, match=rf"{shard.name}: .*cannot be read: Is a directory"):
+        read_all(tmp_path, manifest)
+
+
+@pytest.mark.parametrize("wrong", CODECS, ids=lambda codec: codec.name)
+@pytest.mark.parametrize("right", CODECS, ids=lambda codec: codec.name)
+def test_a_manifest_with_another_codec_is_found_out(tmp_path, right, wrong):
+    manifest = make_set(tmp_path, {"training": [FRAMES[:10]]}, codec=right)
+    if right != wrong:
+        with pytest.raises(CorruptShardError):
+            read_all(tmp_path, dataclasses.replace(manifest, codec=wrong))
+
+
+@pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
+def test_a_manifest_with_another_geometry_is_found_out(tmp_path, codec):
+    manifest = make_set(tmp_path, {"training": [FRAMES[:10]]}, codec=codec)
+    for height, width in ((8, 32), (16, 15), (17, 16), (1024, 1024)):
+        geometry = dataclasses.replace(manifest.geometry, height=height, width=width)
+        with pytest.raises(CorruptShardError):
+            read_all(tmp_path, dataclasses.replace(manifest, geometry=geometry))

@@ -1,0 +1,137 @@
+"""A name is there only when it is whole, and credentials are never shown."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from shards.errors import ShardError
+from shards.storage import TEMPORARY_PREFIX, Storage
+
+SECRET = "wJalrXUtnFEMI/K7MDENG"
+
+
+def test_what_is_written_is_read(tmp_path):
+    storage = Storage(tmp_path / "new" / "folder")
+    storage.write("deep/name", b"content")
+    assert storage.read("deep/name") == b"content"
+    assert (storage.size("deep/name"), storage.exists("deep/name")) == (7, True)
+    assert (storage.names("deep"), storage.names()) == (["name"], [])
+    with storage.open("deep/name") as file:
+        assert file.read_at(3, 2) == b"nte"
+    storage.delete("deep/name")
+    storage.delete("deep/name")
+    assert not storage.exists("deep/name")
+
+
+def test_missing_names_are_told_apart(tmp_path):
+    storage = Storage(tmp_path)
+    for action in (storage.read, storage.size, storage.open):
+        with pytest.raises(FileNotFoundError):
+            action("nothing")
+    assert storage.names("nothing") == []
+
+
+def test_a_range_is_read_into_several_buffers(tmp_path):
+    (tmp_path / "file").write_bytes(bytes(range(100)))
+    parts = [bytearray(3), bytearray(0), bytearray(5), bytearray(4)]
+    storage = Storage(tmp_path)
+    filled, version = storage.read_into("file", 10, [memoryview(part) for part in parts])
+    assert (filled, b"".join(parts)) == (12, bytes(range(10, 22)))
+    assert storage.read_into("file", 95, [memoryview(bytearray(12))]) == (5, version)
+    (tmp_path / "file").write_bytes(bytes(100))
+    assert storage.read_into("file", 0, [memoryview(parts[0])])[1] != version
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path):
+    storage = Storage(tmp_path)
+    storage.write("name", b"before")
+    with pytest.raises(RuntimeError), storage.writing("name") as file:
+        file.write(b"after")
+        raise RuntimeError
+    assert storage.read("name") == b"before"
+    assert list(tmp_path.iterdir()) == [tmp_path / "name"]
+
+
+def test_a_write_is_invisible_until_it_is_whole(tmp_path):
+    storage = Storage(tmp_path)
+    with storage.writing("name") as file:
+        file.write(b"half")
+        assert not storage.exists("name")
+        assert storage.names() == []
+    assert storage.names() == ["name"]
+
+
+def test_a_writer_that_is_killed_leaves_nothing_under_the_name(tmp_path):
+    code = f"""
+        import os, signal
+        from shards.storage import Storage
+        with Storage({str(tmp_path)!r}).writing("name") as file:
+            file.write(b"half")
+            file.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    storage = Storage(tmp_path)
+    assert storage.names() == []
+    assert [path.name[:5] for path in tmp_path.iterdir()] == [TEMPORARY_PREFIX]
+    storage.clear_temporary()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_get_the_permissions_that_the_umask_leaves(tmp_path):
+    before = os.umask(0o027)
+    try:
+        Storage(tmp_path).write("name", b"")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "name").stat().st_mode & 0o777 == 0o640
+
+
+def test_file_uris_are_local_folders(tmp_path):
+    Storage(f"file://{tmp_path}").write("name", b"1")
+    assert Storage(tmp_path).read("name") == b"1"
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        (f"s3://AKIAEXAMPLE:{SECRET}@bucket/set?region=here", "s3://bucket/set"),
+        ("s3://AKIAEXAMPLE:plainsecret@bucket/a@b?region=here", "s3://b"),
+        ("s3://bucket/a@b?region=here", "s3://bucket/a@b"),
+        (f"https://user:{SECRET.replace('/', '%2F')}@host:81/set/", "https://host:81/set"),
+        ("https://host:81/a@b?signature=0123456789abcdef", "https://host:81/a@b"),
+    ],
+)
+def test_credentials_are_not_shown(location, shown):
+    try:
+        text = str(Storage(location))
+    except ShardError as error:
+        text = str(error)
+        assert shown in text
+    else:
+        assert text == shown
+    assert not any(part in text for part in (SECRET, "MDENG", "AKIAEXAMPLE", "plainsecret", "0123456789"))
+
+
+@pytest.mark.parametrize(
+    "location", ["ftp://host/x", f"s3://AKIAEXAMPLE:{SECRET}@", "http://", "s3://bad host/"]
+)
+def test_what_is_no_location_is_refused_in_one_line(location):
+    with pytest.raises(ShardError, match="not a storage location") as caught:
+        Storage(location)
+    assert "\n" not in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+def test_web_servers_are_read_only():
+    storage = Storage("https://localhost/set")
+    for action in (lambda: storage.write("x", b""), lambda: storage.delete("x")):
+        with pytest.raises(ShardError, match="read-only"):
+            action()
+    with pytest.raises(ShardError, match="does not list"):
+        storage.names()

@@ -1,0 +1,59 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import webdataset
+
+from shards.codec import Codec
+from shards.manifest import SPLITS
+from shards.storage import Storage
+from shards.writer import record_bytes, video_stem, write_video
+
+GRAY_AND_COLOUR = np.random.default_rng(0).integers(0, 256, (40, 16, 24, 3), np.uint8)
+
+
+def test_records_are_the_bytes_that_webdataset_writes() -> None:
+    members = {"npy": b"x" * 1000, "json": b"{}", "0001.jpg": b"y" * 512}
+    buffer = io.BytesIO()
+    writer = webdataset.TarWriter(buffer, user="", group="", mode=0o644, mtime=0, encoder=False)
+    writer.write({"__key__": "training-a-00000000", **members})
+    writer.close()
+    record = record_bytes("training-a-00000000", members)
+    assert buffer.getvalue()[: len(record)] == record
+    assert not any(buffer.getvalue()[len(record) :])
+
+
+def test_stems_are_plain_short_and_different_for_names_that_look_alike() -> None:
+    names = ["a.b", "a b", "a/b", "ä", "x" * 300, "x" * 299, "\udcff"]
+    stems = [video_stem(split, name) for split in SPLITS for name in names]
+    assert len(set(stems)) == len(stems)
+    assert all(stem.isascii() and "." not in stem and len(stem) < 64 for stem in stems)
+
+
+@pytest.mark.parametrize("codec", [Codec(), Codec(name="deflate"), Codec(name="jpeg", quality=90)], ids=str)
+def test_the_same_frames_give_the_same_bytes(codec: Codec, tmp_path: Path) -> None:
+    folders = [tmp_path / "a", tmp_path / "b"]
+    written = [
+        write_video(Storage(folder), "training", "v", iter(GRAY_AND_COLOUR), window=5, codec=codec)
+        for folder in folders
+    ]
+    assert written[0] == written[1]
+    for shard in written[0][1]:
+        assert (folders[0] / shard.name).read_bytes() == (folders[1] / shard.name).read_bytes()
+
+
+def test_a_long_video_goes_on_in_the_next_shard(tmp_path: Path) -> None:
+    count, shards = write_video(
+        Storage(tmp_path),
+        "testing",
+        "v",
+        np.tile(GRAY_AND_COLOUR, (3, 1, 1, 1)),
+        window=5,
+        codec=Codec(),
+        shard_bytes=50_000,
+    )
+    assert count == 120
+    assert [shard.name[-8:] for shard in shards] == ["0000.tar", "0001.tar"]
+    assert [s.first for shard in shards for s in shard.segments] == [0, 32, 64, 96]
+    assert all((tmp_path / shard.name).stat().st_size == shard.bytes for shard in shards)
