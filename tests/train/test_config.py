@@ -65,3 +65,14 @@ def test_the_learning_rate_is_that_of_cosine_annealing_per_epoch() -> None:
         assert learning_rate(2e-4, epoch, 60) == pytest.approx(schedule.get_last_lr()[0], rel=1e-9)
         optimizer.step()
         schedule.step()
+
+
+def test_a_preset_is_the_papers_training_of_a_dataset_and_can_be_overridden() -> None:
+    config = train_config("paper-shanghai-recon", shards="s", run="r", batch_size=8)
+    assert (config.method, config.epochs, config.batch_size, config.lr) == ("recon", 10, 8, 2e-5)
+    assert config.bn_init == "uniform"
+
+
+def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="expected one of paper-ped2, paper-ped2-recon"):
+        train_config("paper-ped3", shards="s", run="r")
