@@ -27,7 +27,7 @@ from pipeline.progress import progress
 from pipeline.synthesize.config import SynthesizeConfig
 from pipeline.synthesize.run import synthesize
 from pipeline.tables import print_table
-from pipeline.train.config import TrainConfig, train_config
+from pipeline.train.config import PRESETS, TrainConfig, train_config
 from shards.codec import CODECS
 from shards.manifest import SPLITS, load_manifest
 from shards.storage import Storage
@@ -351,10 +351,16 @@ def inspect_command(shards: str, sheet: str | None, rows: int) -> None:
 @click.argument("shards")
 @click.argument("run")
 @option(
+    "--preset",
+    heading="Method",
+    type=click.Choice(list(PRESETS)),
+    help="The paper's settings for a dataset; options that are given win.",
+)
+@option(
     "--method",
     heading="Method",
     type=click.Choice(["pred", "recon"]),
-    default=TrainConfig.method,
+    show_default=TrainConfig.method,
     help="Predict the next frame, or rebuild a frame.",
 )
 @option(
@@ -390,21 +396,21 @@ def inspect_command(shards: str, sheet: str | None, rows: int) -> None:
     "--bn-init",
     heading="Method",
     type=click.Choice(["ones", "uniform"]),
-    default=TrainConfig.bn_init,
+    show_default=TrainConfig.bn_init,
     help="BatchNorm weights at the start: 1, or drawn from U(0, 1) as in the paper's PyTorch.",
 )
 @option(
     "--epochs",
     heading="Optimisation",
     type=int,
-    default=TrainConfig.epochs,
+    show_default=str(TrainConfig.epochs),
     help="Passes over the training windows; 0 writes the untrained network.",
 )
 @option(
     "--batch-size",
     heading="Optimisation",
     type=int,
-    default=TrainConfig.batch_size,
+    show_default=str(TrainConfig.batch_size),
     help="Windows per process and pass through the network.",
 )
 @option(
@@ -434,6 +440,20 @@ def inspect_command(shards: str, sheet: str | None, rows: int) -> None:
     type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
     default=TrainConfig.precision,
     help="Of the convolutions; auto is bf16 where the device has it. Memory and losses are float32.",
+)
+@option(
+    "--sync-bn",
+    heading="Computation",
+    is_flag=True,
+    default=TrainConfig.sync_bn,
+    help="BatchNorm over the batches of all processes; on CUDA.",
+)
+@option(
+    "--compile",
+    heading="Computation",
+    is_flag=True,
+    default=TrainConfig.compile,
+    help="Compile the network first, which takes minutes and makes steps faster.",
 )
 @option(
     "--device",

@@ -65,7 +65,8 @@ def update(items: Tensor, queries: Tensor, reducer: Reducer | None = None) -> Te
         peak = scores.amax(dim=0)
         if reducer is not None:
             reducer.max(peak)
-        nearest = F.one_hot(scores.argmax(dim=1), items.shape[0])
+        # Not one_hot: it looks at the values, that is, waits for them.
+        nearest = torch.zeros_like(scores).scatter_(1, scores.argmax(dim=1, keepdim=True), 1.0)
         pull = (nearest * torch.exp(scores - peak)).mT @ queries
         if reducer is not None:
             reducer.sum(pull)

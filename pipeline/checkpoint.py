@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import io
 import json
-import pickle
 import re
 import shutil
 from collections.abc import Iterator
@@ -244,15 +243,16 @@ def load_training_state(run: Storage, step: int) -> dict[str, Any]:
     """
     where = f"{run}/{training_name(step)}"
     try:
-        data = io.BytesIO(run.read(training_name(step)))
-        state: dict[str, Any] = torch.load(data, weights_only=True, map_location="cpu")
+        data = run.read(training_name(step))
     except FileNotFoundError:
         raise CheckpointError(
             f"{where}: not found beside the model; restore it, or train into another run"
         ) from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+    try:
+        state: dict[str, Any] = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
+    except Exception as error:  # fed with garbage, the unpickler raises anything
         raise CheckpointError(
-            f"{where}: not a whole training state ({str(error).splitlines()[0]}); delete the files of step "
-            f"{step} to go on from the checkpoint before"
+            f"{where}: not a whole training state ({type(error).__name__}); delete the files of step {step} "
+            "to go on from the checkpoint before"
         ) from error
     return state

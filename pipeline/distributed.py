@@ -117,10 +117,18 @@ def _is_lost_contact(error: RuntimeError) -> bool:
     return isinstance(error, dist.DistBackendError | dist.DistNetworkError) or "gloo/transport" in str(error)
 
 
-def parallel(model: nn.Module, process: Process) -> nn.Module:
-    """The model with gradients averaged over all processes, or itself where there is one process."""
+def parallel(model: nn.Module, process: Process, *, sync_bn: bool = False) -> nn.Module:
+    """The model with gradients averaged over all processes, or itself where there is one process.
+
+    Args:
+        model: on the process's device.
+        process: this one.
+        sync_bn: also change its BatchNorm layers to use the statistics of all processes' batches.
+    """
     if process.world == 1:
         return model
+    if sync_bn:
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     on_cuda = process.device.type == "cuda"
     with warnings.catch_warnings():
         # Its new name, forward_sync_buffers, is unknown to the oldest PyTorch that is supported.

@@ -91,7 +91,7 @@ def draw(scene: np.ndarray, walker: Walker, frame: int) -> bool:
         (walker.y + walker.dy * frame) * unit,
         walker.height * unit,
     )
-    visible = 0 <= x < scene.shape[1] and 0 <= y - h / 2 < scene.shape[0]
+    visible = bool(0 <= x < scene.shape[1] and 0 <= y - h / 2 < scene.shape[0])
     if walker.wheels:
         _ellipse(scene, x, y - 0.55 * h, 0.85 * h, 0.30 * h, walker.shade)
         for side in (-0.5, 0.5):

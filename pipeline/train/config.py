@@ -15,6 +15,14 @@ METHODS: dict[Method, dict[str, Any]] = {
 }
 """What each method brings with it: the paper's settings."""
 
+_PAPER_EPOCHS = {"ped2": 60, "avenue": 60, "shanghai": 10}
+PRESETS: dict[str, dict[str, Any]] = {
+    f"paper-{dataset}{suffix}": {"method": method, "epochs": epochs, "batch_size": 4, "bn_init": "uniform"}
+    for dataset, epochs in _PAPER_EPOCHS.items()
+    for method, suffix in (("pred", ""), ("recon", "-recon"))
+}
+"""The paper's training of each dataset, for one process; BatchNorm starts as in the PyTorch it used."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
@@ -33,6 +41,8 @@ class TrainConfig:
         memory_items: M.
         bn_init: BatchNorm weights at the start, ones or drawn from U(0, 1).
         seed: of the initial weights and the order of windows.
+        sync_bn: BatchNorm over the batches of all processes; on CUDA.
+        compile: compile the network; pays after some minutes.
         precision: of the convolutions; `auto` is bf16 where the device computes it natively, else fp32.
         device: `cpu`, `cuda`, or `auto` for CUDA where there is one.
         threads: that read and decode shards, per process.
@@ -55,6 +65,8 @@ class TrainConfig:
     memory_items: int = 10
     bn_init: BatchNormInit = "ones"
     seed: int = 0
+    sync_bn: bool = False
+    compile: bool = False
     precision: Precision = "auto"
     device: str = "auto"
     threads: int = 2
@@ -91,14 +103,22 @@ def _require(config: TrainConfig, name: str, holds: bool, expected: str) -> None
         raise ConfigError(f"--{option}: found {getattr(config, name)!r}, expected {expected}")
 
 
-def train_config(**given: Any) -> TrainConfig:
+def train_config(preset: str | None = None, **given: Any) -> TrainConfig:
     """The configuration from options of which some are None, that is, not given.
 
-    The method's settings fill what was not given, the defaults the rest.
+    What is given wins over the preset, the preset over the method's settings, these over the defaults.
+
+    Args:
+        preset: a name in PRESETS, or None.
+        given: fields of TrainConfig.
 
     Raises:
         ConfigError: an option breaks its rule.
     """
-    chosen = {name: value for name, value in given.items() if value is not None}
+    if preset is not None and preset not in PRESETS:
+        raise ConfigError(f"--preset: found {preset!r}, expected one of {', '.join(PRESETS)}")
+    chosen = PRESETS.get(preset or "", {}) | {
+        name: value for name, value in given.items() if value is not None
+    }
     method = METHODS.get(chosen.get("method", TrainConfig.method), {})
     return TrainConfig(**{**method, **chosen})

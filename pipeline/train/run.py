@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pipeline import distributed
+from pipeline.checkpoint import writing_to
 from pipeline.distributed import Process
 from pipeline.errors import TrainingError
 from pipeline.progress import Advance, progress
@@ -101,14 +102,14 @@ def _train_epoch(
         done = index + 1
         if done % config.log_every == 0 or done == setup.steps:
             joint = history.join(done)
-            with distributed.together(process):
+            with distributed.together(process), writing_to(setup.run):
                 recent = loss_means(joint[index // config.log_every * config.log_every :], config)
                 speed = meter.read()
                 log.write(kind="step", step=before + done, epoch=epoch, lr=lr, **recent, **speed)
                 detail = f"loss {recent['total']:.5f}, {speed['samples_per_second']:.1f} samples/s"
         advance(1, detail)
     means = loss_means(history.join(setup.steps), config)
-    with distributed.together(process):
+    with distributed.together(process), writing_to(setup.run):
         log.write(kind="epoch", step=before + setup.steps, epoch=epoch, lr=lr, **means)
     if config.checkpoint_epochs and (epoch + 1) % config.checkpoint_epochs == 0:
         saver.save(before + setup.steps)

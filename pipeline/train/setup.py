@@ -34,7 +34,17 @@ from shards.stream import TrainingStream
 
 SPLIT: Split = "training"
 FREE = frozenset(
-    {"shards", "run", "device", "threads", "log_every", "checkpoint_minutes", "checkpoint_epochs", "keep"}
+    {
+        "shards",
+        "run",
+        "device",
+        "threads",
+        "compile",
+        "log_every",
+        "checkpoint_minutes",
+        "checkpoint_epochs",
+        "keep",
+    }
 )
 """Options that may change when a run goes on: they have no influence on the result."""
 
@@ -104,7 +114,7 @@ def prepare(config: TrainConfig, process: Process) -> Setup:
         stream = TrainingStream(
             shards, manifest, SPLIT, window=config.window, device=process.device, threads=config.threads
         )
-        steps = _check_data(config, process, manifest, stream)
+        steps = _check(config, process, manifest, stream)
         known = checkpoint_steps(run)
     geometry = manifest.geometry
     spec = ModelSpec(
@@ -161,8 +171,12 @@ def prepare(config: TrainConfig, process: Process) -> Setup:
     )
 
 
-def _check_data(config: TrainConfig, process: Process, manifest: Manifest, stream: TrainingStream) -> int:
+def _check(config: TrainConfig, process: Process, manifest: Manifest, stream: TrainingStream) -> int:
     """Steps per epoch, at least one."""
+    if config.sync_bn and process.device.type != "cuda":
+        raise ConfigError(
+            "--sync-bn: found device cpu, expected cuda, where PyTorch can synchronise BatchNorm"
+        )
     height, width = manifest.geometry.height, manifest.geometry.width
     if height % STRIDE or width % STRIDE:
         raise ConfigError(

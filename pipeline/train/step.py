@@ -35,7 +35,9 @@ class Trainer:
         self._config = config
         self._device = process.device
         self._precision = precision.resolve(config.precision, process.device)
-        self._network = distributed.parallel(model, process)
+        if config.compile:
+            model.compile()
+        self._network = distributed.parallel(model, process, sync_bn=config.sync_bn)
         self._joint = distributed.joint_batch(process)
         self._optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, fused=True)
         self._scaler = precision.scaler(self._precision, process.device)

@@ -1,0 +1,147 @@
+"""Checkpoints on disk: whole or absent, found by number, and nothing but data."""
+
+import io
+import pickle
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from pipeline import checkpoint as module
+from pipeline.checkpoint import (
+    Checkpoint,
+    ModelSpec,
+    checkpoint_from_bytes,
+    load_checkpoint,
+    load_training_state,
+    model_name,
+    prune_checkpoints,
+    require_space,
+    save_checkpoint,
+    training_name,
+    writing_to,
+)
+from pipeline.errors import CheckpointError
+from shards.storage import Storage
+
+SPEC = ModelSpec(method="recon", window=1, items=4, height=64, width=64)
+
+
+def made(step: int) -> Checkpoint:
+    tensors = {"weight": torch.full((2, 3), float(step)), "count": torch.tensor(step)}
+    return Checkpoint(
+        name="x", spec=SPEC, tensors=tensors, step=step, epoch=1, origin={"options": {"lr": 0.1}}
+    )
+
+
+def saved(run: Storage, *steps: int) -> None:
+    for step in steps:
+        state = io.BytesIO()
+        torch.save({"step": step}, state)
+        save_checkpoint(run, made(step), state.getvalue())
+
+
+def test_a_checkpoint_survives_the_disk() -> None:
+    found = checkpoint_from_bytes(made(5).to_bytes(), "x")
+    assert (found.spec, found.step, found.epoch, found.origin) == (SPEC, 5, 1, {"options": {"lr": 0.1}})
+    assert found.tensors["weight"].tolist() == [[5.0] * 3] * 2
+
+
+def test_the_latest_is_found_by_number_and_the_model_file_makes_it_whole(tmp_path: Path) -> None:
+    run = Storage(tmp_path)
+    saved(run, 99_999_999, 100_000_000, 7)
+    assert load_checkpoint(str(tmp_path)).step == 100_000_000
+    (tmp_path / model_name(100_000_000)).unlink()
+    assert load_checkpoint(str(tmp_path)).step == 99_999_999
+    assert load_checkpoint(f"{tmp_path}/{model_name(7)}").step == 7
+
+
+def test_pruning_keeps_the_last_ones_and_clears_what_a_killed_process_left(tmp_path: Path) -> None:
+    run = Storage(tmp_path)
+    saved(run, 1, 2, 3)
+    run.write(training_name(9), b"written before its model, which never came")
+    (tmp_path / "checkpoints/.tmp-x").touch()
+    (tmp_path / "checkpoints/notes.txt").touch()
+    prune_checkpoints(run, 2)
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    expected = [model_name(2), model_name(3), training_name(2), training_name(3)]
+    assert names == sorted(["notes.txt", *(name.partition("/")[2] for name in expected)])
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "not a whole safetensors file"),
+        (made(1).to_bytes()[:-1], "not a whole safetensors file"),
+        (pickle.dumps({"weight": 1}), "not a whole safetensors file"),
+        (safetensors.torch.save({"weight": torch.ones(1)}), "not one of this project"),
+        (
+            safetensors.torch.save(
+                {"w": torch.ones(1)}, {"mnad": '{"format": "mnad-checkpoint", "version": 9}'}
+            ),
+            "found mnad-checkpoint version 9, expected mnad-checkpoint version 1",
+        ),
+    ],
+)
+def test_what_is_no_checkpoint_says_so(data: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match=message) as error:
+        load_checkpoint(str(path))
+    assert str(path) in str(error.value)
+
+
+def test_a_checkpoint_of_another_network_names_what_does_not_fit() -> None:
+    with pytest.raises(CheckpointError, match="does not fit"):
+        made(1).model()
+
+
+@pytest.mark.parametrize("name", ["nowhere", "nowhere/model-00000001.safetensors"])
+def test_where_nothing_is_nothing_is_found(name: str, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="found"):
+        load_checkpoint(f"{tmp_path}/{name}")
+
+
+class Payload:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (pytest.fail, ("code from the file has run",))
+
+
+def pickled(value: object) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("data", [pickled(Payload()), pickled({"a": 1})[:-30], b"text", b""])
+def test_a_training_state_that_is_damaged_or_carries_code_is_refused(data: bytes, tmp_path: Path) -> None:
+    run = Storage(tmp_path)
+    run.write(training_name(3), data)
+    with pytest.raises(CheckpointError, match="not a whole training state"):
+        load_training_state(run, 3)
+
+
+def test_a_model_without_its_training_state_cannot_go_on(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"training-00000003\.pt: not found"):
+        load_training_state(Storage(tmp_path), 3)
+
+
+def test_a_run_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    run = Storage(tmp_path / "file")
+    with pytest.raises(CheckpointError, match="file: cannot be written: File exists"), writing_to(run):
+        run.write("config.toml", b"")
+
+
+def test_room_for_the_checkpoints_is_checked_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = torch.nn.Linear(512, 512, bias=False)  # 1 MiB, and 2 for its training state
+    usage = type("Usage", (), {"free": 9 << 20})
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
+    require_space(Storage(tmp_path), model, keep=2)
+    with pytest.raises(CheckpointError, match="found 9 MiB free, expected 12 MiB"):
+        require_space(Storage(tmp_path), model, keep=3)
+    saved(Storage(tmp_path), 1)
+    require_space(Storage(tmp_path), model, keep=3)

@@ -1,0 +1,119 @@
+"""Working together over gloo: joint flags, failures that reach everybody, meeting again after a restart."""
+
+import os
+from datetime import timedelta
+
+import pytest
+import torch
+
+from pipeline import distributed
+from pipeline.distributed import Process, processes
+from pipeline.errors import PeerError, TrainingError
+from tests.helpers.ranks import free_port, run_ranks
+
+ALONE = Process(rank=0, world=1, device=torch.device("cpu"))
+
+
+def test_one_process_needs_no_group() -> None:
+    with processes("cpu") as process:
+        assert process == ALONE
+        assert distributed.any_of([True, False], process) == [True, False]
+        assert distributed.from_first(7, process) == 7
+        assert distributed.mean_over(torch.tensor([3.0]), process).tolist() == [3.0]
+        assert distributed.joint_batch(process) is None
+        with distributed.together(process, False, True) as asked:
+            pass
+        assert asked == [False, True]
+        distributed.barrier(process)
+
+
+def exchange() -> dict[str, object]:
+    with processes("cpu") as process:
+        peak, total = torch.tensor([1.0, 2.0]) * (1 - 2 * process.rank), torch.ones(2) + process.rank
+        reducer = distributed.joint_batch(process)
+        assert reducer is not None
+        reducer.max(peak)
+        reducer.sum(total)
+        return {
+            "flags": distributed.any_of([process.rank == 1, False, True], process),
+            "first": distributed.from_first(10 + process.rank, process),
+            "mean": distributed.mean_over(torch.tensor([float(process.rank)]), process).tolist(),
+            "max": peak.tolist(),
+            "sum": total.tolist(),
+        }
+
+
+@pytest.mark.ddp
+def test_processes_exchange_values() -> None:
+    expected = {
+        "flags": [True, False, True],
+        "first": 10,
+        "mean": [0.5],
+        "max": [1.0, 2.0],
+        "sum": [3.0, 3.0],
+    }
+    assert run_ranks(2, exchange) == [expected, expected]
+
+
+def fail_in_the_second() -> str:
+    with processes("cpu") as process:
+        try:
+            with distributed.together(process):
+                if process.rank == 1:
+                    raise TrainingError("its own reason")
+        except (PeerError, TrainingError) as error:
+            return f"{type(error).__name__}: {error}"
+    return "nothing"
+
+
+@pytest.mark.ddp
+def test_a_failure_in_one_process_reaches_all() -> None:
+    assert run_ranks(2, fail_in_the_second) == [
+        "PeerError: stopped because another process failed; its own message says why",
+        "TrainingError: its own reason",
+    ]
+
+
+def lose_the_second() -> str:
+    try:
+        with processes("cpu") as process:
+            distributed.barrier(process)
+            if process.rank == 1:
+                raise InterruptedError  # parts from the group without a word to the others
+            distributed.any_of([False], process)
+    except InterruptedError:
+        return "gone"
+    except PeerError as error:
+        return str(error)
+    return "nothing"
+
+
+@pytest.mark.ddp
+def test_a_process_that_is_gone_is_noticed() -> None:
+    first, second = run_ranks(2, lose_the_second)
+    assert second == "gone"
+    assert first.startswith("lost contact with another process")
+
+
+def meet_beside_old_names(port: int) -> list[float]:
+    """Two attempts in one store, as under torchrun, which keeps it when it starts processes again."""
+    os.environ["MASTER_PORT"] = str(port)
+    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"
+    sums = []
+    for _ in range(2):
+        with processes("cpu") as process:
+            value = torch.tensor([1.0 + process.rank])
+            reducer = distributed.joint_batch(process)
+            assert reducer is not None
+            reducer.sum(value)
+            sums += value.tolist()
+    return sums
+
+
+@pytest.mark.ddp
+def test_processes_meet_again_in_a_store_with_traces_of_an_attempt_before() -> None:
+    port = free_port()
+    store = torch.distributed.TCPStore("127.0.0.1", port, is_master=True, timeout=timedelta(seconds=60))
+    store.set("asking/1", "left by a process that is dead")
+    assert run_ranks(2, meet_beside_old_names, port) == [[3.0, 3.0], [3.0, 3.0]]
+    del store

@@ -1,0 +1,71 @@
+"""Losses of a run: kept on the device, joined, checked, and written as lines."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from mnad import Losses
+from pipeline.distributed import Process
+from pipeline.errors import TrainingError
+from pipeline.train.config import train_config
+from pipeline.train.metrics import LossHistory, Meter, loss_means, metrics_log
+from shards.storage import Storage
+
+ALONE = Process(rank=0, world=1, device=torch.device("cpu"))
+
+
+def losses(pixel: float, compact: float = 2.0, separate: float = 3.0) -> Losses:
+    return Losses(pixel=torch.tensor(pixel), compact=torch.tensor(compact), separate=torch.tensor(separate))
+
+
+def test_losses_are_kept_in_order_and_an_epoch_goes_on_from_known_ones() -> None:
+    history = LossHistory(4, 0, ALONE, torch.tensor([[1.0, 2.0, 3.0]], dtype=torch.float64))
+    history.record(1, losses(5.0))
+    assert history.join(2)[:, 0].tolist() == [1.0, 5.0]
+    history.record(2, losses(7.0))
+    history.record(3, losses(9.0))
+    assert history.join(4)[:, 0].tolist() == [1.0, 5.0, 7.0, 9.0]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_is_named_with_its_step(value: float) -> None:
+    history = LossHistory(3, 40, ALONE)
+    for index, pixel in enumerate([1.0, value, float("nan")]):
+        history.record(index, losses(pixel))
+    with pytest.raises(TrainingError, match=f"step 42: found losses pixel {value:g}, compact 2, separate 3"):
+        history.join(3)
+
+
+def test_means_are_named_and_weighted() -> None:
+    rows = torch.tensor([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]], dtype=torch.float64)
+    config = train_config(shards="", run="", loss_compact=10.0, loss_separate=100.0)
+    assert loss_means(rows, config) == {"total": 432.0, "pixel": 2.0, "compact": 3.0, "separate": 4.0}
+
+
+def test_speed_counts_from_the_last_reading() -> None:
+    meter = Meter(8)
+    with meter.waiting():
+        meter.count()
+    first = meter.read()
+    assert first["samples_per_second"] > 0
+    assert 0 < first["data_wait"] <= 1
+    assert meter.read() == {"samples_per_second": 0.0, "data_wait": 0.0}
+
+
+def test_lines_after_the_step_of_the_checkpoint_are_forgotten(tmp_path: Path) -> None:
+    run = Storage(tmp_path)
+    with metrics_log(run, 0, quiet=False) as log:
+        for step in (1, 2, 3):
+            log.write(kind="step", step=step)
+    with metrics_log(run, 2, quiet=False) as log:
+        log.write(kind="step", step=3, again=True)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["step"], "again" in line) for line in lines] == [(1, False), (2, False), (3, True)]
+
+
+def test_other_processes_write_nothing(tmp_path: Path) -> None:
+    with metrics_log(Storage(tmp_path), 0, quiet=True) as log:
+        log.write(kind="step", step=1)
+    assert not list(tmp_path.iterdir())

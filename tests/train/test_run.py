@@ -1,0 +1,167 @@
+"""Runs from end to end: what they leave, what they refuse, and how they fail."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mnad import MNAD
+from pipeline.checkpoint import load_checkpoint
+from pipeline.errors import CheckpointError, ConfigError, CorruptShardError, ShardError, TrainingError
+from pipeline.train.config import TrainConfig, train_config
+from pipeline.train.run import train
+from tests.helpers.commands import command, metrics, run
+from tests.helpers.shards import make_set, smooth_frames
+
+
+def shards(folder: Path, *, frames: int = 9, size: int = 16) -> Path:
+    """A set of two training videos: 2 * (frames - 4) windows of 5, 2 * frames of 1."""
+    videos = [smooth_frames(frames, (size, size), seed=seed) for seed in (1, 2)]
+    make_set(folder / "shards", {"training": videos})
+    return folder / "shards"
+
+
+def config(folder: Path, **options: Any) -> TrainConfig:
+    given = {"shards": str(folder / "shards"), "run": str(folder / "run"), "epochs": 1, "threads": 1}
+    return train_config(**{**given, **options})
+
+
+@pytest.mark.parametrize(("method", "steps"), [("pred", 5), ("recon", 9)])
+def test_a_run_leaves_checkpoint_metrics_and_options(method: str, steps: int, tmp_path: Path) -> None:
+    shards(tmp_path)
+    options = config(tmp_path, method=method, batch_size=2, log_every=3, precision="fp32")
+    summary = train(options)
+    assert (summary.steps, summary.samples) == (steps, 2 * steps)
+    found = load_checkpoint(str(tmp_path / "run"))
+    assert found.name == summary.checkpoint
+    assert (found.step, found.epoch, found.spec.method) == (steps, 1, method)
+    frame = torch.zeros(1, 12 if method == "pred" else 3, 16, 16)
+    assert found.model()(frame).frame.shape == (1, 3, 16, 16)
+    lines = metrics(tmp_path / "run")
+    assert [(line["kind"], line["step"]) for line in lines if line["kind"] == "epoch"] == [("epoch", steps)]
+    assert [line["step"] for line in lines if line["kind"] == "step"] == [*range(3, steps, 3), steps]
+    assert lines[-1]["total"] == pytest.approx(summary.losses["total"])
+    written = tomllib.loads((tmp_path / "run/config.toml").read_text())["train"]
+    assert TrainConfig(**written) == options
+
+
+def test_no_epochs_give_the_untrained_network_of_the_seed(tmp_path: Path) -> None:
+    shards(tmp_path)
+    train(config(tmp_path, epochs=0, seed=3))
+    torch.manual_seed(3)
+    expected = MNAD("pred").state_dict()
+    found = load_checkpoint(str(tmp_path / "run"))
+    assert (found.step, found.epoch) == (0, 0)
+    assert all(torch.equal(found.tensors[name], expected[name]) for name in expected)
+
+
+def test_the_epoch_line_is_the_mean_of_its_steps(tmp_path: Path) -> None:
+    shards(tmp_path)
+    train(config(tmp_path, batch_size=2, log_every=1))
+    *steps, epoch = metrics(tmp_path / "run")
+    assert len(steps) == 5
+    for name in ("total", "pixel", "compact", "separate"):
+        assert epoch[name] == pytest.approx(np.mean([line[name] for line in steps]))
+
+
+def test_other_options_than_those_of_the_run_are_refused_one_by_one(tmp_path: Path) -> None:
+    shards(tmp_path)
+    train(config(tmp_path, epochs=0, precision="fp32"))
+    with pytest.raises(CheckpointError) as error:
+        train(config(tmp_path, epochs=2, lr=1.0, precision="bf16", keep=9, threads=2))
+    found = str(error.value)
+    assert "--epochs: found 0, expected 2" in found
+    assert "--lr: found 0.0002, expected 1.0" in found
+    assert "--precision: found 'fp32', expected 'bf16'" in found
+    assert "keep" not in found
+    assert "threads" not in found
+    assert "\n" not in found
+
+
+def test_another_shard_set_than_that_of_the_run_is_refused(tmp_path: Path) -> None:
+    shards(tmp_path)
+    train(config(tmp_path, epochs=0))
+    shards(tmp_path, frames=10)
+    with pytest.raises(CheckpointError, match="shard set: found"):
+        train(config(tmp_path, epochs=0))
+
+
+def test_too_few_windows_for_a_batch_are_counted(tmp_path: Path) -> None:
+    shards(tmp_path)
+    with pytest.raises(ConfigError, match="found 10 training windows of 5 frames, expected at least 12"):
+        train(config(tmp_path, batch_size=4, accumulate=3))
+
+
+def test_synchronised_batch_norm_needs_cuda(tmp_path: Path) -> None:
+    shards(tmp_path)
+    with pytest.raises(ConfigError, match="--sync-bn: found device cpu, expected cuda"):
+        train(config(tmp_path, sync_bn=True, device="cpu"))
+
+
+def test_frames_that_the_network_cannot_halve_are_refused(tmp_path: Path) -> None:
+    shards(tmp_path, size=20)
+    with pytest.raises(ConfigError, match="found frames of 20x20, expected multiples of 8"):
+        train(config(tmp_path))
+
+
+def test_a_missing_set_and_a_longer_window_are_errors_of_the_shards(tmp_path: Path) -> None:
+    with pytest.raises(ShardError, match=r"manifest\.json: not found"):
+        train(config(tmp_path))
+    shards(tmp_path)
+    with pytest.raises(ShardError, match="asked for 9"):
+        train(config(tmp_path, window=9))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_under_a_file_is_refused_before_training(tmp_path: Path) -> None:
+    shards(tmp_path)
+    (tmp_path / "run").touch()
+    with pytest.raises(CheckpointError, match="run: cannot be written"):
+        train(config(tmp_path))
+
+
+def test_losses_that_are_not_finite_end_the_run_without_a_checkpoint(tmp_path: Path) -> None:
+    shards(tmp_path)
+    with pytest.raises(TrainingError, match=r"step \d: found losses pixel nan"):
+        train(config(tmp_path, batch_size=2, lr=1e30, precision="fp32"))
+    assert not (tmp_path / "run/checkpoints").exists()
+
+
+def test_a_damaged_shard_ends_the_run_with_its_name(tmp_path: Path) -> None:
+    (shard, *_) = sorted(shards(tmp_path).glob("*.tar"))
+    data = bytearray(shard.read_bytes())
+    data[1600] ^= 255
+    shard.write_bytes(data)
+    with pytest.raises(CorruptShardError, match=shard.name):
+        train(config(tmp_path))
+
+
+def test_a_disk_that_fills_up_is_one_line_and_nothing_half_written(tmp_path: Path) -> None:
+    shards(tmp_path)
+    args = command("train", tmp_path / "shards", tmp_path / "run", "--epochs", 1, "--threads", 1)
+    limited = ["prlimit", f"--fsize={1 << 20}", *args]
+    result = run(limited)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith(
+        f"error: {tmp_path}/run: cannot be written: File too large"
+    )
+    assert not list((tmp_path / "run/checkpoints").iterdir())
+
+
+@pytest.mark.ddp
+def test_processes_fail_together_when_one_cannot_read(tmp_path: Path) -> None:
+    for shard in shards(tmp_path).glob("*-0000.tar"):
+        data = bytearray(shard.read_bytes())
+        data[1600] ^= 255
+        shard.write_bytes(data)
+        break
+    result = run(
+        command("train", tmp_path / "shards", tmp_path / "run", "--batch-size", 1, "--epochs", 1, processes=2)
+    )
+    assert result.returncode == 1
+    assert "error: " in result.stderr
+    assert "CRC-32" in result.stderr
+    assert "[rank" not in result.stderr, "a traceback where one line was due"
