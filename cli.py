@@ -19,6 +19,7 @@ from pipeline.config import load_config
 from pipeline.errors import ShardError, UserError
 from pipeline.evaluate import EvaluateConfig, evaluate
 from pipeline.evaluate.config import MemoryMode, Precision, SplitChoice
+from pipeline.import_reference import ImportConfig, import_reference
 from pipeline.preprocess import PreprocessConfig, Summary, preprocess
 from pipeline.preprocess.config import DATASETS, DECODERS
 from pipeline.preprocess.contact import contact_sheet
@@ -607,6 +608,38 @@ def evaluate_command(**options: Any) -> None:
         )
     click.echo(f"scores: {summary.scores}")
     click.echo(f"everything: {summary.out}")
+
+
+@main.command("import-reference")
+@click.argument("model", metavar="MODEL.pth")
+@click.argument("keys", metavar="KEYS.pt")
+@click.argument("out", metavar="OUT")
+@option(
+    "--height",
+    heading="Frames",
+    help="Of the frames it was trained on, pixels.",
+    type=int,
+    default=ImportConfig.height,
+)
+@option(
+    "--width",
+    heading="Frames",
+    help="Of the frames it was trained on, pixels.",
+    type=int,
+    default=ImportConfig.width,
+)
+def import_reference_command(**options: Any) -> None:
+    """Turn a published model and its memory items into a checkpoint OUT (.safetensors, or a run folder).
+
+    MODEL is a whole pickled module or a state dict (.pth, .pt, .safetensors). No code in it is ever run.
+    """
+    checkpoint = import_reference(ImportConfig(**options))
+    spec = checkpoint.spec
+    click.echo(
+        f"{spec.method} model, windows of {spec.window} frames of {spec.height}x{spec.width} "
+        f"{spec.channel_order}, {spec.items} memory items"
+    )
+    click.echo(f"checkpoint: {checkpoint.name}")
 
 
 if __name__ == "__main__":
