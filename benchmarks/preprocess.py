@@ -3,7 +3,7 @@
     python benchmarks/preprocess.py [FOLDER OF VIDEOS] [--size 256] [--frames 600]
 
 Without a folder, four H.264 videos of 640x360 are generated. The bare loop (decord and cv2.resize, nothing
-kept) and one worker are pinned to the same core; two workers get two cores. Everything is measured in one run.
+kept) and one worker are pinned to the same core; two workers get two cores. All in one run.
 """
 
 import argparse
