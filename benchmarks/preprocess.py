@@ -8,11 +8,13 @@ kept) and one worker are pinned to the same core; two workers get two cores. All
 
 import argparse
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,8 +29,8 @@ def generate(folder: Path, frames: int) -> None:
         write_video(folder / f"{number}.mp4", scene(frames, size=(360, 640), seed=number))
 
 
-def bare(folder: Path, size: int) -> float:
-    """Frames per second of decoding and resizing alone, in this process."""
+def bare(folder: Path, size: int) -> tuple[float, int]:
+    """Frames per second of decoding and resizing alone, in this process, and frames."""
     import cv2
     import decord
 
@@ -40,11 +42,11 @@ def bare(folder: Path, size: int) -> float:
         for _ in range(len(reader)):
             cv2.resize(reader.next().asnumpy(), (size, size))
             count += 1
-    return count / (time.perf_counter() - started)
+    return count / (time.perf_counter() - started), count
 
 
-def whole(folder: Path, shards: Path, size: int, codec: str, workers: int) -> float:
-    """Frames per second of the stage."""
+def whole(folder: Path, shards: Path, size: int, codec: str, workers: int) -> tuple[float, int]:
+    """Frames per second of the stage, and frames."""
     from pipeline.preprocess import PreprocessConfig, preprocess
 
     shutil.rmtree(shards, ignore_errors=True)
@@ -52,21 +54,32 @@ def whole(folder: Path, shards: Path, size: int, codec: str, workers: int) -> fl
         source=str(folder), shards=str(shards), size=(size, size), codec=codec, workers=workers
     )
     summary = preprocess(config)
-    return summary.frames / summary.seconds
+    return summary.frames / summary.seconds, summary.frames
 
 
-def pinned(cores: set[int], what: str, *arguments: object) -> float:
-    """Run `bare` or `whole` in a process of its own on some cores."""
-    command = [sys.executable, __file__, "--run", what, *map(str, arguments)]
+@dataclass(frozen=True)
+class Speed:
+    """Frames per second by the clock, start of the workers included, and CPU milliseconds per frame."""
+
+    rate: float
+    cpu: float
+
+
+def pinned(cores: set[int], *call: object) -> Speed:
+    """Run `bare` or `whole` in processes of their own on some cores."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
-        command,
+        [sys.executable, __file__, "--run", *map(str, call)],
         check=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
         preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )
-    return float(done.stdout.split()[-1])
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    rate, frames = map(float, done.stdout.split())
+    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Speed(rate, 1000 * busy / frames)
 
 
 def reading(shards: Path) -> tuple[float, float]:
@@ -100,19 +113,20 @@ def main() -> None:
         if options.folder is None:
             generate(folder, options.frames)
 
-        def best(wanted: set[int], *call: object) -> float:
-            return max(pinned(wanted, *map(str, call)) for _ in range(options.repeats))
+        def best(wanted: set[int], *call: object) -> Speed:
+            runs = [pinned(wanted, *call) for _ in range(options.repeats)]
+            return Speed(max(run.rate for run in runs), min(run.cpu for run in runs))
 
         alone = best({cores[0]}, "bare", folder, options.size)
-        print(f"decode and resize alone, one core: {alone:.0f} frames/s")
-        print("codec    frames/s  of alone  two workers  speed-up  MB/1000 frames  windows/s read")
+        print(f"decode and resize alone, one core: {alone.rate:.0f} frames/s, {alone.cpu:.2f} ms CPU/frame")
+        print("codec    frames/s  of alone  CPU/frame  of alone  2 workers  MB/1000 frames  windows/s read")
         for codec in CODECS:
             one = best({cores[0]}, "whole", folder, shards, options.size, codec, 1)
             two = best(set(cores[:2]), "whole", folder, shards, options.size, codec, 2)
             size, windows = reading(shards)
             print(
-                f"{codec:<8} {one:8.0f} {one / alone:8.2f}x {two:12.0f} {two / one:8.2f}x "
-                f"{size:15.1f} {windows:15.0f}"
+                f"{codec:<8} {one.rate:8.0f} {one.rate / alone.rate:8.2f}x {one.cpu:7.2f} ms "
+                f"{one.cpu / alone.cpu:8.2f}x {two.rate / one.rate:9.2f}x {size:15.1f} {windows:15.0f}"
             )
 
 
@@ -120,8 +134,8 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--run"]:
         what, path, *rest = sys.argv[2:]
         if what == "bare":
-            print(bare(Path(path), int(rest[0])))
+            print(*bare(Path(path), int(rest[0])))
         else:
-            print(whole(Path(path), Path(rest[0]), int(rest[1]), rest[2], int(rest[3])))
+            print(*whole(Path(path), Path(rest[0]), int(rest[1]), rest[2], int(rest[3])))
     else:
         main()
