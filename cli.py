@@ -21,7 +21,7 @@ from pipeline.evaluate import EvaluateConfig, evaluate
 from pipeline.evaluate.config import MemoryMode, Precision, SplitChoice
 from pipeline.import_reference import ImportConfig, import_reference
 from pipeline.preprocess import PreprocessConfig, Summary, preprocess
-from pipeline.preprocess.config import DATASETS, DECODERS
+from pipeline.preprocess.config import DATASETS, DECODERS, ENGINES
 from pipeline.preprocess.contact import contact_sheet
 from pipeline.preprocess.describe import describe
 from pipeline.progress import progress
@@ -234,6 +234,19 @@ class Size(click.ParamType[tuple[int, int]]):
     default=PreprocessConfig.workers,
     show_default="cores",
     help="Processes that decode.",
+)
+@option(
+    "--engine",
+    heading="How to work",
+    type=click.Choice(ENGINES),
+    default=PreprocessConfig.engine,
+    help="Processes of this machine, or a dask.distributed cluster.",
+)
+@option(
+    "--scheduler",
+    heading="How to work",
+    metavar="ADDRESS",
+    help="Of the dask cluster, such as tcp://head:8786.",
 )
 @option(
     "--on-error",
