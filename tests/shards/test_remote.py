@@ -228,7 +228,7 @@ class _Silent(http.server.SimpleHTTPRequestHandler):
 
 
 def test_an_upload_is_invisible_until_it_is_whole(store):
-    storage = Storage(s3("bucket/uploads", store))
+    storage = Storage(s3("bucket/uploads/", store))
     data = bytes(range(256)) * 80_000  # several parts
     with storage.writing("name") as file:
         file.write(data)
