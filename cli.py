@@ -385,7 +385,7 @@ def print_preprocess(summary: Summary) -> None:
     heading="Computation",
     type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
     default=TrainConfig.precision,
-    help="Of the convolutions; auto is bf16 where the device has it. Memory and losses are float32.",
+    help="Of the convolutions; auto is bf16 on GPUs and CPUs with AMX. Memory and losses are float32.",
 )
 @option(
     "--sync-bn",
