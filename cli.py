@@ -19,13 +19,20 @@ from pipeline.config import load_config
 from pipeline.errors import ShardError, UserError
 from pipeline.evaluate import EvaluateConfig, evaluate
 from pipeline.evaluate.config import MemoryMode, Precision, SplitChoice
+from pipeline.import_reference import ImportConfig, import_reference
 from pipeline.preprocess import PreprocessConfig, Summary, preprocess
 from pipeline.preprocess.config import DATASETS, DECODERS
+from pipeline.preprocess.contact import contact_sheet
+from pipeline.preprocess.describe import describe
+from pipeline.progress import progress
 from pipeline.synthesize.config import SynthesizeConfig
 from pipeline.synthesize.run import synthesize
+from pipeline.tables import print_table
 from pipeline.train.config import PRESETS, TrainConfig, train_config
 from shards.codec import CODECS
-from shards.manifest import SPLITS
+from shards.manifest import SPLITS, load_manifest
+from shards.storage import Storage
+from shards.verify import verify
 
 
 class GroupedOption(click.Option):
@@ -288,6 +295,54 @@ def print_preprocess(summary: Summary) -> None:
         click.echo(f"skipped    {name}: {reason}", err=True)
     for note in summary.notes:
         click.echo(f"note       {note}", err=True)
+
+
+@main.command("verify")
+@click.argument("shards")
+def verify_command(shards: str) -> None:
+    """Recompute every hash of a shard set and read every segment."""
+    storage = Storage(shards)
+    manifest = load_manifest(storage)
+    count = sum(len(video.shards) for video in manifest.videos)
+    with progress("verify", count, "shards") as advance:
+        problems = verify(storage, manifest, lambda shard: advance(1, shard.name))
+    for problem in problems:
+        click.echo(f"error: {problem}", err=True)
+    if problems:
+        sys.exit(1)
+    click.echo(f"{storage}: {len(manifest.videos)} videos in {count} shards, all as they were written")
+
+
+@main.command("inspect")
+@click.argument("shards")
+@option(
+    "--sheet",
+    heading="Contact sheet",
+    metavar="FILE.png",
+    show_default="SHARDS/contact-sheet.png",
+    help="Where to write sample windows; 'none' writes none.",
+)
+@option(
+    "--rows",
+    heading="Contact sheet",
+    type=click.IntRange(1),
+    default=8,
+    help="Sample windows per split.",
+)
+def inspect_command(shards: str, sheet: str | None, rows: int) -> None:
+    """Print a shard set in tables and write a contact sheet of sample windows."""
+    storage = Storage(shards)
+    manifest = load_manifest(storage)
+    for title, columns, lines in describe(manifest):
+        print_table(title, columns, lines)
+    if sheet == "none":
+        return
+    picture = contact_sheet(storage, manifest, rows)
+    if sheet is None:
+        storage.write("contact-sheet.png", picture)
+    else:
+        Path(sheet).write_bytes(picture)
+    click.echo(f"contact sheet: {sheet or f'{storage}/contact-sheet.png'}")
 
 
 # --- train -------------------------------------------------------------------------------------------
@@ -553,6 +608,38 @@ def evaluate_command(**options: Any) -> None:
         )
     click.echo(f"scores: {summary.scores}")
     click.echo(f"everything: {summary.out}")
+
+
+@main.command("import-reference")
+@click.argument("model", metavar="MODEL.pth")
+@click.argument("keys", metavar="KEYS.pt")
+@click.argument("out", metavar="OUT")
+@option(
+    "--height",
+    heading="Frames",
+    help="Of the frames it was trained on, pixels.",
+    type=int,
+    default=ImportConfig.height,
+)
+@option(
+    "--width",
+    heading="Frames",
+    help="Of the frames it was trained on, pixels.",
+    type=int,
+    default=ImportConfig.width,
+)
+def import_reference_command(**options: Any) -> None:
+    """Turn a published model and its memory items into a checkpoint OUT (.safetensors, or a run folder).
+
+    MODEL is a whole pickled module or a state dict (.pth, .pt, .safetensors). No code in it is ever run.
+    """
+    checkpoint = import_reference(ImportConfig(**options))
+    spec = checkpoint.spec
+    click.echo(
+        f"{spec.method} model, windows of {spec.window} frames of {spec.height}x{spec.width} "
+        f"{spec.channel_order}, {spec.items} memory items"
+    )
+    click.echo(f"checkpoint: {checkpoint.name}")
 
 
 if __name__ == "__main__":

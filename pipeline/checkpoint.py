@@ -99,20 +99,29 @@ class Checkpoint:
         return safetensors.torch.save(tensors, {"mnad": json.dumps(header, sort_keys=True)})
 
 
+def tensors_from_bytes(data: bytes, name: str) -> dict[str, Tensor]:
+    """The tensors of a safetensors file.
+
+    Raises:
+        CheckpointError: `data` is something else, or truncated.
+    """
+    try:
+        return safetensors.torch.load(data)
+    except (SafetensorError, ValueError) as error:
+        raise CheckpointError(
+            f"{name}: not a whole safetensors file: {error}; train or import it again"
+        ) from error
+
+
 def checkpoint_from_bytes(data: bytes, name: str) -> Checkpoint:
     """Inverse of `Checkpoint.to_bytes`.
 
     Raises:
         CheckpointError: `data` is something else, truncated, or of another version.
     """
-    try:
-        tensors = safetensors.torch.load(data)
-        length = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
-    except (SafetensorError, ValueError) as error:
-        raise CheckpointError(
-            f"{name}: not a whole safetensors file: {error}; train or import it again"
-        ) from error
+    tensors = tensors_from_bytes(data, name)
+    length = int.from_bytes(data[:8], "little")
+    metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
     try:
         header = json.loads(metadata["mnad"])
         if (header["format"], header["version"]) != (FORMAT, VERSION):

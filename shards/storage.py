@@ -245,7 +245,7 @@ def _without_secrets(location: str) -> tuple[str, list[str]]:
     rest, _, query = rest.partition("?")
     # An object store's secret that was not quoted may hold a slash: it ends at the last @.
     credentials = re.match(r"[^/@]*@" if scheme in ("http", "https") else r"[^/@]*:.*@|[^/@]*@", rest)
-    parts = re.split("[&=]", query)
+    parts = re.split("[&=]", query) if scheme in ("http", "https") else []
     if credentials:
         parts += credentials[0][:-1].split(":", 1)
         rest = rest[credentials.end() :]

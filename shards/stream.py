@@ -4,9 +4,9 @@ Threads read, check and decode segments (all of which releases the GIL); a segme
 once, as uint8, into a pool that lives there; windows are gathered and normalised on the device. Neighbouring
 windows share four of their five frames, so this moves 1.1 frames per window instead of five.
 
-Host memory does not grow with the set: a pool of up to `2 * POOL_SEGMENTS` segments and a few more on
-their way (on a GPU, only these are in host memory), and 16 bytes per window of the rank's share for the
-plan.
+Host memory is bounded whatever the size of the set: a pool of up to `2 * POOL_SEGMENTS` segments and a few
+more on their way (on a GPU, only these are in host memory), and for the plan 16 bytes per window of the
+rank's share, 100 while it is made.
 
 Dimension letters: B batch, T frames of a window, C channels, H W height and width.
 """

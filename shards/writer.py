@@ -5,7 +5,7 @@ import json
 import re
 import tarfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -25,22 +25,22 @@ def video_stem(split: Split, name: str) -> str:
     return f"{split}-{readable}-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
-def record_bytes(key: str, members: dict[str, bytes]) -> bytes:
-    """The tar entries of one record, as webdataset's own writer makes them; no end of archive.
+def record(key: str, members: Mapping[str, Sequence[bytes | memoryview]]) -> list[bytes | memoryview]:
+    """The tar entries of one record, in pieces, as webdataset's own writer makes them; no end of archive.
 
     Made here because importing webdataset imports torch, which no worker needs.
 
     Args:
         key: what the record is called, without dots.
-        members: extension to content.
+        members: extension to the pieces of its content.
     """
-    pieces = []
-    for extension, data in sorted(members.items()):
+    pieces: list[bytes | memoryview] = []
+    for extension, content in sorted(members.items()):
         entry = tarfile.TarInfo(f"{key}.{extension}")
-        entry.size, entry.mode, entry.mtime = len(data), 0o644, 0
-        padding = bytes(-len(data) % tarfile.BLOCKSIZE)
-        pieces += [entry.tobuf(tarfile.USTAR_FORMAT), data, padding]
-    return b"".join(pieces)
+        entry.size, entry.mode, entry.mtime = sum(map(len, content)), 0o644, 0
+        padding = bytes(-entry.size % tarfile.BLOCKSIZE)
+        pieces += [entry.tobuf(tarfile.USTAR_FORMAT), *content, padding]
+    return pieces
 
 
 def write_video(
@@ -86,22 +86,26 @@ def write_video(
                 key = f"{stem}-{first:08d}"
                 metadata = {"channels": stored.shape[3], "first": first, "frames": len(chunk), "video": name}
                 encoded = json.dumps(metadata, sort_keys=True).encode()
-                record = record_bytes(key, {"json": encoded, **codec.encode(stored)})
+                pieces = record(key, {"json": [encoded], **codec.encode(stored)})
+                checksum = 0
+                for piece in pieces:
+                    checksum = zlib.crc32(piece, checksum)
+                    digest.update(piece)
+                    file.write(piece)
+                size = sum(map(len, pieces))
                 written.append(
                     Segment(
                         key=key,
                         offset=position,
-                        size=len(record),
-                        crc32=zlib.crc32(record),
+                        size=size,
+                        crc32=checksum,
                         first=first,
                         frames=len(chunk),
                         windows=SEGMENT_WINDOWS if upcoming else max(0, len(chunk) - window + 1),
                         channels=stored.shape[3],
                     )
                 )
-                file.write(record)
-                digest.update(record)
-                position += len(record)
+                position += size
                 total = first + len(chunk)
             file.write(_END_OF_TAR)
             digest.update(_END_OF_TAR)

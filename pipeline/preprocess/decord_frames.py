@@ -9,6 +9,7 @@ import decord
 import numpy as np
 
 from pipeline.errors import SourceError
+from pipeline.preprocess.images import bgr
 
 decord.logging.set_level(decord.logging.ERROR)
 
@@ -49,8 +50,7 @@ def _frames(path: Path, name: str, size: tuple[int, int]) -> Iterator[np.ndarray
             frame = reader.next().asnumpy()
             if frame.shape != (*size, 3):  # seen with narrow pictures, whose rows FFmpeg pads
                 raise SourceError(f"{name}: decord gives frames {frame.shape}, expected {(*size, 3)}")
-            # A view with the channels turned round; the resize copies it anyway.
-            yield frame[..., ::-1]
+            yield bgr(frame)
     except StopIteration:
         return
     except (decord.DECORDError, RuntimeError, AssertionError) as error:

@@ -32,7 +32,26 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
     return np.asarray(image, np.uint8)
 
 
+def bgr(image: np.ndarray) -> np.ndarray:
+    """An image uint8 (H, W, 3) RGB with its channels turned round."""
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)
+
+
 def resized(frames: Iterable[np.ndarray], size: tuple[int, int]) -> Iterator[np.ndarray]:
     """Frames uint8 (H, W, 3) brought to `size` (height, width) by bilinear interpolation in uint8."""
     for frame in frames:
         yield np.asarray(cv2.resize(frame, (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """A PNG file of an image uint8 (H, W, 3) BGR."""
+    return bytes(cv2.imencode(".png", image)[1])
+
+
+def write_text(image: np.ndarray, text: str) -> np.ndarray:
+    """The image with a line of small white text; other signs than ASCII become question marks."""
+    plain = text.encode("ascii", "replace").decode()
+    at = (4, image.shape[0] - 5)
+    return np.asarray(
+        cv2.putText(image, plain, at, cv2.FONT_HERSHEY_SIMPLEX, 0.35, (255, 255, 255)), np.uint8
+    )

@@ -57,8 +57,8 @@ def find_labels(tree: Tree, layout: Layout, given: str | None) -> tuple[Layout, 
         return layout, MaskLabels(file=PurePosixPath(masked[0].files[0].path).parent.name or "masks")
     if given is not None:
         raise SourceError(
-            f"{given}: no labels found; expected a file .npy, .mat, .m or .csv, or a folder of NAME.npy or "
-            "N_label.mat, one per testing video"
+            f"{tree.source}: no labels found; expected a file .npy, .mat, .m or .csv, or a folder of "
+            "NAME.npy or N_label.mat, one per testing video"
         )
     return layout, None
 

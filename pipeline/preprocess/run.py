@@ -80,7 +80,7 @@ def preprocess(config: PreprocessConfig) -> Summary:
             advance()
     if missing:
         _open_for_work(storage, config, state, finished)
-    skipped = _decode(config, missing, len(finished)) if missing else ()
+    skipped = _decode(config, tree.source, missing, len(finished)) if missing else ()
     failed = {name for name, _ in skipped}
     for video in missing:
         if video.title not in failed:
@@ -110,8 +110,8 @@ def _refuse_other_source(storage: Storage, config: PreprocessConfig, layout: Lay
         current = re.search(r"^source = (.*)$", recorded_config(config).decode(), re.MULTILINE)
         if recorded and current and recorded[1] != current[1]:
             raise ConfigError(
-                f"{storage}: holds {len(gone)} videos such as {gone[0]} that {config.source} does not have; "
-                f"it was made from {recorded[1]}: choose another folder"
+                f"{storage}: was made from {recorded[1]} and holds videos such as {gone[0]}, which "
+                f"{Storage(config.source)} does not have; choose another folder"
             )
 
 
@@ -126,13 +126,15 @@ def _open_for_work(
         storage.delete(MANIFEST)
 
 
-def _decode(config: PreprocessConfig, videos: list[SourceVideo], before: int) -> tuple[tuple[str, str], ...]:
+def _decode(
+    config: PreprocessConfig, source: Source, videos: list[SourceVideo], before: int
+) -> tuple[tuple[str, str], ...]:
     """Decode videos, the largest first; returns those that were skipped."""
     tasks = [
         Task(
             name=video.title,
             job=Job(
-                source=Source(config.source).location,
+                source=source.location,
                 shards=config.shards,
                 video=video,
                 size=config.size,
@@ -172,7 +174,7 @@ def _manifest(
 ) -> Manifest:
     records = [part.video for part in finished.values()]
     if not records:
-        raise SourceError(f"{config.source}: none of its {len(layout.videos)} videos can be read")
+        raise SourceError(f"{Storage(config.source)}: none of its {len(layout.videos)} videos can be read")
     records.sort(key=lambda video: video_order(video.split, video.name))
     return Manifest(
         dataset=layout.dataset,

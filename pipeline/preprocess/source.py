@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import SourceError
-from shards.errors import ShardError
 from shards.storage import Storage
 
 VIDEO_SUFFIXES = frozenset(
@@ -101,15 +100,28 @@ class Source:
             SourceError: it cannot be read.
         """
         try:
-            opened = (self._root / path).open("rb") if self._root else self._storage.open(path)
-            with opened as file:
-                while chunk := file.read(_CHUNK):
-                    yield chunk
+            if self._root:
+                with (self._root / path).open("rb") as file:
+                    while chunk := file.read(_CHUNK):
+                        yield chunk
+            else:
+                yield from self._remote_chunks(path)
         except OSError as error:
             raise SourceError(
                 f"{self}/{path}: cannot be read: {error.strerror or error}; make it readable, or leave it "
                 "out with --on-error skip"
             ) from error
+
+    def _remote_chunks(self, path: str) -> Iterator[bytes]:
+        position = 0
+        while True:
+            buffer = bytearray(_CHUNK)
+            count, _ = self._storage.read_into(path, position, [memoryview(buffer)])
+            if count:
+                yield bytes(buffer[:count])
+            if count < _CHUNK:
+                return
+            position += count
 
     def read(self, path: str) -> bytes:
         """All bytes of a file."""
@@ -171,20 +183,30 @@ def list_tree(location: str) -> Tree:
 
     Raises:
         SourceError: there is nothing.
+        ShardError: a remote storage does not answer, or refuses.
     """
-    try:
-        storage = Storage(location)
-        if not storage.is_local:
-            files = [SourceFile(path=p, size=s, modified=m) for p, s, m in storage.walk()]
-            return Tree(Source(location), [file for file in files if not _is_hidden(file.path)])
-    except (ShardError, OSError) as error:
-        raise SourceError(f"{location}: cannot be listed: {error}") from error
+    storage = Storage(location)
+    if not storage.is_local:
+        return _list_remote(location)
     root = Path(location).absolute()
     if root.is_file():
         return Tree(Source(str(root.parent)), [_describe(root, root.name)])
     if not root.is_dir():
         raise SourceError(f"{location}: not found; give a folder of videos, a dataset or a video file")
     return Tree(Source(str(root)), list(_walk(root, "", ())))
+
+
+def _list_remote(location: str) -> Tree:
+    files = [SourceFile(path=p, size=s, modified=m) for p, s, m in Storage(location).walk()]
+    if not files:
+        path, mark, query = location.partition("?")
+        parent, _, name = path.rpartition("/")
+        folder = parent + mark + query
+        if not parent.endswith("/") and Storage(folder).exists(name):
+            file = SourceFile(path=name, size=Storage(folder).size(name), modified=0)
+            return Tree(Source(folder), [file])
+        raise SourceError(f"{Storage(location)}: holds no files; give a folder of videos or a dataset")
+    return Tree(Source(location), [file for file in files if not _is_hidden(file.path)])
 
 
 def _is_hidden(path: str) -> bool:

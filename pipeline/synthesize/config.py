@@ -18,9 +18,9 @@ class SynthesizeConfig:
     """
 
     out: str
-    training_clips: int = 10
-    testing_clips: int = 8
-    frames: int = 120
+    training_clips: int = 8
+    testing_clips: int = 6
+    frames: int = 100
     size: tuple[int, int] = (144, 192)
     seed: int = 0
 

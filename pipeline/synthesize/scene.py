@@ -84,21 +84,19 @@ def unusual(event: Event, rng: np.random.Generator, start: int, length: int, asp
 
 
 def draw(scene: np.ndarray, walker: Walker, frame: int) -> bool:
-    """Draw a walker onto uint8 (H, W) as it is at a frame; returns whether any of it is in view."""
+    """Draw a walker onto uint8 (H, W) as it is at a frame; returns whether its middle is in view."""
     unit = scene.shape[0]
     x, y, h = (
         (walker.x + walker.dx * frame) * unit,
         (walker.y + walker.dy * frame) * unit,
         walker.height * unit,
     )
-    reach = h * (1.1 if walker.wheels else 0.35)
-    if x < -reach or x > scene.shape[1] + reach or y < 0 or y - h > scene.shape[0]:
-        return False
+    visible = bool(0 <= x < scene.shape[1] and 0 <= y - h / 2 < scene.shape[0])
     if walker.wheels:
         _ellipse(scene, x, y - 0.55 * h, 0.85 * h, 0.30 * h, walker.shade)
         for side in (-0.5, 0.5):
             _ellipse(scene, x + side * h, y - 0.16 * h, 0.16 * h, 0.16 * h, 255 - walker.shade)
-        return True
+        return visible
     swing = (
         0.16
         * h
@@ -108,7 +106,7 @@ def draw(scene: np.ndarray, walker: Walker, frame: int) -> bool:
         _line(scene, (x, y - 0.45 * h), (x + side * swing, y), 0.11 * h, walker.shade)
     _ellipse(scene, x, y - 0.62 * h, 0.14 * h, 0.24 * h, walker.shade)
     _ellipse(scene, x, y - 0.92 * h, 0.085 * h, 0.095 * h, 120)
-    return True
+    return visible
 
 
 def _fixed(value: float) -> int:

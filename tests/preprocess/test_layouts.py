@@ -131,6 +131,9 @@ def test_a_single_video_file_is_a_source(tmp_path: Path) -> None:
     write_video(tmp_path / "one.mp4", scene(4))
     write_video(tmp_path / "two.mp4", scene(4))
     assert names(layout_of(tmp_path / "one.mp4")) == {"training": ["one"], "testing": []}
+    source = str(tmp_path / "one.mp4")
+    summary = preprocess(PreprocessConfig(source=source, shards=str(tmp_path / "shards"), size=(16, 16)))
+    assert (summary.done, summary.frames) == (1, 4)
 
 
 def test_nested_folders_and_equal_stems_give_different_names(tmp_path: Path) -> None:

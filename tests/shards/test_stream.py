@@ -2,6 +2,7 @@
 
 import threading
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -279,3 +280,46 @@ def test_a_shard_that_is_written_again_with_the_same_bytes_does_no_harm(tmp_path
     before = list(stream.batches(plan))
     make_set(tmp_path, {"training": [VIDEOS[0]]})
     assert same(list(stream.batches(plan)), before)
+
+
+def test_memory_grows_with_the_set_only_by_the_plan(tmp_path):
+    frames = random_frames(32 * 40 + 4, (32, 32))
+    segment = 36 * 32 * 32 * 3
+    peaks = []
+    for videos in (1, 2, 6):  # the first one also loads modules
+        manifest = make_set(tmp_path / f"{videos}", {"training": [frames] * videos})
+        storage = Storage(tmp_path / f"{videos}")
+        stream = TrainingStream(storage, manifest, "training", window=5, device=CPU, threads=1)
+        assert len(stream.segments) == 40 * videos
+        tracemalloc.start()
+        for epoch in range(2):
+            plan = epoch_plan(stream.windows, seed=0, epoch=epoch, rank=0, world=1, batch=8, pool=8)
+            for _ in stream.stored_batches(plan):
+                pass
+        peaks.append(tracemalloc.get_traced_memory()[1] - 100 * sum(stream.windows))
+        tracemalloc.stop()
+    assert max(peaks[1:]) < 16 * segment  # 8 in the pool, 2 that come and go, 3 ahead, 1 in batches
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("cache", CACHES)
+@pytest.mark.parametrize("pool", [1, 64])
+def test_a_gpu_gets_the_same_batches(colour, pool, cache):
+    on_host, on_gpu = open_stream(colour), open_stream(colour, device=torch.device("cuda"), cache=cache)
+    for epoch in range(3):
+        plan = epoch_plan(on_host.windows, seed=0, epoch=epoch, rank=0, world=1, batch=4, pool=pool)
+        found = [batch.clone() for batch in on_gpu.batches(plan)]
+        assert same([batch.cpu() for batch in found], list(on_host.batches(plan)))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_evaluates_the_same_windows(colour):
+    for part, other in zip(
+        evaluation_batches(*colour, "testing", window=5, batch=7, device=torch.device("cuda")),
+        evaluation_batches(*colour, "testing", window=5, batch=7, device=CPU),
+        strict=True,
+    ):
+        assert (part.video, part.frames.tolist()) == (other.video, other.frames.tolist())
+        assert torch.equal(part.windows.cpu(), other.windows)

@@ -8,7 +8,7 @@ import webdataset
 from shards.codec import Codec
 from shards.manifest import SPLITS
 from shards.storage import Storage
-from shards.writer import record_bytes, video_stem, write_video
+from shards.writer import record, video_stem, write_video
 
 GRAY_AND_COLOUR = np.random.default_rng(0).integers(0, 256, (40, 16, 24, 3), np.uint8)
 
@@ -19,9 +19,9 @@ def test_records_are_the_bytes_that_webdataset_writes() -> None:
     writer = webdataset.TarWriter(buffer, user="", group="", mode=0o644, mtime=0, encoder=False)
     writer.write({"__key__": "training-a-00000000", **members})
     writer.close()
-    record = record_bytes("training-a-00000000", members)
-    assert buffer.getvalue()[: len(record)] == record
-    assert not any(buffer.getvalue()[len(record) :])
+    made = b"".join(record("training-a-00000000", {name: [data] for name, data in members.items()}))
+    assert buffer.getvalue()[: len(made)] == made
+    assert not any(buffer.getvalue()[len(made) :])
 
 
 def test_stems_are_plain_short_and_different_for_names_that_look_alike() -> None:

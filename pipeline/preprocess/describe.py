@@ -1,0 +1,62 @@
+"""A shard set in tables."""
+
+from shards.manifest import SPLITS, Manifest, Video
+
+Table = tuple[str, list[str], list[list[str]]]
+"""Title, headings, rows."""
+
+
+def describe(manifest: Manifest) -> list[Table]:
+    """The set as a whole, and each of its videos."""
+    return [_whole(manifest), _videos(manifest)]
+
+
+def _whole(manifest: Manifest) -> Table:
+    codec = manifest.codec.name + (f" {manifest.codec.quality}" if manifest.codec.quality else "")
+    title = f"{manifest.dataset}: {manifest.geometry}, codec {codec}, windows of {manifest.window}"
+    columns = ["split", "videos", "frames", "windows", "labelled", "abnormal", "with masks", "shards", "MB"]
+    rows = []
+    for split in SPLITS:
+        videos = manifest.split(split)
+        labels = [video.labels for video in videos if video.labels is not None]
+        windows = sum(located.windows for located in manifest.segments(split, manifest.window))
+        rows.append(
+            [
+                split,
+                str(len(videos)),
+                str(sum(video.frames for video in videos)),
+                str(windows),
+                str(sum(len(known) for known in labels)),
+                str(sum(int(known.sum()) for known in labels)),
+                str(sum(video.masks is not None for video in videos)),
+                str(sum(len(video.shards) for video in videos)),
+                _megabytes(videos),
+            ]
+        )
+    return title, columns, rows
+
+
+def _videos(manifest: Manifest) -> Table:
+    columns = ["video", "frames", "abnormal", "read by", "header", "fps", "channels", "MB", "labels from"]
+    return "videos", columns, [_row(video) for video in manifest.videos]
+
+
+def _row(video: Video) -> list[str]:
+    labels = video.labels
+    channels = {segment.channels for shard in video.shards for segment in shard.segments}
+    facts = video.source
+    return [
+        f"{video.split}/{video.name}",
+        str(video.frames),
+        "" if labels is None else str(int(labels.sum())),
+        str(facts.get("decoder", facts.get("kind", ""))),
+        str(facts.get("frames_header") or ""),
+        f"{facts['rate']:g}" if "rate" in facts else "",
+        "/".join(str(count) for count in sorted(channels)),
+        _megabytes((video,)),
+        video.label_source or "",
+    ]
+
+
+def _megabytes(videos: tuple[Video, ...]) -> str:
+    return f"{sum(shard.bytes for video in videos for shard in video.shards) / 1e6:.1f}"

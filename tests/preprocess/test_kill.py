@@ -1,0 +1,116 @@
+"""Killed at any moment and run again, preprocess ends with the bytes of an undisturbed run."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.errors import SourceError
+from pipeline.preprocess import PreprocessConfig, preprocess
+from pipeline.preprocess.worker import Worker
+from tests.helpers.videos import surveillance_set, write_video
+
+COMMAND = [sys.executable, "cli.py", "preprocess"]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    paths = sorted(folder.iterdir())
+    return {p.name: p.read_bytes() for p in paths if p.name not in ("config.toml", "stamps.json")}
+
+
+@pytest.mark.slow
+def test_sigkill_at_random_moments_changes_no_byte(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    surveillance_set(source, training=5, testing=5, frames=200, size=(120, 160))
+    options = [str(source), "--size", "128", "--workers", "2"]
+    started = time.monotonic()
+    subprocess.run([*COMMAND, *options, str(tmp_path / "undisturbed")], check=True, capture_output=True)
+    usual = time.monotonic() - started
+    moments = random.Random(0)
+    killed = 0
+    shards = tmp_path / "shards"
+    while True:
+        process = subprocess.Popen(
+            [*COMMAND, *options, str(shards)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            process.wait(moments.uniform(0.2, 0.7) * usual if killed < 6 else None)
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            killed += 1
+            for path in shards.glob("*.tar"):
+                assert path.read_bytes() == (tmp_path / "undisturbed" / path.name).read_bytes()
+    assert process.returncode == 0
+    assert killed >= 2
+    time.sleep(0.5)  # workers of killed runs notice within a beat
+    assert contents(shards) == contents(tmp_path / "undisturbed")
+
+
+def test_a_worker_that_dies_takes_only_its_video(tmp_path: Path) -> None:
+    worker = Worker(stall_seconds=30)
+    with worker:
+        source = write_video(tmp_path / "source" / "a.mp4", [np.zeros((64, 96, 3), np.uint8)] * 1500)
+        job = job_line(source.parent, tmp_path / "shards")
+
+        def die(frames: int) -> None:
+            assert worker._process is not None
+            os.kill(worker._process.pid, signal.SIGABRT)
+
+        with pytest.raises(SourceError, match=r"^a: the decoder died of SIGABRT .*after \d+ frames"):
+            worker.run("a", job, die)
+        worker.run("a", job, lambda frames: None)
+    assert list((tmp_path / "shards").glob("*.part.json"))
+
+
+def test_a_worker_that_hangs_is_given_up(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "source" / "a.mp4", [np.zeros((64, 96, 3), np.uint8)] * 1500)
+    with Worker(stall_seconds=3) as worker:
+
+        def hang(frames: int) -> None:
+            assert worker._process is not None
+            os.kill(worker._process.pid, signal.SIGSTOP)
+
+        with pytest.raises(SourceError, match="a: the decoder hung for 3 s"):
+            worker.run("a", job_line(source.parent, tmp_path / "shards"), hang)
+
+
+def job_line(source: Path, shards: Path) -> str:
+    from pipeline.preprocess.jobs import Job
+    from pipeline.preprocess.layouts import recognise
+    from pipeline.preprocess.source import list_tree
+    from shards.codec import Codec
+
+    (video,) = recognise(list_tree(str(source)), "auto", "training").videos
+    return Job(
+        source=str(source),
+        shards=str(shards),
+        video=video,
+        size=(512, 512),
+        codec=Codec(),
+        window=5,
+        decoder="auto",
+        keep_damage=False,
+    ).to_json()
+
+
+def test_what_earlier_runs_left_half_done_is_cleared_away(tmp_path: Path) -> None:
+    surveillance_set(tmp_path / "source", training=1, testing=1)
+    shards = tmp_path / "shards"
+    config = PreprocessConfig(source=str(tmp_path / "source"), shards=str(shards), size=(16, 16), workers=1)
+    preprocess(config)
+    before = contents(shards)
+    (shards / ".tmp-half").write_bytes(b"x")
+    (shards / "training-99-0a1b2c3d-0000.tar").write_bytes(b"x")
+    (shards / "notes.txt").write_text("mine")
+    preprocess(config)
+    assert contents(shards) == {**before, "notes.txt": b"mine"}
+    assert json.loads((shards / "stamps.json").read_bytes())

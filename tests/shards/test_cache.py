@@ -1,0 +1,161 @@
+"""The disk cache stays within its limit and never gives out what was not put in, whoever dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from shards.cache import DiskCache, default_cache
+from shards.errors import ShardError
+from shards.storage import TEMPORARY_PREFIX
+
+RECORD = 1000
+
+
+def put(cache: DiskCache, key: str, fill: int = 1) -> None:
+    cache.put(key, [memoryview(bytes([fill]) * 400), memoryview(bytes([fill]) * (RECORD - 400))])
+
+
+def get(cache: DiskCache, key: str, size: int = RECORD) -> bytes | None:
+    buffer = bytearray(size)
+    return bytes(buffer) if cache.read_into(key, [memoryview(buffer)]) else None
+
+
+def held(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith(TEMPORARY_PREFIX))
+
+
+def test_what_was_put_in_is_given_out(tmp_path):
+    cache = DiskCache(tmp_path / "new" / "folder", 100 * RECORD)
+    assert get(cache, "a") is None
+    put(cache, "a", 7)
+    assert get(cache, "a") == bytes([7]) * RECORD
+    assert get(DiskCache(tmp_path / "new" / "folder", 100 * RECORD), "a") == bytes([7]) * RECORD
+    cache.drop("a")
+    cache.drop("a")
+    assert get(cache, "a") is None
+
+
+def test_a_record_of_another_length_is_not_given_out(tmp_path):
+    cache = DiskCache(tmp_path, 100 * RECORD)
+    put(cache, "a")
+    assert get(cache, "a", RECORD - 1) is None
+    assert get(cache, "a", RECORD + 1) is None
+
+
+def test_those_used_longest_ago_go_first(tmp_path):
+    cache = DiskCache(tmp_path, 10 * RECORD)
+    for number in range(8):
+        put(cache, f"{number}")
+        time.sleep(0.002)
+    assert get(cache, "0") is not None
+    time.sleep(0.002)
+    put(cache, "8")
+    assert held(tmp_path) == ["0", "2", "3", "4", "5", "6", "7", "8"]
+
+
+def test_a_use_does_not_change_the_version(tmp_path):
+    cache = DiskCache(tmp_path, 10 * RECORD)
+    put(cache, "a")
+    buffer = [memoryview(bytearray(RECORD))]
+    first = cache.read_into("a", buffer)
+    time.sleep(0.01)
+    assert cache.read_into("a", buffer) == first is not None
+
+
+def test_the_limit_holds_also_for_what_earlier_processes_left(tmp_path):
+    put(DiskCache(tmp_path, 100 * RECORD), "old")
+    for number in range(30):
+        put(DiskCache(tmp_path, 100 * RECORD), f"{number}")
+    put(DiskCache(tmp_path, 10 * RECORD), "new")
+    assert len(held(tmp_path)) <= 10
+    assert "new" in held(tmp_path)
+
+
+def test_several_processes_stay_within_the_limit_together(tmp_path):
+    code = f"""
+        import sys
+        from pathlib import Path
+        from shards.cache import DiskCache
+        cache = DiskCache(Path({str(tmp_path)!r}), {64 * RECORD})
+        for number in range(150):
+            key = f"{{number % 50}}" if number % 2 else f"{{sys.argv[1]}}-{{number}}"
+            fill = len(key)
+            buffer = bytearray({RECORD})
+            if cache.read_into(key, [memoryview(buffer)]):
+                assert buffer == bytes([fill]) * {RECORD}, key
+            else:
+                cache.put(key, [memoryview(bytes([fill]) * {RECORD})])
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    processes = [subprocess.Popen([*command, f"{rank}"]) for rank in range(4)]
+    largest = 0
+    while any(process.poll() is None for process in processes):
+        largest = max(largest, len(held(tmp_path)))
+        time.sleep(0.005)
+    assert [process.returncode for process in processes] == [0] * 4
+    assert 8 < max(largest, len(held(tmp_path))) <= 64
+
+
+def test_a_process_killed_while_it_writes_leaves_nothing_to_be_read(tmp_path):
+    code = f"""
+        import os, signal
+        from pathlib import Path
+        from shards.cache import DiskCache
+        class Buffers:
+            uses = 0
+            def __iter__(self):
+                yield memoryview(bytes(500))
+                self.uses += 1
+                if self.uses == 4:  # to count the bytes, to write them; the same once more
+                    os.kill(os.getpid(), signal.SIGKILL)
+        cache, buffers = DiskCache(Path({str(tmp_path)!r}), {10 * RECORD}), Buffers()
+        cache.put("whole", buffers)
+        cache.put("half", buffers)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert held(tmp_path) == ["whole"]
+    (left,) = tmp_path.glob(f"{TEMPORARY_PREFIX}*")
+    put(DiskCache(tmp_path, 10 * RECORD), "next")
+    assert left.exists()  # somebody may still be writing it
+    os.utime(left, (time.time() - 7200,) * 2)
+    put(DiskCache(tmp_path, 10 * RECORD), "later")
+    assert not left.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_done_without(tmp_path, caplog):
+    (tmp_path / "file").touch()
+    cache = DiskCache(tmp_path / "file" / "folder", 10 * RECORD)
+    put(cache, "a")
+    assert get(cache, "a") is None
+    assert "cannot keep shards here" in caplog.text
+
+
+def test_records_larger_than_the_cache_are_not_kept(tmp_path):
+    cache = DiskCache(tmp_path / "cache", RECORD)
+    put(cache, "a")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_environment_names_folder_and_size(tmp_path, monkeypatch):
+    monkeypatch.setenv("MNAD_CACHE_DIR", str(tmp_path / "here"))
+    monkeypatch.setenv("MNAD_CACHE_GB", "0.001")
+    put(default_cache(), "a")
+    assert held(tmp_path / "here") == ["a"]
+    monkeypatch.delenv("MNAD_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    put(default_cache(), "a")
+    assert held(tmp_path / "xdg" / "mnad" / "shards") == ["a"]
+
+
+@pytest.mark.parametrize("value", ["", "much", "-1", "nan", "inf"])
+def test_a_size_that_is_none_is_refused(monkeypatch, value):
+    monkeypatch.setenv("MNAD_CACHE_GB", value)
+    with pytest.raises(ShardError, match=r"MNAD_CACHE_GB=.*not a number of gigabytes"):
+        default_cache()

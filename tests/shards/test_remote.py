@@ -1,0 +1,246 @@
+"""Shards of a real web server and a real object store stream as local ones do, also when these stumble."""
+
+import functools
+import http.server
+import shutil
+import threading
+from urllib.parse import quote
+
+import pytest
+import torch
+from pyarrow import fs as pafs
+
+import shards.http
+import shards.retry
+from shards.cache import DiskCache
+from shards.errors import CorruptShardError, ShardError, StorageError
+from shards.manifest import load_manifest
+from shards.plan import epoch_plan
+from shards.storage import Storage
+from shards.stream import TrainingStream, evaluation_batches
+from tests.helpers.servers import KEY, SECRET, Faults, faulty_proxy, nginx, seaweedfs
+from tests.helpers.shards import make_set, random_frames
+
+CPU = torch.device("cpu")
+VIDEOS = [random_frames(n, (32, 32), seed=n) for n in (70, 40, 9)]
+PASSWORD = quote(SECRET, safe="")
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+    """A set in `root/set`."""
+    root = tmp_path_factory.mktemp("root")
+    make_set(root / "set", {"training": VIDEOS, "testing": VIDEOS})
+    return root
+
+
+@pytest.fixture(scope="module")
+def web(local, tmp_path_factory):
+    """The port of a web server over `local`."""
+    with nginx(local, tmp_path_factory.mktemp("nginx")) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def store(local, tmp_path_factory):
+    """The port of an object store that has `local` in the bucket `bucket`."""
+    with seaweedfs(tmp_path_factory.mktemp("weed")) as port:
+        bucket, _ = pafs.FileSystem.from_uri(s3("bucket", port))
+        bucket.create_dir("bucket")
+        copy = Storage(s3("bucket/set", port))
+        for path in (local / "set").iterdir():
+            copy.write(path.name, path.read_bytes())
+        yield port
+
+
+def s3(path: str, port: int, key: str = KEY, password: str = PASSWORD) -> str:
+    query = f"endpoint_override=127.0.0.1:{port}&scheme=http&region=us-east-1&allow_bucket_creation=true"
+    return f"s3://{key}:{password}@{path}?{query}"
+
+
+@pytest.fixture(params=["http", "s3"])
+def remote(request):
+    """The location of the set on either server behind a proxy, and the proxy's faults."""
+    port = request.getfixturevalue("web" if request.param == "http" else "store")
+    with faulty_proxy(port) as (proxied, faults):
+        location = f"http://127.0.0.1:{proxied}/set" if request.param == "http" else s3("bucket/set", proxied)
+        yield location, faults
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch, tmp_path):
+    """Short pauses, and a cache of the test's own."""
+    monkeypatch.setattr(shards.retry, "PAUSES", (0.01,) * 5)
+    monkeypatch.setattr(shards.http, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setenv("MNAD_CACHE_DIR", str(tmp_path / "cache"))
+
+
+def epoch(location, epoch: int = 0, **options) -> torch.Tensor:
+    """All batches of an epoch."""
+    storage = Storage(location)
+    stream = TrainingStream(storage, load_manifest(storage), "training", window=5, device=CPU, **options)
+    plan = epoch_plan(stream.windows, seed=0, epoch=epoch, rank=0, world=1, batch=4)
+    return torch.stack(list(stream.batches(plan)))
+
+
+def test_remote_shards_give_the_same_batches(remote, local):
+    assert torch.equal(epoch(remote[0]), epoch(local / "set"))
+
+
+def test_remote_shards_are_evaluated_the_same(remote, local):
+    scored = []
+    for location in (remote[0], local / "set"):
+        storage = Storage(location)
+        parts = evaluation_batches(storage, load_manifest(storage), "testing", window=5, batch=8, device=CPU)
+        scored.append(torch.cat([part.windows for part in parts]))
+    assert torch.equal(*scored)
+
+
+@pytest.mark.parametrize("kind", ["resets", "truncations", "stalls", "unavailable", "drips"])
+def test_faults_of_the_network_are_overcome(remote, local, kind):
+    location, faults = remote
+    if kind == "drips" and location.startswith("s3"):
+        pytest.skip("the S3 client of arrow waits for an answer as long as it goes on at all")
+    storage = Storage(location)
+    stream = TrainingStream(storage, load_manifest(storage), "training", window=5, device=CPU)
+    plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4)
+    setattr(faults, kind, 2)
+    faults.after = 20_000
+    assert torch.equal(torch.stack(list(stream.batches(plan))), epoch(local / "set"))
+    assert getattr(faults, kind) == 0
+
+
+@pytest.mark.slow  # the S3 client of arrow tries several times more, with pauses of its own
+def test_a_server_that_stays_down_ends_in_one_clear_line(remote, monkeypatch):
+    monkeypatch.setattr(shards.retry, "PAUSES", (0.01,))
+    location, faults = remote
+    storage = Storage(location)
+    stream = TrainingStream(storage, load_manifest(storage), "training", window=5, device=CPU)
+    plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4)
+    faults.unavailable = 10_000
+    with pytest.raises(StorageError, match=r"\.tar: failed 2 times, the last time with: .*503") as caught:
+        list(stream.batches(plan))
+    assert "\n" not in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+def test_later_epochs_come_from_the_disk(remote, local):
+    location, faults = remote
+    storage = Storage(location)
+    stream = TrainingStream(storage, load_manifest(storage), "training", window=5, device=CPU)
+    for number in range(3):
+        plan = epoch_plan(stream.windows, seed=0, epoch=number, rank=0, world=1, batch=4)
+        assert torch.equal(torch.stack(list(stream.batches(plan))), epoch(local / "set", number))
+        if number == 0:
+            before = faults.requests
+    assert faults.requests == before
+
+
+def test_another_process_finds_what_the_first_has_fetched(remote, local):
+    location, faults = remote
+    epoch(location)
+    storage = Storage(location)
+    manifest = load_manifest(storage)
+    faults.unavailable = 10_000
+    stream = TrainingStream(storage, manifest, "training", window=5, device=CPU)
+    plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4)
+    assert torch.equal(torch.stack(list(stream.batches(plan))), epoch(local / "set"))
+
+
+def test_damage_in_the_disk_cache_is_found_and_mended(remote, local, tmp_path):
+    wanted = epoch(local / "set")
+    epoch(remote[0])
+    for path in (tmp_path / "cache").iterdir():
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    assert torch.equal(epoch(remote[0]), wanted)
+    shutil.rmtree(tmp_path / "cache")
+    assert torch.equal(epoch(remote[0]), wanted)
+
+
+def test_no_disk_cache_is_needed(remote, local, tmp_path):
+    assert torch.equal(epoch(remote[0], disk_cache=DiskCache(tmp_path / "off", 0)), epoch(local / "set"))
+    assert not (tmp_path / "off").exists()
+
+
+def test_a_shard_that_changes_under_a_running_job_is_an_error(web, local, tmp_path):
+    shutil.copytree(local / "set", local / "changing")
+    try:
+        storage = Storage(f"http://127.0.0.1:{web}/changing")
+        off = DiskCache(tmp_path / "off", 0)
+        manifest = load_manifest(storage)
+        stream = TrainingStream(storage, manifest, "training", window=5, device=CPU, disk_cache=off)
+        plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4)
+        assert len(list(stream.batches(plan))) == plan.steps
+        make_set(local / "changing", {"training": [random_frames(len(v), (32, 32), seed=99) for v in VIDEOS]})
+        with pytest.raises(CorruptShardError, match=r"\.tar: segment .*damaged or replaced"):
+            list(stream.batches(plan))
+    finally:
+        shutil.rmtree(local / "changing")
+
+
+def test_a_missing_shard_and_a_missing_set_are_named(web, local):
+    storage = Storage(f"http://127.0.0.1:{web}/set")
+    manifest = load_manifest(storage)
+    elsewhere = Storage(f"http://127.0.0.1:{web}")
+    stream = TrainingStream(elsewhere, manifest, "training", window=5, device=CPU)
+    plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4)
+    with pytest.raises(ShardError, match=r"\.tar: not found, though the manifest lists it"):
+        list(stream.batches(plan))
+    with pytest.raises(ShardError, match=r"manifest\.json: not found"):
+        load_manifest(elsewhere)
+
+
+def test_what_the_server_denies_is_not_tried_again(web, store):
+    with pytest.raises(StorageError, match=r"/denied/manifest\.json: access denied \(HTTP status 403\)"):
+        load_manifest(Storage(f"http://127.0.0.1:{web}/denied"))
+    with pytest.raises(StorageError, match="check the location and credentials") as caught:
+        load_manifest(Storage(s3("bucket/set", store, password="not-the-password")))
+    assert "not-the-password" not in str(caught.value)
+
+
+def test_a_password_opens_a_web_server(web, local):
+    with pytest.raises(StorageError, match="HTTP status 401"):
+        load_manifest(Storage(f"http://127.0.0.1:{web}/private/set"))
+    location = f"http://{KEY}:{PASSWORD}@127.0.0.1:{web}/private/set"
+    assert torch.equal(epoch(location), epoch(local / "set"))
+
+
+def test_a_web_server_without_ranges_is_refused(local):
+    handler = functools.partial(_Silent, directory=local)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with pytest.raises(StorageError, match="does not serve ranges of bytes"):
+                epoch(f"http://127.0.0.1:{server.server_port}/set")
+        finally:
+            server.shutdown()
+
+
+class _Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_an_upload_is_invisible_until_it_is_whole(store):
+    storage = Storage(s3("bucket/uploads", store))
+    data = bytes(range(256)) * 80_000  # several parts
+    with storage.writing("name") as file:
+        file.write(data)
+        assert not storage.exists("name")
+    assert storage.read("name") == data
+    with pytest.raises(RuntimeError), storage.writing("name") as file:
+        file.write(b"half")
+        raise RuntimeError
+    assert storage.read("name") == data
+    assert (storage.names(), storage.size("name")) == (["name"], len(data))
+    assert [name for name, _, _ in storage.walk()] == ["name"]
+    storage.delete("name")
+    storage.delete("name")
+    assert not storage.exists("name")
+
+
+def test_faults_are_counted_down():
+    faults = Faults(resets=1)
+    assert [faults.take("resets"), faults.take("resets")] == [True, False]
