@@ -9,8 +9,9 @@ step          the same step on a batch that is there already
 convolutions  the same network forward and backward in the same format and layout, and nothing else: no
               memory, no memory losses, no optimiser, no data
 
-Ours, step and convolutions are in the precision that `auto` gives. All take turns within one process, `--steps` steps each in every round; medians over rounds. Goals on a CPU at
-256x256 and batch 4: ours at least 3 times plain, and at most 1.35 times the convolutions' time.
+Ours, step and convolutions are in the precision that `auto` gives. All take turns within one process,
+`--steps` steps each in every round; medians over rounds. Goals on a CPU at 256x256 and batch 4: ours at
+least 3 times plain, and at most 1.35 times the convolutions' time.
 """
 
 import argparse
