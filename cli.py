@@ -25,6 +25,8 @@ from pipeline.preprocess.config import DATASETS, DECODERS, ENGINES
 from pipeline.preprocess.contact import contact_sheet
 from pipeline.preprocess.describe import describe
 from pipeline.progress import progress
+from pipeline.sweep.config import SweepConfig, parse_seeds
+from pipeline.sweep.run import sweep
 from pipeline.synthesize.config import SynthesizeConfig
 from pipeline.synthesize.run import synthesize
 from pipeline.tables import print_table
@@ -453,7 +455,7 @@ def inspect_command(shards: str, sheet: str | None, rows: int) -> None:
     heading="Computation",
     type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
     default=TrainConfig.precision,
-    help="Of the convolutions; auto is bf16 where the device has it. Memory and losses are float32.",
+    help="Of the convolutions; auto is bf16 on GPUs and CPUs with AMX. Memory and losses are float32.",
 )
 @option(
     "--sync-bn",
@@ -524,6 +526,28 @@ def train_command(**options: Any) -> None:
     if os.environ.get("RANK", "0") == "0":
         trained = f"{summary.samples} samples in {summary.seconds:.1f} s"
         click.echo(f"{summary.checkpoint}: {summary.steps} steps in {summary.epochs} epochs ({trained})")
+
+
+@main.command(name="sweep", context_settings={"ignore_unknown_options": True})
+@click.argument("shards")
+@click.argument("out")
+@click.argument("train_options", nargs=-1, type=click.UNPROCESSED, metavar="[TRAIN OPTIONS]")
+@option(
+    "--seeds",
+    heading="Runs",
+    default=str(len(SweepConfig.seeds)),
+    metavar="N or LIST",
+    help="How many, or which (0,3,7).",
+)
+def sweep_command(shards: str, out: str, train_options: tuple[str, ...], seeds: str) -> None:
+    """Train and evaluate once per seed; report mean and standard deviation of the AUC.
+
+    Options that are not of the sweep go to train. The run of seed N is OUT/seed-N; the last epoch counts.
+    """
+    config = SweepConfig(shards=shards, out=out, seeds=parse_seeds(seeds), train_options=train_options)
+    for name, spread in sweep(config, (sys.executable, sys.argv[0])).items():
+        each = ", ".join(f"{seed}: {100 * value:.2f}" for seed, value in spread.values.items())
+        click.echo(f"{name}: {spread} (by seed {each})")
 
 
 # --- evaluate, report, import-reference --------------------------------------------------------------

@@ -43,7 +43,7 @@ class TrainConfig:
         seed: of the initial weights and the order of windows.
         sync_bn: BatchNorm over the batches of all processes; on CUDA.
         compile: compile the network; pays after some minutes.
-        precision: of the convolutions; `auto` is bf16 where the device computes it natively, else fp32.
+        precision: of the convolutions; `auto` is bf16 where that is faster (GPUs, CPUs with AMX), else fp32.
         device: `cpu`, `cuda`, or `auto` for CUDA where there is one.
         threads: that read and decode shards, per process.
         log_every: steps from one line of metrics to the next.

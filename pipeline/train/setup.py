@@ -153,6 +153,7 @@ def prepare(config: TrainConfig, process: Process) -> Setup:
             with writing_to(run):
                 run.write("config.toml", dump_config("train", config).encode())
             require_space(run, model, config.keep)
+    torch.backends.cudnn.benchmark = True  # all batches have one shape, so the search for kernels pays
     trainer = Trainer(model.to(process.device), config, process)
     if state is not None:
         trainer.load_state(state)

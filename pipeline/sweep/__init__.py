@@ -1,0 +1,1 @@
+"""The same training with several seeds, each evaluated: how much the seed decides."""

@@ -1,0 +1,96 @@
+"""Trains and evaluates once per seed, through the commands, and summarises what came out.
+
+Every run is reported; nothing is chosen. What was done already is not done again: a run goes on or is left
+as it is, as `train` does.
+"""
+
+import json
+import statistics
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import TrainingError
+from pipeline.sweep.config import SweepConfig
+from shards.storage import Storage
+
+RESULT = "sweep.json"
+FIGURES = {
+    "AUC": "anomaly_score",
+    "AUC of PSNR alone": "psnr",
+    "AUC of feature distance alone": "feature_distance",
+}
+"""What is summarised, and the score in `metrics.json` that it is the AUC of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """One figure over the seeds.
+
+    Attributes:
+        values: by seed.
+        mean: their mean.
+        sd: their standard deviation (n - 1), or None for a single one.
+    """
+
+    values: dict[int, float]
+    mean: float
+    sd: float | None
+
+    def __str__(self) -> str:
+        sd = "" if self.sd is None else f" ± {100 * self.sd:.2f}"
+        return f"{100 * self.mean:.2f}{sd} %"
+
+
+def sweep(config: SweepConfig, program: Sequence[str]) -> dict[str, Spread]:
+    """Run the sweep; returns the spread of each of FIGURES.
+
+    Args:
+        config: what to run.
+        program: the command line's own start, such as `python cli.py`.
+
+    Raises:
+        TrainingError: a command failed, or there are no labels to evaluate with.
+    """
+    metrics = {seed: _one_seed(config, seed, program) for seed in config.seeds}
+    spreads = {
+        name: _spread({seed: _auc(metrics[seed], score) for seed in config.seeds})
+        for name, score in FIGURES.items()
+    }
+    result = {
+        "shards": config.shards,
+        "train_options": config.train_options,
+        "figures": {name: vars(spread) for name, spread in spreads.items()},
+    }
+    Storage(config.out).write(RESULT, (json.dumps(result, indent=1) + "\n").encode())
+    return spreads
+
+
+def _one_seed(config: SweepConfig, seed: int, program: Sequence[str]) -> dict[str, Any]:
+    """The metrics of one seed's evaluation."""
+    run = f"{config.out}/seed-{seed}"
+    _command([*program, "train", config.shards, run, "--seed", str(seed), *config.train_options])
+    _command([*program, "evaluate", config.shards, run, "--out", f"{run}/evaluation"])
+    metrics: dict[str, Any] = json.loads(Storage(f"{run}/evaluation").read("metrics.json"))
+    if metrics["auc"] is None:
+        raise TrainingError(
+            f"{config.shards}: found no frame labels of both kinds, which a sweep compares by"
+        )
+    return metrics
+
+
+def _command(arguments: Sequence[str]) -> None:
+    code = subprocess.run(arguments, check=False).returncode
+    if code:
+        raise TrainingError(f"{' '.join(arguments)}: exit code {code}; its own message says why")
+
+
+def _auc(metrics: dict[str, Any], score: str) -> float:
+    return float(metrics["metrics"][score]["auc"])
+
+
+def _spread(values: dict[int, float]) -> Spread:
+    numbers = list(values.values())
+    sd = statistics.stdev(numbers) if len(numbers) > 1 else None
+    return Spread(values=values, mean=statistics.mean(numbers), sd=sd)

@@ -1,0 +1,58 @@
+"""A sweep over seeds, with real training and evaluation of toy size."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.errors import ConfigError, TrainingError
+from pipeline.sweep.config import SweepConfig, parse_seeds
+from pipeline.sweep.run import sweep
+from tests.helpers.commands import ROOT
+from tests.helpers.shards import make_set, smooth_frames
+
+PROGRAM = (sys.executable, str(ROOT / "cli.py"))
+
+
+def config(folder: Path, *, seeds: tuple[int, ...], labels: np.ndarray | None) -> SweepConfig:
+    videos = {"training": [smooth_frames(8, (16, 16))], "testing": [smooth_frames(12, (16, 16), seed=4)]}
+    make_set(folder / "shards", videos, labels=None if labels is None else [labels])
+    options = ("--epochs", "1", "--method", "recon")
+    return SweepConfig(
+        shards=str(folder / "shards"), out=str(folder / "sweep"), seeds=seeds, train_options=options
+    )
+
+
+@pytest.mark.slow
+def test_a_sweep_reports_every_seed_and_their_spread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    labels = np.arange(12) >= 6
+    spreads = sweep(config(tmp_path, seeds=(1, 5), labels=labels), PROGRAM)
+    result = json.loads((tmp_path / "sweep/sweep.json").read_text())
+    for name, spread in spreads.items():
+        assert set(spread.values) == {1, 5}
+        assert spread.mean == pytest.approx(np.mean(list(spread.values.values())))
+        assert spread.sd == pytest.approx(np.std(list(spread.values.values()), ddof=1))
+        assert result["figures"][name]["values"] == {str(k): v for k, v in spread.values.items()}
+    found = json.loads((tmp_path / "sweep/seed-5/evaluation/metrics.json").read_text())
+    assert spreads["AUC"].values[5] == found["auc"]
+
+
+def test_a_command_that_fails_ends_the_sweep(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="exit code 3"):
+        sweep(config(tmp_path, seeds=(0,), labels=None), (sys.executable, "-c", "import sys; sys.exit(3)"))
+
+
+def test_seeds_are_a_number_or_a_list() -> None:
+    assert parse_seeds("3") == (0, 1, 2)
+    assert parse_seeds("4,2") == (4, 2)
+    with pytest.raises(ConfigError, match="found 'many'"):
+        parse_seeds("many")
+
+
+@pytest.mark.parametrize("seeds", [(), (1, 1), (-1, 2)])
+def test_seeds_are_different_and_not_negative(seeds: tuple[int, ...]) -> None:
+    with pytest.raises(ConfigError, match="--seeds"):
+        SweepConfig(shards="s", out="o", seeds=seeds)
