@@ -6,6 +6,7 @@
     |  +- SourceError        a dataset, video or label file that cannot be used
     |  +- CheckpointError    a checkpoint that cannot be used
     |  +- TrainingError      training that cannot go on
+    |  +- ReportError        an evaluation that cannot be shown
     +- shards.ShardError     exit code 1
        +- CorruptShardError
 
@@ -18,6 +19,7 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "CorruptShardError",
+    "ReportError",
     "ShardError",
     "SourceError",
     "TrainingError",
@@ -47,3 +49,7 @@ class CheckpointError(UserError):
 
 class TrainingError(UserError):
     """Training that cannot go on."""
+
+
+class ReportError(UserError):
+    """An evaluation that cannot be shown."""
