@@ -23,6 +23,7 @@ _APART = 10
 """Frames between two of the worst frames of a video; neighbours show the same."""
 _CURVE_POINTS = 300
 _SCORED_AS = "anomaly_score"
+_NAMES = {_SCORED_AS: "anomaly score", "psnr": "PSNR alone", "feature_distance": "feature distance alone"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,11 +104,7 @@ def _page(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
         "title": f"{first.metrics['dataset']}, {model['method']}" if single else "Evaluations compared",
         "subtitle": _subtitle(first) if single else ", ".join(e.name for e in evaluations),
         "notes": first.metrics["notes"] if single else [],
-        "names": {
-            _SCORED_AS: "anomaly score",
-            "psnr": "PSNR alone",
-            "feature_distance": "feature distance alone",
-        },
+        "names": _NAMES,
         "runs": [_run(e, name) for e, name in zip(evaluations, names, strict=True)],
         "videos": _videos(evaluations),
         "pictures": _pictures(exhibits),

@@ -158,9 +158,8 @@ def opened(browser: Any, path: Path, *, width: int, scheme: str, **options: Any)
     return page, complaints
 
 
-@pytest.mark.parametrize(
-    ("width", "scheme"), [(1200, "light"), (1200, "dark"), (375, "light"), (375, "dark")]
-)
+@pytest.mark.parametrize("width", [1200, 375])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_renders_at_any_width_and_scheme(
     browser: Any, evaluation: Path, width: int, scheme: str
 ) -> None:
