@@ -7,6 +7,7 @@
     |  +- CheckpointError    a checkpoint that cannot be used
     |  +- TrainingError      training that cannot go on
     |  +- PeerError          another process failed or is gone
+    |  +- ReportError        an evaluation that cannot be shown
     +- shards.ShardError     exit code 1
        +- CorruptShardError
 
@@ -20,6 +21,7 @@ __all__ = [
     "ConfigError",
     "CorruptShardError",
     "PeerError",
+    "ReportError",
     "ShardError",
     "SourceError",
     "TrainingError",
@@ -53,3 +55,7 @@ class TrainingError(UserError):
 
 class PeerError(UserError):
     """Work that all processes do together failed in another one."""
+
+
+class ReportError(UserError):
+    """An evaluation that cannot be shown."""
