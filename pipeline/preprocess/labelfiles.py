@@ -164,7 +164,7 @@ def _by_position(
 def _read_csv(file: SourceFile, data: bytes, layout: Layout, where: str) -> IntervalLabels:
     """Lines video,start,end; a video is meant by its name or its file's name."""
     expected = "expected a header video,start,end and lines like 01,60,180 (0-based, end exclusive)"
-    aliases = {file.name: video.name for video in layout.testing() for file in video.files[:1]}
+    aliases = {video.files[0].name: video.name for video in layout.testing() if not video.is_images}
     aliases |= {video.name: video.name for video in layout.testing()}
     intervals: dict[str, list[tuple[int, int]]] = {}
     try:

@@ -26,8 +26,22 @@ def recognise(tree: Tree, dataset: DatasetName, split: Split) -> Layout:
         split: of a source that is not divided.
 
     Raises:
-        SourceError: it has none of the known layouts, not the one asked for, or several.
+        SourceError: it has none of the known layouts, not the one asked for, or several; or two of its
+            videos have the same name.
     """
+    layout = _recognise(tree, dataset, split)
+    seen: dict[tuple[str, str], SourceVideo] = {}
+    for video in layout.videos:
+        other = seen.setdefault((video.split, video.name), video)
+        if other is not video:
+            raise SourceError(
+                f"{tree.source}: {other.files[0].path} and {video.files[0].path} are both video "
+                f"{video.title}; move one of them away"
+            )
+    return layout
+
+
+def _recognise(tree: Tree, dataset: DatasetName, split: Split) -> Layout:
     found = list(_specific(tree, "", dataset, _DEPTH, is_given=False))
     if not found and dataset != "auto":  # its shape is enough where the name is given
         found = list(_specific(tree, "", dataset, _DEPTH, is_given=True))

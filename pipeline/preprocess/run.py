@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from pipeline.errors import ConfigError, SourceError, UserError
 from pipeline.preprocess.config import PreprocessConfig
@@ -62,9 +63,11 @@ def preprocess(config: PreprocessConfig) -> Summary:
         UserError: of every kind; what was finished before it stays for the next run.
     """
     started = time.monotonic()
+    _refuse_shards_in_source(config)
     tree = list_tree(config.source)
     layout = recognise(tree, config.dataset, config.split)
     layout, labels = find_labels(tree, layout, config.labels)
+    _check_labels_early(layout, labels)
     storage = Storage(config.shards)
     storage.clear_temporary()
     state = load_state(storage, config)
@@ -74,7 +77,10 @@ def preprocess(config: PreprocessConfig) -> Summary:
     missing: list[SourceVideo] = []
     with progress("checking", len(layout.videos), "videos", quiet=not state.parts) as advance:
         for video in layout.videos:
-            part = state.finished(tree.source, video, lambda frames: None)
+            try:
+                part = state.finished(tree.source, video, lambda frames: None)
+            except SourceError:
+                part = None  # what cannot be read is for the worker to report
             if part is None:
                 missing.append(video)
             else:
@@ -89,7 +95,12 @@ def preprocess(config: PreprocessConfig) -> Summary:
             data = storage.read(part_name(video.split, video.name))
             finished[video.split, video.name] = part_from_json(data)
 
-    manifest = _manifest(config, layout, labels, finished)
+    try:
+        manifest = _manifest(config, layout, labels, finished)
+    except SourceError as error:
+        if skipped:
+            raise SourceError(f"{error} (skipped: {', '.join(name for name, _ in skipped)})") from error
+        raise
     _close(storage, config, manifest, finished)
     fresh = [finished[key].video for v in missing if (key := (v.split, v.name)) in finished]
     return Summary(
@@ -101,6 +112,27 @@ def preprocess(config: PreprocessConfig) -> Summary:
         skipped=skipped,
         notes=tuple(notes(manifest)),
     )
+
+
+def _refuse_shards_in_source(config: PreprocessConfig) -> None:
+    """What this stage and others write into a shard set must not become its next source."""
+    source, shards = Storage(config.source), Storage(config.shards)
+    if source.is_local and shards.is_local:
+        outer, inner = Path(config.source).resolve(), Path(config.shards).resolve()
+        if inner.is_relative_to(outer):
+            raise ConfigError(f"{shards}: lies in the source {source}; choose a folder outside it")
+
+
+def _check_labels_early(layout: Layout, labels: Labels | None) -> None:
+    """Before hours of work, where the testing videos are images and so of known length."""
+    testing = layout.testing()
+    if labels is not None and all(video.is_images for video in testing):
+        labels.apply(
+            [
+                Video(name=video.name, split=video.split, frames=len(video.files), source={}, shards=())
+                for video in testing
+            ]
+        )
 
 
 def _refuse_other_source(storage: Storage, config: PreprocessConfig, layout: Layout, state: State) -> None:

@@ -143,6 +143,13 @@ def test_nested_folders_and_equal_stems_give_different_names(tmp_path: Path) -> 
     assert names(layout_of(tmp_path))["training"] == ["2", "10", "a/01", "b/01.avi", "b/01.mp4"]
 
 
+def test_two_sources_of_one_video_are_named(tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.mp4", scene(4))
+    write_images(tmp_path / "clip", scene(4))
+    with pytest.raises(SourceError, match=r"clip\.mp4 and clip/000\.png are both video training/clip"):
+        layout_of(tmp_path)
+
+
 def test_frames_are_ordered_by_number_and_strays_are_left_out(tmp_path: Path) -> None:
     clip = write_images(tmp_path / "clip", scene(12), first=1, pattern="frame{}.png")
     for stray in ("thumbnail.png", "frame3.jpg", ".DS_Store", "._frame1.png", "Thumbs.db"):
@@ -152,9 +159,8 @@ def test_frames_are_ordered_by_number_and_strays_are_left_out(tmp_path: Path) ->
     (video,) = layout_of(tmp_path).videos
     assert [file.name for file in video.files] == [f"frame{n}.png" for n in range(1, 13) if n not in (5, 6)]
     assert sorted(video.strays) == ["frame3.jpg", "thumbnail.png"]
-    summary = preprocess(
-        PreprocessConfig(source=str(tmp_path), shards=str(tmp_path / "shards"), size=(16, 16), workers=1)
-    )
+    shards = tmp_path.parent / f"{tmp_path.name}-shards"
+    summary = preprocess(PreprocessConfig(source=str(tmp_path), shards=str(shards), size=(16, 16), workers=1))
     assert summary.manifest.videos[0].frames == 10
     assert summary.manifest.videos[0].source["missing_numbers"] == [[5, 6]]
     assert any("2 numbers are missing from its images, the first 5" in note for note in summary.notes)

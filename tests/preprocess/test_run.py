@@ -124,6 +124,38 @@ def test_labels_of_another_length_name_videos_frames_and_labels(source: Path, tm
     assert not (tmp_path / "shards" / MANIFEST).exists()
 
 
+def test_labels_of_images_are_checked_before_any_is_decoded(tmp_path: Path) -> None:
+    surveillance_set(tmp_path / "source", frames=6, images=True)
+    np.save(tmp_path / "source" / "frame_labels.npy", np.zeros(77, int))
+    with pytest.raises(SourceError, match="holds 77 labels"):
+        preprocess(config(tmp_path / "source", tmp_path / "shards"))
+    assert not (tmp_path / "shards").exists()
+
+
+def test_new_labels_decode_nothing_again(source: Path, tmp_path: Path) -> None:
+    preprocess(config(source, tmp_path / "shards", labels="none"))
+    np.save(tmp_path / "mine.npy", np.ones(80, int))
+    summary = preprocess(config(source, tmp_path / "shards", labels=str(tmp_path / "mine.npy")))
+    assert summary.done == 0
+    assert [video.abnormal for video in load_manifest(Storage(tmp_path / "shards")).split("testing")] == [
+        ((0, 40),),
+        ((0, 40),),
+    ]
+
+
+def test_a_skipped_testing_video_that_labels_count_on_is_named(source: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "source"
+    shutil.copytree(source, broken)
+    (broken / "testing" / "videos" / "02.mp4").write_bytes(b"")
+    with pytest.raises(SourceError, match=r"holds 80 labels.* 40 frames .*\(skipped: testing/02\)"):
+        preprocess(config(broken, tmp_path / "shards", on_error="skip"))
+
+
+def test_shards_inside_the_source_are_refused(source: Path) -> None:
+    with pytest.raises(ConfigError, match="lies in the source"):
+        preprocess(config(source, source / "shards"))
+
+
 def test_a_video_that_cannot_be_read_is_an_error_or_a_listed_skip(tmp_path: Path) -> None:
     write_video(tmp_path / "source" / "good.mp4", scene(8))
     (tmp_path / "source" / "bad.mp4").write_text("not a video")
