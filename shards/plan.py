@@ -28,6 +28,7 @@ class EpochPlan:
     Attributes:
         batch: B, windows per step.
         segments: (S,) ascending, the segments that the rank reads in any epoch.
+        holds_all: whether the pool holds all of these at once.
         reads: (R,) segment indices, roughly in the order of use.
         window_reads: (steps * B,) for each window in training order, the index of its read.
         window_starts: (steps * B,) its first frame within the segment.
@@ -35,6 +36,7 @@ class EpochPlan:
 
     batch: int
     segments: np.ndarray
+    holds_all: bool
     reads: np.ndarray
     window_reads: np.ndarray
     window_starts: np.ndarray
@@ -97,7 +99,7 @@ def epoch_plan(
         seed, epoch: fix the order.
         rank, world: this process among all.
         batch: B, windows per rank and step.
-        pool: segments to mix at a time; up to twice as many are held where that spares reading any twice.
+        pool: segments to mix at a time; a share of up to twice as many is held whole.
     """
     segment, start = _share(np.asarray(windows, np.int64), seed, rank, world)
     segments = np.unique(segment)
@@ -106,7 +108,8 @@ def epoch_plan(
     kept = np.sort(rng.permutation(len(segment))[: steps_per_epoch(windows, world, batch) * batch])
     segment, start = segment[kept], start[kept]
     order = rng.permutation(segments[np.isin(segments, segment, assume_unique=True)])
-    if len(order) <= 2 * pool:
+    holds_all = len(segments) <= 2 * pool
+    if holds_all:
         pool = len(order)
     place_of = np.zeros(len(windows), np.int64)
     place_of[order] = np.arange(len(order))
@@ -115,11 +118,12 @@ def epoch_plan(
     by_time = np.argsort(np.where(wrapped, time - len(order), time), kind="stable")
     # A stay's number is its segment's place; stays that wrap come before all others, in the same order.
     # A pool that holds everything never lets go between the two, so there each segment stays once.
-    stay = place_of[segment] - np.where(wrapped & (pool < len(order)), len(order), 0)
+    stay = place_of[segment] - np.where(wrapped & (not holds_all), len(order), 0)
     stays, window_reads = np.unique(stay[by_time], return_inverse=True)
     return EpochPlan(
         batch=batch,
         segments=segments,
+        holds_all=holds_all,
         reads=order[stays],  # a negative stay counts from the end, as it should
         window_reads=window_reads,
         window_starts=start[by_time],

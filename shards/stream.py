@@ -54,7 +54,8 @@ class TrainingStream:
         device: where batches are made.
         threads: that read and decode; no influence on the order.
         cache: `none`; or keep decoded segments after they were first read, in host memory (`ram`) or on the
-            `device`. A rank keeps its own share of the set. Batches and their order stay the same.
+            `device`. A rank keeps its own share of the set. Batches and their order stay the same. A share
+            that the pool holds whole anyway is always kept.
         disk_cache: for remote shards; None for the default one.
 
     Raises:
@@ -106,9 +107,11 @@ class TrainingStream:
     def stored_batches(self, plan: EpochPlan, first_step: int = 0) -> Iterator[Tensor]:
         """As `batches`, but as stored: uint8 (B, T, H, W, C), C = 1 or 3, each valid until the next."""
         timed = schedule(plan, first_step)
+        keeps = plan.holds_all or self._cache == "device"
         # A pool that keeps its segments knows them by their number in the set, others by that of the stay.
-        keys = plan.reads if self._cache == "device" else np.arange(len(plan.reads))
-        with self._borrowed_pool(plan, timed.peak + lookahead(self._threads)) as (pool, slot_of):
+        keys = plan.reads if keeps else np.arange(len(plan.reads))
+        slots = len(plan.segments) if keeps else timed.peak + lookahead(self._threads)
+        with self._borrowed_pool(plan, slots, keeps) as (pool, slot_of):
             free = deque(sorted(set(range(pool.slots)) - set(slot_of.values())))
             loads: dict[int, tuple[int, int]] = {}
             for read, first in zip(timed.reads.tolist(), timed.first.tolist(), strict=True):
@@ -135,18 +138,16 @@ class TrainingStream:
                     rows = slice(step * plan.batch, (step + 1) * plan.batch)
                     used = keys[plan.window_reads[rows]].tolist()
                     yield pool.gather(np.array([slot_of[key] for key in used]), plan.window_starts[rows])
-                    while self._cache != "device" and leaving and timed.last[leaving[0]] <= step:
+                    while not keeps and leaving and timed.last[leaving[0]] <= step:
                         free.append(slot_of.pop(int(timed.reads[leaving.popleft()])))
 
     @contextlib.contextmanager
-    def _borrowed_pool(self, plan: EpochPlan, slots: int) -> Iterator[tuple[SegmentPool, dict[int, int]]]:
+    def _borrowed_pool(
+        self, plan: EpochPlan, slots: int, keeps: bool
+    ) -> Iterator[tuple[SegmentPool, dict[int, int]]]:
         """A pool of enough slots, and where in it segments are: the last epoch's if that will do."""
         (pool, slot_of), self._idle = self._idle or (None, {}), None
-        if self._cache == "device":
-            slots = len(plan.segments)
-            if not slot_of.keys() <= set(plan.segments.tolist()):
-                pool, slot_of = None, {}
-        else:
+        if not keeps or not slot_of.keys() <= set(plan.segments.tolist()):
             slot_of.clear()
         if pool is None or pool.slots < slots:
             longest = max(located.segment.frames for located in self.segments)
@@ -157,6 +158,8 @@ class TrainingStream:
         try:
             yield pool, slot_of
         finally:
+            if not keeps:
+                slot_of.clear()
             self._idle = pool, slot_of
 
 

@@ -84,7 +84,9 @@ def test_the_pool_bounds_the_segments_held():
 
 def test_few_segments_are_each_read_once():
     plan = epoch_plan([32] * 100, seed=0, epoch=0, rank=0, world=1, batch=4, pool=50)
+    assert plan.holds_all
     assert sorted(plan.reads) == list(range(100))
+    assert not epoch_plan([32] * 100, seed=0, epoch=0, rank=0, world=1, batch=4, pool=49).holds_all
 
 
 def test_one_segment_serves_many_ranks():

@@ -79,11 +79,11 @@ def impatience(monkeypatch, tmp_path):
     monkeypatch.setenv("MNAD_CACHE_DIR", str(tmp_path / "cache"))
 
 
-def epoch(location, epoch: int = 0, **options) -> torch.Tensor:
+def epoch(location, epoch: int = 0, pool: int = 64, **options) -> torch.Tensor:
     """All batches of an epoch."""
     storage = Storage(location)
     stream = TrainingStream(storage, load_manifest(storage), "training", window=5, device=CPU, **options)
-    plan = epoch_plan(stream.windows, seed=0, epoch=epoch, rank=0, world=1, batch=4)
+    plan = epoch_plan(stream.windows, seed=0, epoch=epoch, rank=0, world=1, batch=4, pool=pool)
     return torch.stack(list(stream.batches(plan)))
 
 
@@ -133,8 +133,8 @@ def test_later_epochs_come_from_the_disk(remote, local):
     storage = Storage(location)
     stream = TrainingStream(storage, load_manifest(storage), "training", window=5, device=CPU)
     for number in range(3):
-        plan = epoch_plan(stream.windows, seed=0, epoch=number, rank=0, world=1, batch=4)
-        assert torch.equal(torch.stack(list(stream.batches(plan))), epoch(local / "set", number))
+        plan = epoch_plan(stream.windows, seed=0, epoch=number, rank=0, world=1, batch=4, pool=1)
+        assert torch.equal(torch.stack(list(stream.batches(plan))), epoch(local / "set", number, 1))
         if number == 0:
             before = faults.requests
     assert faults.requests == before
@@ -175,7 +175,7 @@ def test_a_shard_that_changes_under_a_running_job_is_an_error(web, local, tmp_pa
         off = DiskCache(tmp_path / "off", 0)
         manifest = load_manifest(storage)
         stream = TrainingStream(storage, manifest, "training", window=5, device=CPU, disk_cache=off)
-        plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4)
+        plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4, pool=1)
         assert len(list(stream.batches(plan))) == plan.steps
         make_set(local / "changing", {"training": [random_frames(len(v), (32, 32), seed=99) for v in VIDEOS]})
         with pytest.raises(CorruptShardError, match=r"\.tar: segment .*damaged or replaced"):

@@ -84,11 +84,13 @@ def test_caches_change_nothing_in_any_epoch(colour, cache):
         assert same(list(cached.batches(plan)), list(plain.batches(plan)))
 
 
-@pytest.mark.parametrize("cache", ["ram", "device"])
-def test_a_cached_set_is_read_once(tmp_path, cache):
+@pytest.mark.parametrize(("cache", "pool"), [("ram", 1), ("device", 1), ("none", 64)])
+def test_a_set_that_is_cached_or_fits_the_pool_is_read_once(tmp_path, cache, pool):
     manifest = make_set(tmp_path, {"training": VIDEOS})
     stream = TrainingStream(Storage(tmp_path), manifest, "training", window=5, device=CPU, cache=cache)
-    plans = [epoch_plan(stream.windows, seed=0, epoch=e, rank=0, world=1, batch=1) for e in range(2)]
+    plans = [
+        epoch_plan(stream.windows, seed=0, epoch=e, rank=0, world=1, batch=1, pool=pool) for e in range(2)
+    ]
     first = list(stream.batches(plans[0]))
     assert len(first) == plans[0].steps
     for shard in tmp_path.glob("*.tar"):
@@ -151,6 +153,24 @@ def test_an_abandoned_epoch_stops_its_threads_and_the_next_one_is_whole(colour):
     batches.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("shards")]
     assert same(list(stream.batches(plan)), expected(stream, plan, VIDEOS, 5))
+
+
+def test_epochs_of_different_pools_and_shares_do_not_mix(colour):
+    stream = open_stream(colour)
+    for rank, pool, steps in (
+        (0, 1, 3),
+        (0, 64, 2),
+        (0, 64, 99),
+        (1, 64, 99),
+        (1, 1, 5),
+        (1, 1, 99),
+        (0, 64, 99),
+    ):
+        plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=rank, world=2, batch=4, pool=pool)
+        batches = stream.batches(plan)
+        found = [batch for _, batch in zip(range(steps), batches, strict=False)]
+        batches.close()
+        assert same(found, expected(stream, plan, VIDEOS, 5)[:steps])
 
 
 def test_threads_read_ahead_while_a_batch_is_used(colour, monkeypatch):
@@ -264,21 +284,21 @@ def test_damage_stops_training_with_the_name_of_shard_and_segment(tmp_path):
 
 
 def test_a_shard_that_changes_under_a_running_job_stops_it(tmp_path):
-    manifest = make_set(tmp_path, {"training": [VIDEOS[0]]})
+    manifest = make_set(tmp_path, {"training": VIDEOS})
     stream = TrainingStream(Storage(tmp_path), manifest, "training", window=5, device=CPU)
-    plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4)
-    assert len(list(stream.batches(plan))) == 9
-    make_set(tmp_path, {"training": [random_frames(40, seed=99)]})
+    plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4, pool=1)
+    assert len(list(stream.batches(plan))) == plan.steps
+    make_set(tmp_path, {"training": [random_frames(len(video), seed=99) for video in VIDEOS]})
     with pytest.raises(CorruptShardError, match="damaged or replaced"):
         list(stream.batches(plan))
 
 
 def test_a_shard_that_is_written_again_with_the_same_bytes_does_no_harm(tmp_path):
-    manifest = make_set(tmp_path, {"training": [VIDEOS[0]]})
+    manifest = make_set(tmp_path, {"training": VIDEOS})
     stream = TrainingStream(Storage(tmp_path), manifest, "training", window=5, device=CPU)
-    plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4)
+    plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4, pool=1)
     before = list(stream.batches(plan))
-    make_set(tmp_path, {"training": [VIDEOS[0]]})
+    make_set(tmp_path, {"training": VIDEOS})
     assert same(list(stream.batches(plan)), before)
 
 
