@@ -532,7 +532,7 @@ def sweep_command(shards: str, out: str, train_options: tuple[str, ...], seeds: 
     Options that are not of the sweep go to train. The run of seed N is OUT/seed-N; the last epoch counts.
     """
     config = SweepConfig(shards=shards, out=out, seeds=parse_seeds(seeds), train_options=train_options)
-    for name, spread in sweep(config, (sys.executable, sys.argv[0])).items():
+    for name, spread in sweep(config).items():
         each = ", ".join(f"{seed}: {100 * value:.2f}" for seed, value in spread.values.items())
         click.echo(f"{name}: {spread} (by seed {each})")
 

@@ -20,6 +20,7 @@ from pipeline.train.saving import Saver
 from pipeline.train.setup import Setup, prepare
 from pipeline.train.step import learning_rate
 from pipeline.train.stopping import StopRequest, stop_request
+from pipeline.train.validate import validate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +114,12 @@ def _train_epoch(
         log.write(kind="epoch", step=before + setup.steps, epoch=epoch, lr=lr, **means)
     if config.checkpoint_epochs and (epoch + 1) % config.checkpoint_epochs == 0:
         saver.save(before + setup.steps)
+    if config.validate is not None and (epoch + 1) % config.every == 0:
+        saver.save(before + setup.steps)
+        with distributed.together(process), writing_to(setup.run):
+            if process.is_first:
+                test = validate(config.validate, setup.run, before + setup.steps)
+                log.write(kind="validation", step=before + setup.steps, epoch=epoch, **test)
     return means
 
 

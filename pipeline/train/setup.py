@@ -39,11 +39,12 @@ FREE = frozenset(
         "run",
         "device",
         "threads",
-        "compile",
         "log_every",
         "checkpoint_minutes",
         "checkpoint_epochs",
         "keep",
+        "validate",
+        "every",
     }
 )
 """Options that may change when a run goes on: they have no influence on the result."""
