@@ -8,8 +8,8 @@ MNAD := $(BIN)/python cli.py
 # The demo's knobs. A name of its own for each dataset keeps their shards and runs apart.
 DATASET ?=
 NAME := $(if $(DATASET),$(notdir $(abspath $(DATASET))),demo)
-SIZE ?= 64
-EPOCHS ?= 4
+SIZE ?= 48
+EPOCHS ?= 3
 BATCH ?= 4
 LABELS ?=
 
@@ -27,7 +27,7 @@ venv: .venv/ready  ## make .venv with everything the project needs
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-demo: .venv/ready  ## preprocess, train, evaluate: on a generated set, or DATASET=folder [LABELS=file SIZE=64 EPOCHS=4]
+demo: .venv/ready  ## preprocess, train, evaluate: on a generated set, or DATASET=folder [LABELS=file SIZE=48 EPOCHS=3]
 ifeq ($(DATASET),)
 	@test -e data/demo/videos/frame_labels.npy || { rm -rf data/demo/videos; $(MNAD) synthesize data/demo/videos; }
 endif
@@ -39,8 +39,8 @@ endif
 	@echo; echo "== after training"
 	$(MNAD) evaluate data/$(NAME)/shards runs/$(NAME)
 
-test: .venv/ready  ## all tests that this machine can run
-	$(BIN)/python -m pytest
+test: .venv/ready  ## all tests that this machine can run, on all its cores
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: .venv/ready  ## style
 	$(BIN)/ruff format --check .

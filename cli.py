@@ -17,11 +17,11 @@ import click
 
 from pipeline.config import load_config
 from pipeline.errors import ShardError, UserError
-from pipeline.evaluate import EvaluateConfig, evaluate
+from pipeline.evaluate import EvaluateConfig, evaluate, write_report
 from pipeline.evaluate.config import MemoryMode, Precision, SplitChoice
 from pipeline.import_reference import ImportConfig, import_reference
 from pipeline.preprocess import PreprocessConfig, Summary, preprocess
-from pipeline.preprocess.config import DATASETS, DECODERS
+from pipeline.preprocess.config import DATASETS, DECODERS, ENGINES
 from pipeline.preprocess.contact import contact_sheet
 from pipeline.preprocess.describe import describe
 from pipeline.progress import progress
@@ -236,6 +236,19 @@ class Size(click.ParamType[tuple[int, int]]):
     default=PreprocessConfig.workers,
     show_default="cores",
     help="Processes that decode.",
+)
+@option(
+    "--engine",
+    heading="How to work",
+    type=click.Choice(ENGINES),
+    default=PreprocessConfig.engine,
+    help="Processes of this machine, or a dask.distributed cluster.",
+)
+@option(
+    "--scheduler",
+    heading="How to work",
+    metavar="ADDRESS",
+    help="Of the dask cluster, such as tcp://head:8786.",
 )
 @option(
     "--on-error",
@@ -558,6 +571,12 @@ def sweep_command(shards: str, out: str, train_options: tuple[str, ...], seeds: 
     default=EvaluateConfig.split,
 )
 @option(
+    "--report/--no-report",
+    heading="Input and output",
+    help="Gather pictures and write report.html, a page for any browser.",
+    default=EvaluateConfig.report,
+)
+@option(
     "--memory",
     heading="Method",
     help="carry: updated from video to video, as published; video: trained memory at each video; "
@@ -630,8 +649,24 @@ def evaluate_command(**options: Any) -> None:
             f"AUC {100 * metrics['auc']:.2f} % (all frames, min-max per video, memory "
             f"{metrics['provenance']['memory']}; labels: {labels})"
         )
+    if summary.report is not None:
+        click.echo(f"report: {summary.report}")
     click.echo(f"scores: {summary.scores}")
-    click.echo(f"everything: {summary.out}")
+
+
+@main.command("report")
+@click.argument("evaluations", metavar="EVALUATION...", nargs=-1, required=True)
+@option(
+    "--out",
+    heading="Input and output",
+    help="File to write.",
+    type=click.Path(path_type=Path),
+    default=None,
+    show_default="report.html in the evaluation; comparison.html for several",
+)
+def report_command(evaluations: tuple[str, ...], out: Path | None) -> None:
+    """Write the page of one EVALUATION (a folder that evaluate wrote), or of several side by side."""
+    click.echo(f"report: {write_report(evaluations, out)}")
 
 
 @main.command("import-reference")

@@ -10,13 +10,14 @@ Pixels are in [-1, 1]. Dimension letters used throughout:
 from mnad.losses import Losses, training_losses
 from mnad.memory import Memory
 from mnad.model import MNAD, Output
-from mnad.scoring import FrameScores, normality, score_batch
+from mnad.scoring import FrameScores, Observed, normality, score_batch
 
 __all__ = [
     "MNAD",
     "FrameScores",
     "Losses",
     "Memory",
+    "Observed",
     "Output",
     "normality",
     "score_batch",

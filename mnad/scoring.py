@@ -4,7 +4,7 @@ the memory from frame to frame, in batches with the result of one frame at a tim
 Dimension letters: B batch, C channels, H W height and width, N queries, M items, D features.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mnad.memory import similarity, update
-from mnad.model import MNAD, Encoded
+from mnad.model import MNAD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,26 @@ class FrameScores:
         return FrameScores(**{field.name: getattr(self, field.name)[:count] for field in fields(self)})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """What scoring saw of n consecutive windows of a batch, on the model's device.
+
+    Attributes:
+        first: index of the first of them in the batch.
+        frame, target: (n, C, H, W) in [-1, 1], predicted or rebuilt, and real.
+        error: (n, C, H, W) squared, pixels in [0, 1].
+        queries: (n, N, D) float32, unit length.
+        items: (n, M, D) the memory that each window read.
+    """
+
+    first: int
+    frame: Tensor
+    target: Tensor
+    error: Tensor
+    queries: Tensor
+    items: Tensor
+
+
 def squared_error(frame: Tensor, target: Tensor) -> Tensor:
     """Squared error per value, pixels mapped from [-1, 1] to [0, 1]; (..., C, H, W), float32."""
     return ((frame.float() - target.float()) / 2).square()
@@ -58,6 +78,11 @@ def point_score(error: Tensor) -> Tensor:
     total = weight.sum(dim=(-3, -2, -1))
     weighted = (weight * error).sum(dim=(-3, -2, -1))
     return torch.where(total > 0, weighted / total, 0.0).double()
+
+
+def error_map(error: Tensor) -> Tensor:
+    """Where the point score comes from: squared errors (..., C, H, W) times their weights; (..., H, W)."""
+    return (-torch.expm1(-error) * error).mean(dim=-3)
 
 
 def feature_distance(queries: Tensor, items: Tensor) -> Tensor:
@@ -110,7 +135,13 @@ def memories(items: Tensor, queries: Tensor, decisions: list[bool]) -> Iterator[
 
 @torch.no_grad()
 def score_batch(
-    model: MNAD, windows: Tensor, items: Tensor, threshold: float, *, guess: bool = True
+    model: MNAD,
+    windows: Tensor,
+    items: Tensor,
+    threshold: float,
+    *,
+    guess: bool = True,
+    observe: Callable[[Observed], None] | None = None,
 ) -> tuple[FrameScores, Tensor]:
     """Score consecutive windows as if one at a time: read, decode, update if the point score is low.
 
@@ -125,6 +156,7 @@ def score_batch(
         items: (M, D) the memory before the first window.
         threshold: a frame whose point score is below it updates the memory; -inf never does.
         guess: the decision guessed for every frame at first; the last frame's is a good one.
+        observe: is told what is final, in order; each window once.
 
     Returns:
         The scores, and the items after the last window.
@@ -136,14 +168,28 @@ def score_batch(
     done = 0
     while done < len(windows):
         rest = slice(done, None)
-        history = list(memories(items, encoded.queries[rest], guesses))
-        scores = _score_frames(
-            model, encoded.select(rest), target[rest], torch.stack(history[:-1]), threshold
-        )
+        queries = encoded.queries[rest]
+        history = list(memories(items, queries, guesses))
+        read = torch.stack(history[:-1])
+        frame = model.decode(encoded.select(rest), read)
+        error = squared_error(frame, target[rest])
+        scores = _scores(error, queries, read, threshold)
         decisions: list[bool] = scores.memory_updated.tolist()
         wrong = [i for i, (a, b) in enumerate(zip(decisions, guesses, strict=True)) if a != b]
         final = wrong[0] + 1 if wrong else len(decisions)
         parts.append(scores.first(final))
+        if observe is not None:
+            seen = slice(done, done + final)
+            observe(
+                Observed(
+                    first=done,
+                    frame=frame[:final],
+                    target=target[seen],
+                    error=error[:final],
+                    queries=queries[:final],
+                    items=read[:final],
+                )
+            )
         if wrong:
             last = encoded.queries[done + final - 1]
             items = update(history[final - 1], last) if decisions[final - 1] else history[final - 1]
@@ -154,11 +200,8 @@ def score_batch(
     return FrameScores.join(parts), items
 
 
-def _score_frames(
-    model: MNAD, encoded: Encoded, target: Tensor, items: Tensor, threshold: float
-) -> FrameScores:
-    error = squared_error(model.decode(encoded, items), target)
-    table = torch.stack([psnr(error), feature_distance(encoded.queries, items), point_score(error)])
+def _scores(error: Tensor, queries: Tensor, items: Tensor, threshold: float) -> FrameScores:
+    table = torch.stack([psnr(error), feature_distance(queries, items), point_score(error)])
     psnrs, distances, points = table.cpu().numpy()  # the one transfer of a pass
     return FrameScores(
         psnr=psnrs, feature_distance=distances, point_score=points, memory_updated=points < threshold

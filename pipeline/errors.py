@@ -8,6 +8,7 @@
     |  +- TrainingError      training that cannot go on
     |  +- CommandError       a command that a stage started failed
     |  +- PeerError          another process failed or is gone
+    |  +- ReportError        an evaluation that cannot be shown
     +- shards.ShardError     exit code 1
        +- CorruptShardError
 
@@ -22,6 +23,7 @@ __all__ = [
     "ConfigError",
     "CorruptShardError",
     "PeerError",
+    "ReportError",
     "ShardError",
     "SourceError",
     "TrainingError",
@@ -59,3 +61,7 @@ class PeerError(UserError):
 
 class CommandError(UserError):
     """A command that a stage started as a process of its own failed."""
+
+
+class ReportError(UserError):
+    """An evaluation that cannot be shown."""

@@ -89,12 +89,13 @@ class Codec:
         if self.name == "raw":
             frames[...] = _decode_npy(_member(members, "npy"), frames.shape)
         elif self.name == "deflate":
-            limit = 1024 + frames.size
+            stream = zlib.decompressobj(wbits=31)
             try:
-                with gzip.GzipFile(fileobj=io.BytesIO(_member(members, "npy.gz"))) as stream:
-                    data = stream.read(limit)
-            except (OSError, EOFError, ValueError, zlib.error) as error:
+                data = stream.decompress(_member(members, "npy.gz"), 1024 + frames.size)
+            except zlib.error as error:
                 raise CorruptShardError(f"deflate: {error}") from error
+            if not stream.eof or stream.unused_data:
+                raise CorruptShardError("deflate: the stream is not one whole array")
             frames[...] = _decode_npy(memoryview(data), frames.shape)
         else:
             _, height, width, channels = frames.shape

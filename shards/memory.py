@@ -3,6 +3,7 @@
 The memory belongs to the process alone, without a name: nothing of it is left when the process dies.
 """
 
+import os
 from pathlib import Path
 from typing import Protocol
 
@@ -60,8 +61,11 @@ def check_room(needed: int, cache: str, device: torch.device) -> None:
 
 def available_memory() -> int:
     """Bytes that this process may still take, by the machine and by the limit of its container."""
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except OSError:  # not Linux
+        free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     group = Path("/sys/fs/cgroup")
     try:
         limit = int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())

@@ -170,17 +170,16 @@ def _share(counts: np.ndarray, seed: int, rank: int, world: int) -> tuple[np.nda
     ends = np.cumsum(counts[order])
     total = int(ends[-1]) if len(ends) else 0
     lower, upper = total * rank // world, total * (rank + 1) // world
+    begins = ends - counts[order]
+    mine = np.flatnonzero((begins < upper) & (ends > lower) & (begins < ends))
     segments: list[np.ndarray] = [np.zeros(0, np.int64)]
     starts: list[np.ndarray] = [np.zeros(0, np.int64)]
-    for segment, end in zip(order, ends, strict=True):
-        begin = end - counts[segment]
-        if begin >= upper or end <= lower or begin == end:
-            continue
+    for segment, begin, end in zip(order[mine], begins[mine], ends[mine], strict=True):
         if lower <= begin and end <= upper:
-            mine = np.arange(counts[segment])
+            taken = np.arange(counts[segment])
         else:
             shuffled = _generator(seed, _CUT, int(segment)).permutation(counts[segment])
-            mine = shuffled[max(0, lower - begin) : upper - begin]
-        segments.append(np.full(len(mine), segment))
-        starts.append(mine)
+            taken = shuffled[max(0, lower - begin) : upper - begin]
+        segments.append(np.full(len(taken), segment))
+        starts.append(taken)
     return np.concatenate(segments), np.concatenate(starts)

@@ -49,7 +49,8 @@ class Storage:
             if location.startswith(("http://", "https://")):
                 self._http = HttpFolder(location)
             elif "://" in location:
-                self._fs, self._root = pafs.FileSystem.from_uri(location)
+                self._fs, root = pafs.FileSystem.from_uri(location)
+                self._root = root.rstrip("/")
             else:
                 self._fs, self._root = pafs.LocalFileSystem(), str(Path(location).absolute())
         except (ValueError, pa.ArrowException, OSError) as error:

@@ -31,6 +31,7 @@ class EvaluateConfig:
         threshold: frames whose point score is below it update the memory; None for the method's.
         smoothing: sigma in frames of a Gaussian over each video's score, reported beside the plain
             figures; 0 for none.
+        report: whether to gather pictures and write report.html.
         batch_size: windows scored together; no influence on the result.
         precision: `auto` is bf16 on CUDA and fp32 elsewhere.
         device: `cpu`, `cuda` or `auto`.
@@ -45,6 +46,7 @@ class EvaluateConfig:
     alpha: float | None = None
     threshold: float | None = None
     smoothing: float = 0.0
+    report: bool = True
     batch_size: int = 32
     precision: Precision = "auto"
     device: str = "auto"

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mnad import MNAD, FrameScores, score_batch
+from mnad import MNAD, FrameScores, Observed, score_batch
 from pipeline.errors import CheckpointError
 from pipeline.evaluate.config import MemoryMode
 from shards.stream import VideoBatch
@@ -38,12 +39,14 @@ class Scorer:
         memory: see EvaluateConfig.
         threshold: frames whose point score is below it update the memory.
         bf16: whether convolutions run in bfloat16.
+        observe: is told what was seen of each batch.
     """
 
     model: MNAD
     memory: MemoryMode
     threshold: float
     bf16: bool
+    observe: Callable[[VideoBatch, Observed], None] | None = None
 
     def videos(self, batches: Iterable[VideoBatch], advance: Callable[[int], None]) -> Iterator[ScoredVideo]:
         """Score batches of videos in order; `advance` is told the frames done.
@@ -58,19 +61,22 @@ class Scorer:
             frames: list[np.ndarray] = []
             parts: list[FrameScores] = []
             for batch in group:
-                scores, items = self._score(batch.windows, items, parts[-1:])
+                scores, items = self._score(batch, items, parts[-1:])
                 _check_finite(batch, scores)
                 frames.append(batch.frames)
                 parts.append(scores)
                 advance(len(batch.frames))
             yield ScoredVideo(video=video, frames=np.concatenate(frames), scores=FrameScores.join(parts))
 
-    def _score(self, windows: Tensor, items: Tensor, before: list[FrameScores]) -> tuple[FrameScores, Tensor]:
+    def _score(
+        self, batch: VideoBatch, items: Tensor, before: list[FrameScores]
+    ) -> tuple[FrameScores, Tensor]:
         frozen = self.memory == "frozen"
         guess = bool(before[0].memory_updated[-1]) if before else not frozen
-        with torch.autocast(windows.device.type, torch.bfloat16, enabled=self.bf16):
+        observe = None if self.observe is None else partial(self.observe, batch)
+        with torch.autocast(batch.windows.device.type, torch.bfloat16, enabled=self.bf16):
             threshold = -np.inf if frozen else self.threshold
-            return score_batch(self.model, windows, items, threshold, guess=guess)
+            return score_batch(self.model, batch.windows, items, threshold, guess=guess, observe=observe)
 
 
 def _check_finite(batch: VideoBatch, scores: FrameScores) -> None:

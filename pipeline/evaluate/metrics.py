@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from mnad import normality
 from pipeline.evaluate.scores import VideoScores
@@ -32,6 +32,23 @@ class Metrics:
     auc_macro: float | None
     average_precision: float | None
     equal_error_rate: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """ROC and precision-recall curves of the anomaly score over all labelled frames.
+
+    Attributes:
+        false_alarms, hits: (R,) rates, from the strictest threshold to the most lenient.
+        recall, precision: (P,) from recall 1 to 0.
+        equal_error_threshold: the score nearest to equal rates of false alarms and misses.
+    """
+
+    false_alarms: np.ndarray
+    hits: np.ndarray
+    recall: np.ndarray
+    precision: np.ndarray
+    equal_error_threshold: float
 
 
 def both_classes(labels: np.ndarray) -> bool:
@@ -87,6 +104,28 @@ def compute_metrics(videos: Sequence[VideoScores], alpha: float, smoothing: floa
         auc_macro=float(np.mean(defined)) if defined else None,
         average_precision=average_precision(scores, truth),
         equal_error_rate=equal_error_rate(scores, truth),
+    )
+
+
+def compute_curves(videos: Sequence[VideoScores]) -> Curves | None:
+    """Curves of the anomaly score, or None without both normal and abnormal frames."""
+    labelled = [(video.anomaly, video.labels) for video in videos if video.labels is not None]
+    if not labelled:
+        return None
+    scores = np.concatenate([anomaly for anomaly, _ in labelled])
+    labels = np.concatenate([truth for _, truth in labelled])
+    if not both_classes(labels):
+        return None
+    false_alarms, hits, thresholds = roc_curve(labels, scores)
+    precision, recall, _ = precision_recall_curve(labels, scores)
+    # The first threshold stands for "nothing is flagged" and is infinite.
+    nearest = 1 + np.abs(false_alarms + hits - 1)[1:].argmin()
+    return Curves(
+        false_alarms=false_alarms,
+        hits=hits,
+        recall=recall,
+        precision=precision,
+        equal_error_threshold=float(thresholds[nearest]),
     )
 
 

@@ -3,11 +3,10 @@
 import io
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from pipeline.evaluate.scores import VideoScores
+from pipeline.evaluate.scores import VideoScores, intervals
 
 _INK, _MUTED, _GRID = "#1f2430", "#6b7280", "#e5e7eb"
 _SCORE, _ABNORMAL = "#1d4ed8", "#fca5a5"
@@ -56,12 +55,3 @@ def score_curves(videos: Sequence[VideoScores], title: str) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
     return buffer.getvalue()
-
-
-def intervals(video: VideoScores) -> list[tuple[int, int]]:
-    """Frame numbers [start, end) of the runs of scored frames that are labelled abnormal."""
-    if video.labels is None:
-        return []
-    edges = np.flatnonzero(np.diff(video.labels.astype(np.int8), prepend=0, append=0))
-    first = int(video.frames[0])
-    return [(first + int(start), first + int(end)) for start, end in edges.reshape(-1, 2)]

@@ -13,15 +13,23 @@ from typing import Any
 
 import torch
 
-from mnad import normality
+from mnad import Observed, normality
 from pipeline.checkpoint import Checkpoint, load_checkpoint
 from pipeline.config import dump_config
 from pipeline.distributed import Process, barrier, processes
 from pipeline.errors import CheckpointError, ConfigError, ShardError
 from pipeline.evaluate import plots
 from pipeline.evaluate.config import ALPHA, THRESHOLD, EvaluateConfig
+from pipeline.evaluate.exhibits import (
+    Collector,
+    delete_without_part,
+    read_exhibits,
+    stride_for,
+    write_exhibits,
+)
 from pipeline.evaluate.inference import Scorer
 from pipeline.evaluate.metrics import compute_metrics, micro_auc
+from pipeline.evaluate.report import METRICS, REPORT, Evaluation, render
 from pipeline.evaluate.scores import (
     FOLDER,
     Provenance,
@@ -39,9 +47,8 @@ from pipeline.version import code_version
 from shards.manifest import MANIFEST, Manifest, Split, load_manifest
 from shards.plan import videos_of_rank
 from shards.storage import Storage
-from shards.stream import evaluation_batches
+from shards.stream import VideoBatch, evaluation_batches
 
-METRICS = "metrics.json"
 CURVES = "curves.png"
 CONFIG = "config.toml"
 _FORMAT, _VERSION = "mnad-evaluation", 1
@@ -55,11 +62,13 @@ class Summary:
     Attributes:
         out: where everything lies.
         scores: where the table lies.
+        report: where the page lies, if one was asked for.
         metrics: what `metrics.json` holds.
     """
 
     out: str
     scores: str
+    report: str | None
     metrics: dict[str, Any]
 
 
@@ -89,10 +98,10 @@ def evaluate(config: EvaluateConfig) -> Summary | None:
         if process.is_first:
             job.out.delete(METRICS)
             delete_stale(job.out, provenance)
+            delete_without_part(job.out)
         barrier(process)
         if not is_whole(job.out, rank, provenance):
-            videos, timing = _score(job, process)
-            write_part(job.out, rank, videos, provenance, timing)
+            _score(job, process)
         wait_for_parts(job.out, process.world)
         return _conclude(job) if process.is_first else None
 
@@ -172,18 +181,26 @@ def _frame(height: int, width: int, channels: int, order: str) -> str:
     return f"{height}x{width}x{channels} {order}"
 
 
-def _score(job: _Job, process: Process) -> tuple[list[VideoScores], Timing]:
+def _score(job: _Job, process: Process) -> None:
+    """Score this process's videos and write its part of the results, the table last."""
     window = job.checkpoint.spec.window
     videos = job.manifest.split(job.split)
     mine = videos_of_rank([video.frames for video in videos], process.rank, process.world)
     model = job.checkpoint.model().to(process.device)
+    counts = [max(0, video.frames - window + 1) for video in videos]
+    collector = Collector(model.memory.items, stride_for(sum(counts)))
+
+    def observe(batch: VideoBatch, seen: Observed) -> None:
+        collector.observe(videos[batch.video].name, batch.frames, seen)
+
     scorer = Scorer(
         model=model.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         memory=job.config.memory,
         threshold=job.provenance.threshold,
         bf16=job.provenance.precision == "bf16",
+        observe=observe if job.config.report else None,
     )
-    total = sum(max(0, videos[index].frames - window + 1) for index in mine)
+    total = sum(counts[index] for index in mine)
     started = time.perf_counter()
     batches = evaluation_batches(
         job.storage,
@@ -209,7 +226,10 @@ def _score(job: _Job, process: Process) -> tuple[list[VideoScores], Timing]:
                     labels=None if labels is None else labels[scored.frames],
                 )
             )
-    return done, Timing(frames=total, seconds=time.perf_counter() - started)
+    timing = Timing(frames=total, seconds=time.perf_counter() - started)
+    if job.config.report:
+        write_exhibits(job.out, process.rank, process.world, collector.exhibits())
+    write_part(job.out, process.rank, done, job.provenance, timing)
 
 
 def _conclude(job: _Job) -> Summary:
@@ -221,8 +241,18 @@ def _conclude(job: _Job) -> Summary:
     auc = metrics["auc"]
     title = f"{job.manifest.dataset}" + ("" if auc is None else f", AUC {100 * auc:.1f} %")
     job.out.write(CURVES, plots.score_curves(plots.interesting(videos), title))
+    job.out.delete(REPORT)
+    if job.config.report:
+        exhibits = read_exhibits(job.out, count)
+        shown = Evaluation(name=str(job.out), metrics=metrics, videos=videos, exhibits=exhibits)
+        job.out.write(REPORT, render([shown]).encode())
     job.out.write(METRICS, (json.dumps(metrics, indent=1) + "\n").encode())
-    return Summary(out=str(job.out), scores=f"{job.out}/{FOLDER}", metrics=metrics)
+    return Summary(
+        out=str(job.out),
+        scores=f"{job.out}/{FOLDER}",
+        report=f"{job.out}/{REPORT}" if job.config.report else None,
+        metrics=metrics,
+    )
 
 
 def _metrics(job: _Job, videos: list[VideoScores], timings: list[Timing]) -> dict[str, Any]:

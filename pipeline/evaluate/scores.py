@@ -95,6 +95,15 @@ class VideoScores:
     labels: np.ndarray | None
 
 
+def intervals(video: VideoScores) -> list[tuple[int, int]]:
+    """Frame numbers [start, end) of the runs of scored frames that are labelled abnormal."""
+    if video.labels is None:
+        return []
+    edges = np.flatnonzero(np.diff(video.labels.astype(np.int8), prepend=0, append=0))
+    first = int(video.frames[0])
+    return [(first + int(start), first + int(end)) for start, end in edges.reshape(-1, 2)]
+
+
 def part_name(rank: int, processes: int) -> str:
     """The file of one process's rows."""
     return f"{FOLDER}/part-{rank:05d}-of-{processes:05d}.parquet"

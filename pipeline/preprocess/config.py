@@ -10,8 +10,10 @@ from shards.manifest import SPLITS, Split
 
 DatasetName = Literal["auto", "ped2", "ped1", "avenue", "shanghaitech", "folder"]
 DecoderName = Literal["auto", "decord", "pyav"]
+EngineName = Literal["pool", "dask"]
 DATASETS: tuple[DatasetName, ...] = get_args(DatasetName)
 DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 SIZE_STEP = 8
 """The networks halve height and width three times."""
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -34,7 +36,9 @@ class PreprocessConfig:
         decoder: of video files; `auto` lets decord read regular files and PyAV the others.
         on_error: what a video that cannot be read does to the run.
         on_damage: what a video with damaged or missing frames is: an error, or kept with its damage counted.
-        workers: processes that decode.
+        engine: `pool` works with processes of this machine, `dask` on a cluster.
+        scheduler: address of the dask scheduler.
+        workers: processes that decode; of the pool.
         stall_seconds: without any progress, after which a video is given up.
     """
 
@@ -50,6 +54,8 @@ class PreprocessConfig:
     decoder: DecoderName = "auto"
     on_error: Literal["fail", "skip"] = "fail"
     on_damage: Literal["fail", "keep"] = "fail"
+    engine: EngineName = "pool"
+    scheduler: str | None = None
     workers: int = CORES
     stall_seconds: float = 120.0
 
@@ -57,6 +63,7 @@ class PreprocessConfig:
         for name, allowed in (
             ("dataset", DATASETS),
             ("decoder", DECODERS),
+            ("engine", ENGINES),
             ("codec", CODECS),
             ("split", SPLITS),
             ("on_error", ("fail", "skip")),
@@ -69,6 +76,8 @@ class PreprocessConfig:
                 f"size {self.size[0]}x{self.size[1]}: height and width must be multiples of {SIZE_STEP}, "
                 "because the networks halve them three times"
             )
+        if (self.engine == "dask") != (self.scheduler is not None):
+            raise ConfigError("--engine dask and --scheduler ADDRESS belong together")
         if not 1 <= self.quality <= 100:
             raise ConfigError(f"quality {self.quality}: expected 1 to 100")
         for name in ("window", "workers", "stall_seconds"):

@@ -9,13 +9,12 @@ import decord
 import numpy as np
 
 from pipeline.errors import SourceError
-from pipeline.preprocess.images import bgr
 
 decord.logging.set_level(decord.logging.ERROR)
 
 
 def frames(path: Path, name: str, size: tuple[int, int]) -> Iterator[np.ndarray]:
-    """Every frame once, in order, uint8 (H, W, 3) BGR.
+    """Every frame once, in order, uint8 (H, W, 3) RGB.
 
     Reads forward only: seeking in a file with B-frames returns other frames than asked for. decord passes
     damage in silence, but the FFmpeg inside it prints what it stumbles over: while frames are drawn, this
@@ -50,7 +49,7 @@ def _frames(path: Path, name: str, size: tuple[int, int]) -> Iterator[np.ndarray
             frame = reader.next().asnumpy()
             if frame.shape != (*size, 3):  # seen with narrow pictures, whose rows FFmpeg pads
                 raise SourceError(f"{name}: decord gives frames {frame.shape}, expected {(*size, 3)}")
-            yield bgr(frame)
+            yield frame
     except StopIteration:
         return
     except (decord.DECORDError, RuntimeError, AssertionError) as error:

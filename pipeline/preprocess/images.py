@@ -32,15 +32,19 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
     return np.asarray(image, np.uint8)
 
 
-def bgr(image: np.ndarray) -> np.ndarray:
-    """An image uint8 (H, W, 3) RGB with its channels turned round."""
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)
+def resized(
+    frames: Iterable[np.ndarray], size: tuple[int, int], *, is_rgb: bool = False
+) -> Iterator[np.ndarray]:
+    """Frames uint8 (H, W, 3) brought to `size` (height, width) by bilinear interpolation in uint8, as BGR.
 
-
-def resized(frames: Iterable[np.ndarray], size: tuple[int, int]) -> Iterator[np.ndarray]:
-    """Frames uint8 (H, W, 3) brought to `size` (height, width) by bilinear interpolation in uint8."""
+    Args:
+        frames: of any size each.
+        size: height and width, pixels.
+        is_rgb: whether their channels have to be turned round; done last, where there are fewer pixels.
+    """
     for frame in frames:
-        yield np.asarray(cv2.resize(frame, (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.uint8)
+        small = cv2.resize(frame, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+        yield np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2BGR, small) if is_rgb else small, np.uint8)
 
 
 def encode_png(image: np.ndarray) -> bytes:

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ Outcome = tuple[Task, Exception | None]
 
 def run_pool(
     tasks: list[Task], workers: int, stall_seconds: float, on_frames: Callable[[Task, int], None]
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Do all tasks, at most `workers` at a time; ends its workers when the consumer stops early.
 
     Args:

@@ -1,5 +1,6 @@
 """The stage: recognise, do what is missing or changed, label, and write the manifest last."""
 
+import contextlib
 import json
 import re
 import threading
@@ -8,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.errors import ConfigError, SourceError, UserError
 from pipeline.preprocess.config import PreprocessConfig
+from pipeline.preprocess.dask_engine import run_dask
 from pipeline.preprocess.jobs import PART_SUFFIX, Job, Part, part_from_json, part_name
 from pipeline.preprocess.labelfiles import find_labels
 from pipeline.preprocess.labels import Labels
@@ -159,13 +161,18 @@ def _decode(
                 done = sum(frames.values())
                 advance(0, f"{done} frames, {done / (time.monotonic() - started):.0f}/s")
 
-        for task, error in run_pool(tasks, config.workers, config.stall_seconds, on_frames):
-            if isinstance(error, UserError) and config.on_error == "skip":
-                skipped.append((task.name, str(error)))
-            elif error is not None:
-                raise error
-            with lock:
-                advance()
+        if config.scheduler is not None:
+            outcomes = run_dask(tasks, config.scheduler, config.stall_seconds)
+        else:
+            outcomes = run_pool(tasks, config.workers, config.stall_seconds, on_frames)
+        with contextlib.closing(outcomes):
+            for task, error in outcomes:
+                if isinstance(error, UserError) and config.on_error == "skip":
+                    skipped.append((task.name, str(error)))
+                elif error is not None:
+                    raise error
+                with lock:
+                    advance()
     return tuple(sorted(skipped))
 
 

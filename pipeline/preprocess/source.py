@@ -202,9 +202,10 @@ def _list_remote(location: str) -> Tree:
         path, mark, query = location.partition("?")
         parent, _, name = path.rpartition("/")
         folder = parent + mark + query
-        if not parent.endswith("/") and Storage(folder).exists(name):
-            file = SourceFile(path=name, size=Storage(folder).size(name), modified=0)
-            return Tree(Source(folder), [file])
+        if not parent.endswith("/"):
+            beside = [SourceFile(path=p, size=s, modified=m) for p, s, m in Storage(folder).walk()]
+            if found := [file for file in beside if file.path == name]:
+                return Tree(Source(folder), found)
         raise SourceError(f"{Storage(location)}: holds no files; give a folder of videos or a dataset")
     return Tree(Source(location), [file for file in files if not _is_hidden(file.path)])
 

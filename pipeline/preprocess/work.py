@@ -61,10 +61,10 @@ def process_video(job: Job, beat: Beat) -> Part:
 
 
 def _write(
-    storage: Storage, job: Job, decoded: Iterator[np.ndarray], beat: Beat
+    storage: Storage, job: Job, decoded: Iterator[np.ndarray], beat: Beat, *, is_rgb: bool = False
 ) -> tuple[int, tuple[Shard, ...]]:
     def counted() -> Iterator[np.ndarray]:
-        for number, frame in enumerate(resized(decoded, job.size), start=1):
+        for number, frame in enumerate(resized(decoded, job.size, is_rgb=is_rgb), start=1):
             beat(number)
             yield frame
 
@@ -110,7 +110,7 @@ def _process_file(
         if decoder == "decord":
             try:
                 decoded = decord_frames.frames(path, name, (audit.height, audit.width))
-                frames, shards = _write(storage, job, decoded, beat)
+                frames, shards = _write(storage, job, decoded, beat, is_rgb=True)
                 if frames != audit.packets:
                     raise SourceError(f"{name}: decord gave {frames} frames of {audit.packets} packets")
             except SourceError as error:

@@ -89,7 +89,7 @@ def clip(
 
 def _events(event: Event, frames: int, aspect: float, rng: np.random.Generator) -> Iterator[Walker]:
     for part in (0, 1):
-        length = int(rng.integers(frames // 7, frames // 5)) if event != "direction" else frames // 4
+        length = int(rng.integers(frames // 7, frames // 5)) if event != "direction" else frames // 5
         start = part * frames // 2 + int(rng.integers(frames // 12, frames // 2 - length))
         yield unusual(event, rng, start, length, aspect)
 

@@ -170,7 +170,10 @@ def test_results_lie_in_the_run_under_the_name_of_the_set(
     assert evaluated(checkpoint=file).out == str(run / "evaluation-shards")
     assert evaluated(out=str(tmp_path / "elsewhere")).out == str(tmp_path / "elsewhere")
     names = sorted(path.name for path in (tmp_path / "elsewhere").iterdir())
-    assert names == ["config.toml", "curves.png", "metrics.json", "scores"]
+    assert names == ["config.toml", "curves.png", "exhibits", "metrics.json", "report.html", "scores"]
+    bare = evaluated(out=str(tmp_path / "bare"), report=False).out
+    left_out = set(names) - {path.name for path in Path(bare).iterdir()}
+    assert left_out == {"exhibits", "report.html"}
 
 
 def test_published_presets_follow_the_method(evaluated: Callable[..., Summary], tmp_path: Path) -> None:

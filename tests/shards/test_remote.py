@@ -3,6 +3,10 @@
 import functools
 import http.server
 import shutil
+import signal
+import subprocess
+import sys
+import textwrap
 import threading
 from urllib.parse import quote
 
@@ -224,7 +228,7 @@ class _Silent(http.server.SimpleHTTPRequestHandler):
 
 
 def test_an_upload_is_invisible_until_it_is_whole(store):
-    storage = Storage(s3("bucket/uploads", store))
+    storage = Storage(s3("bucket/uploads/", store))
     data = bytes(range(256)) * 80_000  # several parts
     with storage.writing("name") as file:
         file.write(data)
@@ -239,6 +243,25 @@ def test_an_upload_is_invisible_until_it_is_whole(store):
     storage.delete("name")
     storage.delete("name")
     assert not storage.exists("name")
+
+
+def test_a_process_killed_while_it_uploads_leaves_nothing(store):
+    code = f"""
+        import os, signal
+        from shards.storage import Storage
+        class Killing:
+            parts = [bytes(8 << 20)] * 2
+            def seek(self, _):
+                pass
+            def read(self, _):
+                return self.parts.pop() if self.parts else os.kill(os.getpid(), signal.SIGKILL)
+        Storage({s3("bucket/killed", store)!r})._upload(Killing(), "name")
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    storage = Storage(s3("bucket/killed", store))
+    assert not storage.exists("name")
+    assert storage.names() == []
 
 
 def test_faults_are_counted_down():

@@ -93,8 +93,9 @@ def test_files_get_the_permissions_that_the_umask_leaves(tmp_path):
 
 
 def test_file_uris_are_local_folders(tmp_path):
-    Storage(f"file://{tmp_path}").write("name", b"1")
-    assert Storage(tmp_path).read("name") == b"1"
+    for end in ("", "/"):
+        Storage(f"file://{tmp_path}{end}").write(f"name{end and 2}", b"1")
+    assert Storage(f"{tmp_path}/").names() == ["name", "name2"]
 
 
 @pytest.mark.parametrize(

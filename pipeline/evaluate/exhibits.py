@@ -1,0 +1,179 @@
+"""What a report shows besides scores, gathered while scoring: pictures, and how the memory was used.
+
+One file per process under `OUT/exhibits/`, a plain npz.
+"""
+
+import dataclasses
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mnad import Observed
+from mnad.memory import similarity
+from mnad.scoring import error_map
+from pipeline.evaluate.scores import FOLDER as SCORES
+from shards.storage import Storage
+
+FOLDER = "exhibits"
+MOST_PICTURES = 1000
+"""Pictures in one evaluation: some 5 kB each, so a report stays below 10 MB."""
+_PICTURE_SIDE = 128
+_QUALITY = 80
+_ERROR_GAIN = 2.5
+"""A difference of 40 % of the range is shown as the brightest error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exhibits:
+    """What one or more processes gathered.
+
+    Attributes:
+        video: (P,) str, name of each picture's video.
+        frame: (P,) int64, its frame number.
+        pictures: P JPEGs: real frame, prediction and error side by side.
+        queries: (P, D) float32, one query of each of those frames.
+        items: (M, D) float32, the trained memory.
+        nearest: (M,) int64, for how many queries of all frames each item was the nearest.
+    """
+
+    video: np.ndarray
+    frame: np.ndarray
+    pictures: list[bytes]
+    queries: np.ndarray
+    items: np.ndarray
+    nearest: np.ndarray
+
+
+class Collector:
+    """Gathers exhibits of every `stride`-th frame.
+
+    Args:
+        items: (M, D) the trained memory.
+        stride: see `stride_for`.
+    """
+
+    def __init__(self, items: Tensor, stride: int) -> None:
+        self._items = items
+        self._stride = stride
+        self._nearest = torch.zeros(len(items), dtype=torch.int64, device=items.device)
+        self._video: list[str] = []
+        self._frame: list[int] = []
+        self._pictures: list[bytes] = []
+        self._queries: list[np.ndarray] = []
+
+    def observe(self, video: str, frames: np.ndarray, seen: Observed) -> None:
+        """Take what is wanted of consecutive frames.
+
+        Args:
+            video: their name.
+            frames: (B,) frame numbers of the batch that `seen` is a part of.
+            seen: those windows.
+        """
+        nearest = similarity(seen.queries, seen.items).argmax(dim=-1).flatten()
+        self._nearest += torch.bincount(nearest, minlength=len(self._items))
+        numbers = frames[seen.first : seen.first + len(seen.frame)]
+        chosen = np.flatnonzero(numbers % self._stride == 0)
+        if not len(chosen):
+            return
+        rows = torch.from_numpy(chosen).to(seen.frame.device)
+        strips = _strips(seen, rows).cpu().numpy()
+        patches = torch.from_numpy(numbers[chosen] * 7919 % seen.queries.shape[1]).to(rows.device)
+        self._queries.append(seen.queries[rows, patches].cpu().numpy())
+        self._video += [video] * len(chosen)
+        self._frame += numbers[chosen].tolist()
+        self._pictures += [_jpeg(strip) for strip in strips]
+
+    def exhibits(self) -> Exhibits:
+        """Everything gathered."""
+        width = self._items.shape[1]
+        return Exhibits(
+            video=np.array(self._video, np.str_),
+            frame=np.array(self._frame, np.int64),
+            pictures=self._pictures,
+            queries=np.concatenate([np.zeros((0, width), np.float32), *self._queries]),
+            items=self._items.cpu().numpy(),
+            nearest=self._nearest.cpu().numpy(),
+        )
+
+
+def stride_for(frames: int) -> int:
+    """The smallest stride that gives at most MOST_PICTURES of all `frames`."""
+    return max(1, -(-frames // MOST_PICTURES))
+
+
+def _strips(seen: Observed, rows: Tensor) -> Tensor:
+    """Pictures uint8 (P, h, 3 w, 3) BGR: target, frame, error; the error still gray."""
+    target, frame = (((x[rows].float() + 1) * 127.5).clamp(0, 255) for x in (seen.target, seen.frame))
+    # The fourth root brings a squared error times its own weight back to the scale of a pixel's difference.
+    error = error_map(seen.error[rows]).sqrt().sqrt() * (255 * _ERROR_GAIN)
+    strips = torch.cat([target, frame, error.clamp(0, 255)[:, None].expand_as(target)], dim=3)
+    scale = min(1.0, _PICTURE_SIDE / max(target.shape[-2:]))
+    if scale < 1:
+        strips = F.interpolate(strips, scale_factor=scale, mode="area")
+    return strips.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def _jpeg(strip: np.ndarray) -> bytes:
+    third = strip.shape[1] // 3
+    heat = cv2.applyColorMap(np.ascontiguousarray(strip[:, 2 * third :, 0]), cv2.COLORMAP_INFERNO)
+    picture = np.concatenate([strip[:, : 2 * third], heat], axis=1)
+    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    return data.tobytes()
+
+
+def _name(rank: int, processes: int) -> str:
+    return f"{FOLDER}/part-{rank:05d}-of-{processes:05d}.npz"
+
+
+def write_exhibits(out: Storage, rank: int, processes: int, exhibits: Exhibits) -> None:
+    """Write one process's exhibits."""
+    arrays = {
+        field.name: getattr(exhibits, field.name)
+        for field in dataclasses.fields(Exhibits)
+        if field.name != "pictures"
+    }
+    ends = np.cumsum([len(picture) for picture in exhibits.pictures])
+    data = np.frombuffer(b"".join(exhibits.pictures), np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays, picture_ends=ends.astype(np.int64), picture_data=data)
+    out.write(_name(rank, processes), buffer.getvalue())
+
+
+def delete_without_part(out: Storage) -> None:
+    """Remove the files whose process's part of the table is not there."""
+    for name in out.names(FOLDER):
+        if not out.exists(f"{SCORES}/{name.removesuffix('.npz')}.parquet"):
+            out.delete(f"{FOLDER}/{name}")
+
+
+def read_exhibits(out: Storage, processes: int) -> Exhibits | None:
+    """All processes' exhibits together, or None where none were gathered."""
+    if not all(out.exists(_name(rank, processes)) for rank in range(processes)):
+        return None
+    return _join([_read(out, _name(rank, processes)) for rank in range(processes)])
+
+
+def _read(out: Storage, name: str) -> Exhibits:
+    with np.load(io.BytesIO(out.read(name)), allow_pickle=False) as file:
+        arrays = {key: file[key] for key in file.files}
+    ends, data = arrays.pop("picture_ends"), arrays.pop("picture_data").tobytes()
+    starts = [0, *ends[:-1].tolist()]
+    pictures = [data[start:end] for start, end in zip(starts, ends.tolist(), strict=False)]
+    return Exhibits(pictures=pictures, **arrays)
+
+
+def _join(parts: Sequence[Exhibits]) -> Exhibits:
+    return Exhibits(
+        video=np.concatenate([part.video for part in parts]),
+        frame=np.concatenate([part.frame for part in parts]),
+        pictures=[picture for part in parts for picture in part.pictures],
+        queries=np.concatenate([part.queries for part in parts]),
+        items=parts[0].items,
+        nearest=np.sum([part.nearest for part in parts], axis=0),
+    )

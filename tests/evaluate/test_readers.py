@@ -1,0 +1,65 @@
+"""The Parquet of scores in the programs that people open it with."""
+
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import polars
+import pytest
+
+from mnad import FrameScores
+from pipeline.evaluate.scores import SCHEMA, Provenance, Timing, VideoScores, write_part
+from shards.storage import Storage
+
+WORK = Provenance(
+    code_version="1",
+    checkpoint="c",
+    checkpoint_sha256="00",
+    shards="s",
+    manifest_sha256="11",
+    split="testing",
+    memory="video",
+    alpha=0.6,
+    threshold=0.01,
+    precision="fp32",
+    batch_size=32,
+    processes=2,
+)
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> str:
+    """The pattern of two parts, a labelled video in one and an unlabelled one in the other."""
+    for rank, labelled in enumerate((True, False)):
+        scores = FrameScores(
+            psnr=np.array([30.0, np.inf]),
+            feature_distance=np.array([0.001, 0.002]),
+            point_score=np.array([0.0, 0.5]),
+            memory_updated=np.array([True, False]),
+        )
+        video = VideoScores(
+            name=f"vidéo {rank}",
+            frames=np.array([4, 5]),
+            scores=scores,
+            anomaly=np.array([0.0, 1.0]),
+            labels=np.array([False, True]) if labelled else None,
+        )
+        write_part(Storage(tmp_path), rank, [video], WORK, Timing(frames=2, seconds=1.0))
+    return f"{tmp_path}/scores/*.parquet"
+
+
+def test_duckdb_reads_all_parts_as_one_table(parts: str) -> None:
+    query = "SELECT * FROM read_parquet(?) ORDER BY video, frame"
+    relation = duckdb.execute(query, [parts])
+    assert [column[0] for column in relation.description] == SCHEMA.names
+    rows = relation.fetchall()
+    assert rows[1] == ("vidéo 0", 5, float("inf"), 0.002, 0.5, False, 1.0, True)
+    assert rows[2][-1] is None
+
+
+def test_polars_reads_all_parts_as_one_table(parts: str) -> None:
+    table = polars.read_parquet(parts).sort("video", "frame")
+    assert table.columns == SCHEMA.names
+    assert table["label"].to_list() == [False, True, None, None]
+    assert table["memory_updated"].to_list() == [True, False, True, False]
+    assert table.schema["frame"] == polars.Int32

@@ -1,0 +1,240 @@
+"""The report: what it holds, how it compares evaluations, and that a browser shows it."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from playwright.sync_api import Page, sync_playwright
+
+from cli import main
+from pipeline.errors import ReportError
+from pipeline.evaluate import EvaluateConfig, evaluate, write_report
+from pipeline.evaluate.exhibits import MOST_PICTURES, read_exhibits, stride_for
+from shards.storage import Storage
+from tests.helpers.checkpoints import make_checkpoint
+from tests.helpers.shards import make_set, smooth_frames
+
+ROOT = Path(__file__).parents[2]
+SCREENSHOTS = ROOT / "artifacts" / "screenshots"
+SIZE = (16, 24)
+CHROMIUM = shutil.which("chromium")
+
+
+@pytest.fixture(scope="module")
+def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished evaluation of two videos."""
+    root = tmp_path_factory.mktemp("report")
+    videos = [smooth_frames(length, SIZE, seed=seed) for seed, length in enumerate((30, 18))]
+    labels = [np.arange(len(frames)) >= len(frames) // 2 for frames in videos]
+    make_set(root / "shards", {"testing": videos}, labels=labels)
+    make_checkpoint(root / "run" / "checkpoints" / "model-00000003.safetensors", size=SIZE)
+    evaluate(EvaluateConfig(shards=str(root / "shards"), checkpoint=str(root / "run")))
+    return root / "run" / "evaluation-shards"
+
+
+def data_of(page: Path) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text(), re.S)
+    assert found is not None
+    data: dict[str, Any] = json.loads(found[1])
+    return data
+
+
+def test_each_scored_frame_has_a_picture_of_three_parts(evaluation: Path) -> None:
+    exhibits = read_exhibits(Storage(evaluation), 1)
+    assert exhibits is not None
+    assert exhibits.video.tolist() == ["01"] * 26 + ["02"] * 14
+    assert exhibits.frame.tolist() == [*range(4, 30), *range(4, 18)]
+    picture = cv2.imdecode(np.frombuffer(exhibits.pictures[0], np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape == (16, 72, 3)
+    real = smooth_frames(30, SIZE, seed=0)[4]
+    assert np.abs(picture[:, :24].astype(int) - real).mean() < 12  # what JPEG leaves of it
+    assert exhibits.nearest.sum() == (26 + 14) * 2 * 3  # each query of each frame has one nearest item
+
+
+@pytest.mark.parametrize("frames", [0, 1, MOST_PICTURES, MOST_PICTURES + 1, 10**7])
+def test_the_number_of_pictures_is_bounded(frames: int) -> None:
+    assert -(-frames // stride_for(frames)) <= MOST_PICTURES
+
+
+def test_the_page_holds_everything_and_names_nothing_outside(evaluation: Path) -> None:
+    text = (evaluation / "report.html").read_text()
+    assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)", text)
+    data = data_of(evaluation / "report.html")
+    assert [video["name"] for video in data["videos"]] == ["01", "02"]
+    assert data["videos"][0]["abnormal"] == [[15, 30]]
+    assert len(data["videos"][0]["series"][0]["scores"]) == 26
+    assert len(data["pictures"]["02"]) == 14
+    assert data["runs"][0]["roc"][0] == [0, 0]
+    assert data["runs"][0]["roc"][-1] == [1, 1]
+    assert sum(data["memory"]["nearest"]) == 240
+    scores = [score for _, _, score in data["misses"]]
+    assert scores == sorted(scores)
+    assert {(video, frame >= {"01": 15, "02": 9}[video]) for video, frame, _ in data["misses"]} <= {
+        ("01", True),
+        ("02", True),
+    }
+
+
+def test_a_name_cannot_break_out_of_the_page(evaluation: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(evaluation, copy)
+    metrics = json.loads((copy / "metrics.json").read_text())
+    metrics["dataset"] = "</script><script>alert(1)</script>"
+    (copy / "metrics.json").write_text(json.dumps(metrics))
+    write_report([str(copy)])
+    assert "<script>alert" not in (copy / "report.html").read_text()
+    assert data_of(copy / "report.html")["title"].startswith("</script>")
+
+
+def test_several_evaluations_stand_side_by_side(evaluation: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "evaluation-shards"
+    shutil.copytree(evaluation, other)
+    out = tmp_path / "both.html"
+    result = CliRunner().invoke(main, ["report", str(evaluation), str(other), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert result.output == f"report: {out}\n"
+    data = data_of(out)
+    assert [run["name"] for run in data["runs"]] == ["run/evaluation-shards", "other/evaluation-shards"]
+    assert [series["run"] for series in data["videos"][0]["series"]] == [0, 1]
+    assert data["pictures"] == {}
+
+
+def test_report_writes_the_page_of_an_evaluation_again(evaluation: Path) -> None:
+    before = (evaluation / "report.html").read_bytes()
+    (evaluation / "report.html").unlink()
+    assert write_report([str(evaluation)]) == f"{evaluation}/report.html"
+    assert (evaluation / "report.html").read_bytes() == before
+
+
+def test_what_is_no_evaluation_is_named(evaluation: Path, tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match=r"no metrics\.json found"):
+        write_report([str(tmp_path)])
+    (tmp_path / "metrics.json").write_text("{}")
+    with pytest.raises(ReportError, match="not that of an evaluation"):
+        write_report([str(tmp_path)])
+    shutil.copy(evaluation / "metrics.json", tmp_path)
+    with pytest.raises(ReportError, match="scores are missing"):
+        write_report([str(tmp_path)])
+
+
+def test_without_labels_the_page_shows_scores_alone(evaluation: Path, tmp_path: Path) -> None:
+    make_set(tmp_path / "bare", {"testing": [smooth_frames(9, SIZE)]})
+    checkpoint = str(evaluation.parent)
+    evaluate(EvaluateConfig(shards=str(tmp_path / "bare"), checkpoint=checkpoint, out=str(tmp_path / "out")))
+    data = data_of(tmp_path / "out" / "report.html")
+    run = data["runs"][0]
+    assert (run["metrics"], run["roc"], run["threshold"]) == (None, None, None)
+    assert data["videos"][0]["abnormal"] is None
+    assert data["misses"] == data["alarms"] == []
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+def opened(browser: Any, path: Path, *, width: int, scheme: str, **options: Any) -> tuple[Page, list[str]]:
+    """The page, and what the browser complains about."""
+    size = {"width": width, "height": 850}
+    page = browser.new_context(viewport=size, color_scheme=scheme, **options).new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: complaints.append(request.url) if "http" in request.url[:5] else None)
+    page.goto(path.as_uri())
+    page.wait_for_selector("#timelines svg")
+    return page, complaints
+
+
+@pytest.mark.parametrize("width", [1200, 375])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_renders_at_any_width_and_scheme(
+    browser: Any, evaluation: Path, width: int, scheme: str
+) -> None:
+    page, complaints = opened(browser, evaluation / "report.html", width=width, scheme=scheme)
+    assert page.locator("h1").inner_text() == "folder, pred"
+    assert page.locator(".timeline").count() == 2
+    assert page.locator("#tiles .tile").count() == 5
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert light == (scheme == "light")
+    page.locator("#timelines svg").first.click(position={"x": 100, "y": 30})
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"report-{width}-{scheme}.png", full_page=True)
+    assert complaints == []
+
+
+def test_hover_click_and_keys_change_the_frame(browser: Any, evaluation: Path) -> None:
+    page, complaints = opened(browser, evaluation / "report.html", width=1000, scheme="light")
+    strip, facts, line = page.locator("#strip"), page.locator("#facts"), page.locator("#timelines svg").first
+    box = line.bounding_box()
+    assert box is not None
+
+    def shown() -> int:
+        assert strip.evaluate("image => image.complete && image.naturalWidth") == 72
+        frame = int(strip.get_attribute("data-frame") or -1)
+        assert f"frame {frame} " in facts.inner_text()
+        assert line.get_attribute("aria-valuenow") == str(frame)
+        return frame
+
+    # The viewer that opens above pushes the curves down, so places are taken relative to the curve.
+    line.hover(position={"x": box["width"] * 10 / 29, "y": 20})
+    assert shown() == 10
+    line.click(position={"x": box["width"] * 20 / 29, "y": 20})
+    assert shown() == 20
+    assert "labelled abnormal" in facts.inner_text()
+    for key, frame in (("ArrowLeft", 19), ("PageDown", 9), ("Home", 4), ("End", 29), ("ArrowRight", 29)):
+        page.keyboard.press(key)
+        assert shown() == frame
+    assert complaints == []
+
+
+def test_the_keyboard_reaches_every_curve_and_the_worst_frames(browser: Any, evaluation: Path) -> None:
+    page, complaints = opened(browser, evaluation / "report.html", width=1000, scheme="light")
+    reached = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.ariaLabel || document.activeElement.className"))
+    assert "frame of video 01" in reached
+    assert "frame of video 02" in reached
+    button = page.locator("#misses button").first
+    cells = button.locator("xpath=ancestor::tr").locator("td").all_inner_texts()
+    button.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#facts").inner_text().startswith(f"video {cells[0]} · frame {cells[1]} ")
+    assert complaints == []
+
+
+def test_a_tap_changes_the_frame_on_a_phone(browser: Any, evaluation: Path) -> None:
+    page, complaints = opened(
+        browser, evaluation / "report.html", width=375, scheme="dark", has_touch=True, is_mobile=True
+    )
+    line = page.locator("#timelines svg").last
+    line.tap(position={"x": 200, "y": 30})
+    assert page.locator("#facts").inner_text().startswith("video 02 · frame ")
+    assert complaints == []
+
+
+def test_a_comparison_renders_one_curve_per_evaluation(
+    browser: Any, evaluation: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "comparison.html"
+    write_report([str(evaluation), str(evaluation)], out)
+    page, complaints = opened(browser, out, width=1000, scheme="light")
+    assert page.locator("#runs span").count() == 2
+    assert page.locator("#timelines svg").first.locator("path").count() == 2
+    assert page.locator("#metrics tbody tr").count() == 6
+    page.screenshot(path=SCREENSHOTS / "comparison.png", full_page=True)
+    assert complaints == []
