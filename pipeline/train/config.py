@@ -50,6 +50,7 @@ class TrainConfig:
         checkpoint_minutes: at most this much work is lost when a process is killed.
         checkpoint_epochs: besides, a checkpoint every so many epochs; 0 for none.
         keep: the latest checkpoints that stay on disk.
+        tensorboard: also write for TensorBoard.
         validate: a shard set whose test videos are evaluated meanwhile, or None. For watching: a model chosen
             by what comes out has seen the test set.
         every: epochs from one such evaluation to the next.
@@ -77,6 +78,7 @@ class TrainConfig:
     checkpoint_minutes: float = 10.0
     checkpoint_epochs: int = 0
     keep: int = 2
+    tensorboard: bool = False
     validate: str | None = None
     every: int = 1
 

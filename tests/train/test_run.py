@@ -151,6 +151,21 @@ def test_a_disk_that_fills_up_is_one_line_and_nothing_half_written(tmp_path: Pat
     assert not list((tmp_path / "run/checkpoints").iterdir())
 
 
+def test_tensorboard_gets_the_figures_and_a_prediction_and_changes_nothing(tmp_path: Path) -> None:
+    shards(tmp_path)
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    train(config(tmp_path, batch_size=2, run=str(tmp_path / "plain")))
+    train(config(tmp_path, batch_size=2, tensorboard=True))
+    events = accumulator.EventAccumulator(str(tmp_path / "run/tensorboard"))
+    events.Reload()
+    (point,) = events.Scalars("epoch/total")
+    assert (point.step, point.value) == (5, pytest.approx(metrics(tmp_path / "run")[-1]["total"]))
+    (image,) = events.Images("truth, prediction, error")
+    assert (image.height, image.width) == (3 * 16, 2 * 16)
+    plain, shown = (load_checkpoint(str(tmp_path / name)).tensors for name in ("plain", "run"))
+    assert all(torch.equal(plain[name], shown[name]) for name in plain)
+
+
 @pytest.mark.slow
 def test_test_metrics_on_the_way_are_marked_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
