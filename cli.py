@@ -512,6 +512,27 @@ def inspect_command(shards: str, sheet: str | None, rows: int) -> None:
 @option(
     "--keep", heading="Run", type=int, default=TrainConfig.keep, help="Latest checkpoints that stay on disk."
 )
+@option(
+    "--tensorboard",
+    heading="Run",
+    is_flag=True,
+    default=TrainConfig.tensorboard,
+    help="Also write losses and sample predictions for TensorBoard, to RUN/tensorboard.",
+)
+@option(
+    "--validate",
+    heading="Run",
+    metavar="SHARDS",
+    help="Evaluate this set's test videos meanwhile, to watch; not to choose a model by.",
+)
+@option(
+    "--every",
+    heading="Run",
+    type=int,
+    default=TrainConfig.every,
+    metavar="EPOCHS",
+    help="Epochs from one such evaluation to the next.",
+)
 def train_command(**options: Any) -> None:
     """Train on the shard set SHARDS; checkpoints and metrics.jsonl go to RUN.
 
@@ -545,7 +566,7 @@ def sweep_command(shards: str, out: str, train_options: tuple[str, ...], seeds: 
     Options that are not of the sweep go to train. The run of seed N is OUT/seed-N; the last epoch counts.
     """
     config = SweepConfig(shards=shards, out=out, seeds=parse_seeds(seeds), train_options=train_options)
-    for name, spread in sweep(config, (sys.executable, sys.argv[0])).items():
+    for name, spread in sweep(config).items():
         each = ", ".join(f"{seed}: {100 * value:.2f}" for seed, value in spread.values.items())
         click.echo(f"{name}: {spread} (by seed {each})")
 

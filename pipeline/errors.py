@@ -6,6 +6,7 @@
     |  +- SourceError        a dataset, video or label file that cannot be used
     |  +- CheckpointError    a checkpoint that cannot be used
     |  +- TrainingError      training that cannot go on
+    |  +- CommandError       a command that a stage started failed
     |  +- PeerError          another process failed or is gone
     |  +- ReportError        an evaluation that cannot be shown
     +- shards.ShardError     exit code 1
@@ -18,6 +19,7 @@ from shards.errors import CorruptShardError, ShardError
 
 __all__ = [
     "CheckpointError",
+    "CommandError",
     "ConfigError",
     "CorruptShardError",
     "PeerError",
@@ -55,6 +57,10 @@ class TrainingError(UserError):
 
 class PeerError(UserError):
     """Work that all processes do together failed in another one."""
+
+
+class CommandError(UserError):
+    """A command that a stage started as a process of its own failed."""
 
 
 class ReportError(UserError):

@@ -6,11 +6,10 @@ as it is, as `train` does.
 
 import json
 import statistics
-import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.commands import run_command
 from pipeline.errors import TrainingError
 from pipeline.sweep.config import SweepConfig
 from shards.storage import Storage
@@ -43,17 +42,14 @@ class Spread:
         return f"{100 * self.mean:.2f}{sd} %"
 
 
-def sweep(config: SweepConfig, program: Sequence[str]) -> dict[str, Spread]:
+def sweep(config: SweepConfig) -> dict[str, Spread]:
     """Run the sweep; returns the spread of each of FIGURES.
 
-    Args:
-        config: what to run.
-        program: the command line's own start, such as `python cli.py`.
-
     Raises:
-        TrainingError: a command failed, or there are no labels to evaluate with.
+        CommandError: a training or an evaluation failed.
+        TrainingError: there are no labels to evaluate with.
     """
-    metrics = {seed: _one_seed(config, seed, program) for seed in config.seeds}
+    metrics = {seed: _one_seed(config, seed) for seed in config.seeds}
     spreads = {
         name: _spread({seed: _auc(metrics[seed], score) for seed in config.seeds})
         for name, score in FIGURES.items()
@@ -67,23 +63,17 @@ def sweep(config: SweepConfig, program: Sequence[str]) -> dict[str, Spread]:
     return spreads
 
 
-def _one_seed(config: SweepConfig, seed: int, program: Sequence[str]) -> dict[str, Any]:
+def _one_seed(config: SweepConfig, seed: int) -> dict[str, Any]:
     """The metrics of one seed's evaluation."""
     run = f"{config.out}/seed-{seed}"
-    _command([*program, "train", config.shards, run, "--seed", str(seed), *config.train_options])
-    _command([*program, "evaluate", config.shards, run, "--out", f"{run}/evaluation"])
+    run_command("train", config.shards, run, "--seed", str(seed), *config.train_options)
+    run_command("evaluate", config.shards, run, "--out", f"{run}/evaluation")
     metrics: dict[str, Any] = json.loads(Storage(f"{run}/evaluation").read("metrics.json"))
     if metrics["auc"] is None:
         raise TrainingError(
             f"{config.shards}: found no frame labels of both kinds, which a sweep compares by"
         )
     return metrics
-
-
-def _command(arguments: Sequence[str]) -> None:
-    code = subprocess.run(arguments, check=False).returncode
-    if code:
-        raise TrainingError(f"{' '.join(arguments)}: exit code {code}; its own message says why")
 
 
 def _auc(metrics: dict[str, Any], score: str) -> float:

@@ -50,6 +50,10 @@ class TrainConfig:
         checkpoint_minutes: at most this much work is lost when a process is killed.
         checkpoint_epochs: besides, a checkpoint every so many epochs; 0 for none.
         keep: the latest checkpoints that stay on disk.
+        tensorboard: also write for TensorBoard.
+        validate: a shard set whose test videos are evaluated meanwhile, or None. For watching: a model chosen
+            by what comes out has seen the test set.
+        every: epochs from one such evaluation to the next.
     """
 
     shards: str
@@ -74,6 +78,9 @@ class TrainConfig:
     checkpoint_minutes: float = 10.0
     checkpoint_epochs: int = 0
     keep: int = 2
+    tensorboard: bool = False
+    validate: str | None = None
+    every: int = 1
 
     def __post_init__(self) -> None:
         for name, allowed in (
@@ -83,7 +90,7 @@ class TrainConfig:
             ("device", ("auto", "cpu", "cuda")),
         ):
             _require(self, name, getattr(self, name) in allowed, f"one of {', '.join(allowed)}")
-        for name in ("batch_size", "accumulate", "threads", "log_every", "keep"):
+        for name in ("batch_size", "accumulate", "threads", "log_every", "keep", "every"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
         for name in ("epochs", "checkpoint_epochs", "seed"):
             _require(self, name, getattr(self, name) >= 0, "at least 0")

@@ -130,6 +130,18 @@ class MetricsLog(Protocol):
         """Add a line."""
 
 
+class Records:
+    """Writes each line to several logs."""
+
+    def __init__(self, *logs: MetricsLog) -> None:
+        self._logs = logs
+
+    def write(self, **record: Any) -> None:
+        """Add a line."""
+        for log in self._logs:
+            log.write(**record)
+
+
 class _Appended:
     """In a local run every line is on disk at once."""
 

@@ -14,12 +14,14 @@ from pipeline.checkpoint import writing_to
 from pipeline.distributed import Process
 from pipeline.errors import TrainingError
 from pipeline.progress import Advance, progress
+from pipeline.train.board import Board, board
 from pipeline.train.config import TrainConfig
-from pipeline.train.metrics import LossHistory, Meter, MetricsLog, loss_means, metrics_log
+from pipeline.train.metrics import LossHistory, Meter, MetricsLog, Records, loss_means, metrics_log
 from pipeline.train.saving import Saver
 from pipeline.train.setup import Setup, prepare
 from pipeline.train.step import learning_rate
 from pipeline.train.stopping import StopRequest, stop_request
+from pipeline.train.validate import validate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +60,13 @@ def _train(config: TrainConfig, process: Process, stop: StopRequest) -> Summary:
     saver = Saver(setup)
     losses: dict[str, float] = {}
     with (
-        metrics_log(setup.run, setup.start, quiet=quiet) as log,
+        metrics_log(setup.run, setup.start, quiet=quiet) as lines,
+        board(setup.run, setup.start, on=config.tensorboard and not quiet) as shown,
         progress("train", setup.total, "steps", done=setup.start, quiet=quiet) as advance,
     ):
         for epoch in range(setup.start // setup.steps, config.epochs):
-            losses = _train_epoch(setup, epoch, saver, log, stop, advance)
+            losses = _train_epoch(setup, epoch, saver, Records(lines, shown), shown, stop, advance)
+            _finish_epoch(setup, epoch, saver, Records(lines, shown))
     saver.save(setup.total)
     return Summary(
         checkpoint=saver.checkpoint,
@@ -75,7 +79,13 @@ def _train(config: TrainConfig, process: Process, stop: StopRequest) -> Summary:
 
 
 def _train_epoch(
-    setup: Setup, epoch: int, saver: Saver, log: MetricsLog, stop: StopRequest, advance: Advance
+    setup: Setup,
+    epoch: int,
+    saver: Saver,
+    log: MetricsLog,
+    shown: Board,
+    stop: StopRequest,
+    advance: Advance,
 ) -> dict[str, float]:
     """Train what is left of an epoch; returns the means of its losses."""
     config, process = setup.config, setup.process
@@ -111,9 +121,22 @@ def _train_epoch(
     means = loss_means(history.join(setup.steps), config)
     with distributed.together(process), writing_to(setup.run):
         log.write(kind="epoch", step=before + setup.steps, epoch=epoch, lr=lr, **means)
-    if config.checkpoint_epochs and (epoch + 1) % config.checkpoint_epochs == 0:
-        saver.save(before + setup.steps)
+        shown.show(setup.trainer.model, windows, before + setup.steps)
     return means
+
+
+def _finish_epoch(setup: Setup, epoch: int, saver: Saver, log: MetricsLog) -> None:
+    """What is done between epochs where it was asked for: a checkpoint, test metrics."""
+    config, step = setup.config, (epoch + 1) * setup.steps
+    if config.checkpoint_epochs and (epoch + 1) % config.checkpoint_epochs == 0:
+        saver.save(step)
+    if config.validate is not None and (epoch + 1) % config.every == 0:
+        saver.save(step)
+        with distributed.together(setup.process), writing_to(setup.run):
+            if setup.process.is_first:
+                log.write(
+                    kind="validation", step=step, epoch=epoch, **validate(config.validate, setup.run, step)
+                )
 
 
 def _next_together(

@@ -25,6 +25,7 @@ from pipeline.config import dump_config
 from pipeline.distributed import Process
 from pipeline.errors import CheckpointError, ConfigError
 from pipeline.train import precision
+from pipeline.train.board import require_board
 from pipeline.train.config import TrainConfig
 from pipeline.train.step import Trainer
 from shards.manifest import MANIFEST, Manifest, Split, load_manifest
@@ -39,11 +40,13 @@ FREE = frozenset(
         "run",
         "device",
         "threads",
-        "compile",
         "log_every",
         "checkpoint_minutes",
         "checkpoint_epochs",
         "keep",
+        "tensorboard",
+        "validate",
+        "every",
     }
 )
 """Options that may change when a run goes on: they have no influence on the result."""
@@ -115,6 +118,8 @@ def prepare(config: TrainConfig, process: Process) -> Setup:
             shards, manifest, SPLIT, window=config.window, device=process.device, threads=config.threads
         )
         steps = _check(config, process, manifest, stream)
+        if config.tensorboard:
+            require_board(run)
         known = checkpoint_steps(run)
     geometry = manifest.geometry
     spec = ModelSpec(

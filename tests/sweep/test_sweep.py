@@ -1,19 +1,15 @@
 """A sweep over seeds, with real training and evaluation of toy size."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline.errors import ConfigError, TrainingError
+from pipeline.errors import CommandError, ConfigError
 from pipeline.sweep.config import SweepConfig, parse_seeds
 from pipeline.sweep.run import sweep
-from tests.helpers.commands import ROOT
 from tests.helpers.shards import make_set, smooth_frames
-
-PROGRAM = (sys.executable, str(ROOT / "cli.py"))
 
 
 def config(folder: Path, *, seeds: tuple[int, ...], labels: np.ndarray | None) -> SweepConfig:
@@ -29,7 +25,7 @@ def config(folder: Path, *, seeds: tuple[int, ...], labels: np.ndarray | None) -
 def test_a_sweep_reports_every_seed_and_their_spread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     labels = np.arange(12) >= 6
-    spreads = sweep(config(tmp_path, seeds=(1, 5), labels=labels), PROGRAM)
+    spreads = sweep(config(tmp_path, seeds=(1, 5), labels=labels))
     result = json.loads((tmp_path / "sweep/sweep.json").read_text())
     for name, spread in spreads.items():
         assert set(spread.values) == {1, 5}
@@ -41,8 +37,8 @@ def test_a_sweep_reports_every_seed_and_their_spread(tmp_path: Path, monkeypatch
 
 
 def test_a_command_that_fails_ends_the_sweep(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="exit code 3"):
-        sweep(config(tmp_path, seeds=(0,), labels=None), (sys.executable, "-c", "import sys; sys.exit(3)"))
+    with pytest.raises(CommandError, match=r"train .*nowhere.*: exit code 1"):
+        sweep(SweepConfig(shards=str(tmp_path / "nowhere"), out=str(tmp_path / "out")))
 
 
 def test_seeds_are_a_number_or_a_list() -> None:

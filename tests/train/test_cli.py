@@ -1,5 +1,6 @@
 """The commands train and sweep, from the command line."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from click.testing import CliRunner
 
 import cli
 from pipeline.checkpoint import load_checkpoint
+from pipeline.train.config import TrainConfig
 from tests.helpers.shards import make_set, smooth_frames
 
 
@@ -64,6 +66,11 @@ def test_help_groups_options_with_their_defaults() -> None:
     for heading in ("Method:", "Optimisation:", "Computation:", "Run:"):
         assert heading in text
     assert "pred 5, recon 1" in text
+
+
+def test_every_field_of_the_configuration_has_its_option() -> None:
+    options = {parameter.name for parameter in cli.main.commands["train"].params}
+    assert options == {field.name for field in dataclasses.fields(TrainConfig)} | {"preset"}
 
 
 def test_sweep_refuses_a_seed_for_train(tmp_path: Path) -> None:

@@ -151,6 +151,33 @@ def test_a_disk_that_fills_up_is_one_line_and_nothing_half_written(tmp_path: Pat
     assert not list((tmp_path / "run/checkpoints").iterdir())
 
 
+def test_tensorboard_gets_the_figures_and_a_prediction_and_changes_nothing(tmp_path: Path) -> None:
+    shards(tmp_path)
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    train(config(tmp_path, batch_size=2, run=str(tmp_path / "plain")))
+    train(config(tmp_path, batch_size=2, tensorboard=True))
+    events = accumulator.EventAccumulator(str(tmp_path / "run/tensorboard"))
+    events.Reload()
+    (point,) = events.Scalars("epoch/total")
+    assert (point.step, point.value) == (5, pytest.approx(metrics(tmp_path / "run")[-1]["total"]))
+    (image,) = events.Images("truth, prediction, error")
+    assert (image.height, image.width) == (3 * 16, 2 * 16)
+    plain, shown = (load_checkpoint(str(tmp_path / name)).tensors for name in ("plain", "run"))
+    assert all(torch.equal(plain[name], shown[name]) for name in plain)
+
+
+@pytest.mark.slow
+def test_test_metrics_on_the_way_are_marked_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    clip = smooth_frames(10, (16, 16))
+    labels = [np.arange(10) >= 5]
+    make_set(tmp_path / "shards", {"training": [clip], "testing": [clip]}, labels=labels)
+    train(config(tmp_path, method="recon", epochs=4, every=2, validate=str(tmp_path / "shards")))
+    found = [line for line in metrics(tmp_path / "run") if line["kind"] == "validation"]
+    assert [line["epoch"] for line in found] == [1, 3]
+    assert all(0 <= line["auc"] <= 1 and "not to choose" in line["note"] for line in found)
+
+
 @pytest.mark.ddp
 def test_processes_fail_together_when_one_cannot_read(tmp_path: Path) -> None:
     for shard in shards(tmp_path).glob("*-0000.tar"):

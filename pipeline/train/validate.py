@@ -1,0 +1,30 @@
+"""Test metrics while training goes on, for watching.
+
+They come from the test set: whoever stops or chooses by them has trained on it, and the figure that is left
+is no test any more. So they say so wherever they stand.
+"""
+
+import json
+from typing import Any
+
+from pipeline.checkpoint import model_name
+from pipeline.commands import run_command
+from shards.storage import Storage
+
+NOTE = "test set: to watch, not to choose a model by"
+FIGURES = ("auc", "auc_macro", "average_precision")
+
+
+def validate(shards: str, run: Storage, step: int) -> dict[str, Any]:
+    """Evaluate the checkpoint of a step with the defaults of `evaluate`; its figures and NOTE.
+
+    What `evaluate` writes goes to `RUN/validation/step-N`.
+
+    Raises:
+        CommandError: the evaluation failed.
+    """
+    out = f"{run}/validation/step-{step:08d}"
+    run_command("evaluate", shards, f"{run}/{model_name(step)}", "--out", out)
+    metrics = json.loads(Storage(out).read("metrics.json"))
+    figures = (metrics["metrics"] or {}).get("anomaly_score", {})
+    return {"note": NOTE, **{name: figures.get(name) for name in FIGURES}}
