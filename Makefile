@@ -13,7 +13,7 @@ EPOCHS ?= 3
 BATCH ?= 4
 LABELS ?=
 
-.PHONY: help venv demo test lint types check bench clean
+.PHONY: help venv demo test lint types check bench gpu clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -50,6 +50,17 @@ types: .venv/ready  ## types, strict
 	$(BIN)/mypy
 
 check: lint types test  ## everything that must be green
+
+bench: .venv/ready  ## speed of every stage, as ratios to the plain way and to the limit
+	$(BIN)/python benchmarks/preprocess.py
+	$(BIN)/python benchmarks/stream.py
+	$(BIN)/python benchmarks/shuffle.py
+	$(BIN)/python benchmarks/train.py
+	$(BIN)/python benchmarks/evaluate.py
+
+# Runs with the Python it finds, not with .venv: a GPU machine has a torch of its own.
+gpu:  ## what only a GPU can show: make gpu PED2=folder
+	$(PYTHON) benchmarks/gpu.py $(PED2)
 
 clean:  ## remove the environment and what was generated
 	rm -rf .venv data runs artifacts
