@@ -30,27 +30,26 @@ def test_sigkill_at_random_moments_changes_no_byte(tmp_path: Path) -> None:
     source = tmp_path / "source"
     surveillance_set(source, training=5, testing=5, frames=200, size=(120, 160))
     options = [str(source), "--size", "128", "--workers", "2"]
-    started = time.monotonic()
     subprocess.run([*COMMAND, *options, str(tmp_path / "undisturbed")], check=True, capture_output=True)
-    usual = time.monotonic() - started
+    shards = tmp_path / "shards"
     moments = random.Random(0)
     killed = 0
-    shards = tmp_path / "shards"
-    while True:
+    # Kills while it starts, after some new file (a half-written one too), and while it ends.
+    for watched in ("", *["*"] * 5, "stamps.json"):
         process = subprocess.Popen(
             [*COMMAND, *options, str(shards)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        try:
-            process.wait(moments.uniform(0.2, 0.7) * usual if killed < 6 else None)
-            break
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            killed += 1
-            for path in shards.glob("*.tar"):
-                assert path.read_bytes() == (tmp_path / "undisturbed" / path.name).read_bytes()
-    assert process.returncode == 0
-    assert killed >= 2
+        before = set(shards.glob(watched)) if watched else set()
+        while watched and process.poll() is None and set(shards.glob(watched)) <= before:
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0, 0.01 if watched == "stamps.json" else 0.3))
+        killed += process.poll() is None
+        process.kill()
+        process.wait()
+        for path in shards.glob("*.tar"):
+            assert path.read_bytes() == (tmp_path / "undisturbed" / path.name).read_bytes()
+    assert killed >= 4
+    subprocess.run([*COMMAND, *options, str(shards)], check=True, capture_output=True)
     time.sleep(0.5)  # workers of killed runs notice within a beat
     assert contents(shards) == contents(tmp_path / "undisturbed")
 
