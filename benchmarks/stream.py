@@ -25,6 +25,8 @@ SIZE, WINDOW, BATCH = 256, 5, 16
 CAMERA = (240, 360)
 FRAMES = 164
 """Of each video: five whole segments."""
+STREAMED = 16
+"""Segments in the pool: fewer than half of the set, so that every epoch reads all of it."""
 
 
 def make_frames(video: int) -> np.ndarray:
@@ -71,8 +73,8 @@ def prepare(folder: Path, videos: int) -> None:
                 tar.write({"__key__": f"{video:02d}-{start:03d}", "npy": frames[start : start + WINDOW]})
 
 
-def streamed(name: str) -> Callable[[Path], Iterator[int]]:
-    """Epochs of this project's stream."""
+def streamed(name: str, pool: int = STREAMED) -> Callable[[Path], Iterator[int]]:
+    """Epochs of this project's stream, with a pool that does not hold the set unless `pool` is larger."""
 
     def run(folder: Path) -> Iterator[int]:
         import torch
@@ -87,7 +89,7 @@ def streamed(name: str) -> Callable[[Path], Iterator[int]]:
         manifest = load_manifest(storage)
         stream = TrainingStream(storage, manifest, "training", window=WINDOW, device=torch.device("cpu"))
         for epoch in range(3):
-            plan = epoch_plan(stream.windows, seed=0, epoch=epoch, rank=0, world=1, batch=BATCH)
+            plan = epoch_plan(stream.windows, seed=0, epoch=epoch, rank=0, world=1, batch=BATCH, pool=pool)
             yield sum(len(batch) for batch in stream.stored_batches(plan))
 
     return run
@@ -162,6 +164,7 @@ CONTENDERS: dict[str, tuple[str, Callable[[Path], Iterator[int]]]] = {
     "jpeg": ("shards, jpeg q95", streamed("jpeg")),
     "deflate": ("shards, deflate", streamed("deflate")),
     "gray": ("shards, raw, gray material", streamed("gray")),
+    "held": ("shards, jpeg q95, held whole by the pool", streamed("jpeg", 128)),
 }
 
 
@@ -184,7 +187,7 @@ def measure(name: str, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--videos", type=int, default=16)
+    parser.add_argument("--videos", type=int, default=16, help="at least 8")
     parser.add_argument("--only", help="comma-separated contenders")
     parser.add_argument("--one", nargs=2, metavar=("CONTENDER", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
