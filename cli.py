@@ -130,6 +130,12 @@ def main(ctx: click.Context, config: Path | None) -> None:
     default=EvaluateConfig.report,
 )
 @option(
+    "--maps/--no-maps",
+    heading="Input and output",
+    help="Write error maps; where the set has pixel masks, measure localisation on them.",
+    default=EvaluateConfig.maps,
+)
+@option(
     "--memory",
     heading="Method",
     help="carry: updated from video to video, as published; video: trained memory at each video; "

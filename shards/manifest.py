@@ -5,13 +5,17 @@ The same input and options give the same bytes: no times, no paths of the machin
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import PurePosixPath
 from typing import Any, Literal, cast
 
 import numpy as np
 
 from shards.codec import Codec
 from shards.errors import CorruptShardError, ShardError
+from shards.masks import Masks
 from shards.segments import window_starts
 from shards.storage import Storage
 
@@ -86,7 +90,7 @@ class Video:
         shards: the tars that hold it, in order.
         abnormal: labelled intervals [start, end) of abnormal frames, or None without labels.
         label_source: what the labels came from, or None.
-        masks: name of the file with its pixel masks, or None.
+        masks: the file with its pixel masks, or None.
     """
 
     name: str
@@ -96,7 +100,7 @@ class Video:
     shards: tuple[Shard, ...]
     abnormal: tuple[tuple[int, int], ...] | None = None
     label_source: str | None = None
-    masks: str | None = None
+    masks: Masks | None = None
 
     @property
     def labels(self) -> np.ndarray | None:
@@ -188,20 +192,33 @@ def video_from_json(record: dict[str, Any]) -> Video:
         Shard(**{**shard, "segments": tuple(Segment(**segment) for segment in shard["segments"])})
         for shard in record["shards"]
     )
-    abnormal = record["abnormal"]
-    intervals = None if abnormal is None else tuple((int(start), int(end)) for start, end in abnormal)
-    video = Video(**{**record, "shards": shards, "abnormal": intervals})
+    abnormal = None if record["abnormal"] is None else _intervals(record["abnormal"])
+    masks = record["masks"]
+    if masks is not None:
+        masks = Masks(**{**masks, "marked": _intervals(masks["marked"])})
+    video = Video(**{**record, "shards": shards, "abnormal": abnormal, "masks": masks})
     _check_video(video)
     return video
+
+
+def _intervals(pairs: list[list[int]]) -> tuple[tuple[int, int], ...]:
+    return tuple((int(start), int(end)) for start, end in pairs)
 
 
 def _check_video(video: Video) -> None:
     if video.split not in SPLITS:
         raise ValueError(f"video {video.name}: split {video.split!r}, expected one of {SPLITS}")
+    _check_natural(video, "frames")
+    if any(not 0 <= start < end <= video.frames for start, end in video.abnormal or ()):
+        raise ValueError(f"video {video.name}: labels outside its {video.frames} frames")
     reached = 0
     for shard in video.shards:
+        _check_natural(shard, "bytes")
+        if shard.name != PurePosixPath(shard.name).name:
+            raise ValueError(f"shard {shard.name!r} lies outside the set")
         end = 0
         for segment in shard.segments:
+            _check_natural(segment, "offset", "size", "crc32", "first", "frames", "windows", "channels")
             if segment.offset < end or segment.size <= 0 or segment.offset + segment.size > shard.bytes:
                 raise ValueError(f"segment {segment.key} lies outside shard {shard.name}")
             end = segment.offset + segment.size
@@ -210,6 +227,42 @@ def _check_video(video: Video) -> None:
             reached = segment.first + segment.frames
     if reached != video.frames:
         raise ValueError(f"video {video.name} has {video.frames} frames, its segments hold {reached}")
+    if any(not 0 <= start < end <= video.frames for start, end in video.abnormal or ()):
+        raise ValueError(f"video {video.name} has labels beyond its {video.frames} frames")
+
+
+def _check_natural(record: Any, *names: str) -> None:
+    for name in names:
+        value = getattr(record, name)
+        if type(value) is not int or value < 0:
+            raise ValueError(
+                f"{type(record).__name__.lower()} with {name} {value!r}, expected a whole number"
+            )
+
+
+def _check_whole(manifest: Manifest) -> None:
+    """What no part of a manifest can tell alone."""
+    geometry = manifest.geometry
+    _check_natural(geometry, "height", "width", "channels")
+    _check_natural(manifest, "window")
+    if min(geometry.height, geometry.width, manifest.window) < 1 or geometry.channels != 3:
+        raise ValueError(f"frames of {geometry.height}x{geometry.width}x{geometry.channels} cannot be")
+    if not geometry.scale > 0 or not math.isfinite(geometry.scale + geometry.offset):
+        raise ValueError(f"pixels cannot be normalised by / {geometry.scale} + {geometry.offset}")
+    for video in manifest.videos:
+        segments = [segment for shard in video.shards for segment in shard.segments]
+        for one, other in pairwise(segments):
+            if not one.first < other.first <= one.first + one.frames - (manifest.window - 1):
+                raise ValueError(
+                    f"no window of {manifest.window} frames fits between {one.key} and {other.key}"
+                )
+
+
+def _codec(record: dict[str, Any]) -> Codec:
+    try:
+        return Codec(**record)
+    except ShardError as error:
+        raise ValueError(str(error)) from error
 
 
 def load_manifest(storage: Storage) -> Manifest:
@@ -220,21 +273,27 @@ def load_manifest(storage: Storage) -> Manifest:
         CorruptShardError: it contradicts itself.
     """
     where = f"{storage}/{MANIFEST}"
-    if not storage.exists(MANIFEST):
+    try:
+        data = storage.read(MANIFEST)
+    except FileNotFoundError:
         raise ShardError(
             f"{where}: not found; no shard set, or one that preprocess did not finish: run preprocess (again)"
-        )
+        ) from None
+    except OSError as error:
+        raise ShardError(f"{where}: cannot be read: {error.strerror or error}") from error
     try:
-        record = json.loads(storage.read(MANIFEST))
+        record = json.loads(data)
         if record.get("format") != FORMAT or record.get("version") != VERSION:
             found = f"{record.get('format')} version {record.get('version')}"
             raise ShardError(f"{where}: found {found}, expected {FORMAT} version {VERSION}; preprocess again")
-        return Manifest(
+        manifest = Manifest(
             dataset=record["dataset"],
             geometry=Geometry(**record["geometry"]),
-            codec=Codec(**record["codec"]),
+            codec=_codec(record["codec"]),
             window=record["window"],
             videos=tuple(video_from_json(cast(dict[str, Any], video)) for video in record["videos"]),
         )
+        _check_whole(manifest)
+        return manifest
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CorruptShardError(f"{where}: {error}; preprocess again") from error
