@@ -598,6 +598,12 @@ def sweep_command(shards: str, out: str, train_options: tuple[str, ...], seeds: 
     default=EvaluateConfig.report,
 )
 @option(
+    "--maps/--no-maps",
+    heading="Input and output",
+    help="Write error maps; where the set has pixel masks, measure localisation on them.",
+    default=EvaluateConfig.maps,
+)
+@option(
     "--memory",
     heading="Method",
     help="carry: updated from video to video, as published; video: trained memory at each video; "

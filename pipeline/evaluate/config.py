@@ -32,6 +32,7 @@ class EvaluateConfig:
         smoothing: sigma in frames of a Gaussian over each video's score, reported beside the plain
             figures; 0 for none.
         report: whether to gather pictures and write report.html.
+        maps: whether to write error maps; with pixel masks in the set, localisation is measured on them.
         batch_size: windows scored together; no influence on the result.
         precision: `auto` is bf16 on CUDA and fp32 elsewhere.
         device: `cpu`, `cuda` or `auto`.
@@ -47,6 +48,7 @@ class EvaluateConfig:
     threshold: float | None = None
     smoothing: float = 0.0
     report: bool = True
+    maps: bool = False
     batch_size: int = 32
     precision: Precision = "auto"
     device: str = "auto"

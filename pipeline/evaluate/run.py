@@ -28,6 +28,8 @@ from pipeline.evaluate.exhibits import (
     write_exhibits,
 )
 from pipeline.evaluate.inference import Scorer
+from pipeline.evaluate.localisation import MaskedVideo, fit_masks, localisation
+from pipeline.evaluate.maps import MapWriter, delete_maps, read_maps
 from pipeline.evaluate.metrics import compute_metrics, micro_auc
 from pipeline.evaluate.report import METRICS, REPORT, Evaluation, render
 from pipeline.evaluate.scores import (
@@ -45,9 +47,11 @@ from pipeline.evaluate.scores import (
 from pipeline.progress import progress
 from pipeline.version import code_version
 from shards.manifest import MANIFEST, Manifest, Split, load_manifest
+from shards.masks import read_masks
 from shards.plan import videos_of_rank
 from shards.storage import Storage
 from shards.stream import VideoBatch, evaluation_batches
+from shards.writer import video_stem
 
 CURVES = "curves.png"
 CONFIG = "config.toml"
@@ -96,9 +100,13 @@ def evaluate(config: EvaluateConfig) -> Summary | None:
         job = _prepare(config, process)
         rank, provenance = process.rank, job.provenance
         if process.is_first:
+            # What is whole was asked for again; what is not goes on from the parts that are.
+            finished = job.out.exists(METRICS)
             job.out.delete(METRICS)
-            delete_stale(job.out, provenance)
+            delete_stale(job.out, None if finished else provenance)
             delete_without_part(job.out)
+            if not job.out.names(FOLDER):
+                delete_maps(job.out)
         barrier(process)
         if not is_whole(job.out, rank, provenance):
             _score(job, process)
@@ -137,6 +145,8 @@ def _prepare(config: EvaluateConfig, process: Process) -> _Job:
         precision="bf16" if bf16 else "fp32",
         batch_size=config.batch_size,
         processes=process.world,
+        report=config.report,
+        maps=config.maps,
     )
     return _Job(
         config=config,
@@ -188,17 +198,22 @@ def _score(job: _Job, process: Process) -> None:
     mine = videos_of_rank([video.frames for video in videos], process.rank, process.world)
     model = job.checkpoint.model().to(process.device)
     counts = [max(0, video.frames - window + 1) for video in videos]
+    maps = MapWriter(job.out)
     collector = Collector(model.memory.items, stride_for(sum(counts)))
 
     def observe(batch: VideoBatch, seen: Observed) -> None:
-        collector.observe(videos[batch.video].name, batch.frames, seen)
+        name = videos[batch.video].name
+        if job.config.report:
+            collector.observe(name, batch.frames, seen)
+        if job.config.maps:
+            maps.observe(video_stem(job.split, name), batch.frames, seen)
 
     scorer = Scorer(
         model=model.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         memory=job.config.memory,
         threshold=job.provenance.threshold,
         bf16=job.provenance.precision == "bf16",
-        observe=observe if job.config.report else None,
+        observe=observe if job.config.report or job.config.maps else None,
     )
     total = sum(counts[index] for index in mine)
     started = time.perf_counter()
@@ -227,6 +242,7 @@ def _score(job: _Job, process: Process) -> None:
                 )
             )
     timing = Timing(frames=total, seconds=time.perf_counter() - started)
+    maps.flush()
     if job.config.report:
         write_exhibits(job.out, process.rank, process.world, collector.exhibits())
     write_part(job.out, process.rank, done, job.provenance, timing)
@@ -277,6 +293,7 @@ def _metrics(job: _Job, videos: list[VideoScores], timings: list[Timing]) -> dic
         "base_rate": abnormal / frames if frames else None,
         "frames": {"scored": scored, "labelled": frames, "abnormal": abnormal},
         "label_source": sorted({video.label_source for video in split if video.label_source}),
+        "localisation": _localisation(job, videos),
         "notes": _notes(job, videos),
         "videos": [_video(video) for video in videos],
         "provenance": dataclasses.asdict(job.provenance),
@@ -296,6 +313,24 @@ def _metrics(job: _Job, videos: list[VideoScores], timings: list[Timing]) -> dic
             "device": job.device,
         },
     }
+
+
+def _localisation(job: _Job, videos: list[VideoScores]) -> dict[str, Any] | None:
+    """Figures over the videos with masks, or None without maps or masks."""
+    by_name = {video.name: video for video in job.manifest.split(job.split)}
+    geometry = job.manifest.geometry
+    masked = []
+    for video in videos if job.config.maps else ():
+        source = by_name[video.name]
+        if source.masks is not None:
+            masks = read_masks(job.storage, source.masks, source.frames)[video.frames]
+            masked.append(
+                MaskedVideo(
+                    maps=read_maps(job.out, video_stem(job.split, video.name), video.frames),
+                    masks=fit_masks(masks, geometry.height, geometry.width),
+                )
+            )
+    return dataclasses.asdict(localisation(masked)) if masked else None
 
 
 def _video(video: VideoScores) -> dict[str, Any]:

@@ -39,7 +39,7 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What scores were computed from. Equal provenance, equal scores.
+    """What scores were computed from, and what else was written. Equal provenance, equal files.
 
     Attributes:
         code_version: of this program.
@@ -47,6 +47,7 @@ class Provenance:
         shards, manifest_sha256: the data.
         split, memory, alpha, threshold, precision, batch_size: as in EvaluateConfig, resolved.
         processes: how many shared the work.
+        report, maps: whether pictures and error maps were gathered beside the scores.
     """
 
     code_version: str
@@ -61,6 +62,8 @@ class Provenance:
     precision: str
     batch_size: int
     processes: int
+    report: bool
+    maps: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,13 +145,13 @@ def is_whole(out: Storage, rank: int, provenance: Provenance) -> bool:
     return out.exists(name) and _header(out, name).get("provenance") == dataclasses.asdict(provenance)
 
 
-def delete_stale(out: Storage, provenance: Provenance) -> None:
-    """Remove the parts of any other work."""
-    expected = {part_name(rank, provenance.processes): rank for rank in range(provenance.processes)}
+def delete_stale(out: Storage, provenance: Provenance | None) -> None:
+    """Remove the parts of any other work than what has this provenance; all, if None."""
+    count = 0 if provenance is None else provenance.processes
+    whole = {part_name(r, count) for r in range(count) if provenance and is_whole(out, r, provenance)}
     for file in out.names(FOLDER):
-        name = f"{FOLDER}/{file}"
-        if name not in expected or not is_whole(out, expected[name], provenance):
-            out.delete(name)
+        if f"{FOLDER}/{file}" not in whole:
+            out.delete(f"{FOLDER}/{file}")
 
 
 def wait_for_parts(out: Storage, processes: int) -> None:

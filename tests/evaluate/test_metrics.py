@@ -1,5 +1,7 @@
 """Figures of merit against their definitions, and their edge cases."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from mnad import FrameScores
 from pipeline.evaluate.metrics import (
     average_precision,
+    compute_curves,
     compute_metrics,
     equal_error_rate,
     micro_auc,
@@ -107,6 +110,21 @@ def test_a_perfect_frame_counts_as_the_best_finite_one() -> None:
     for alpha in (0.0, 0.6, 1.0):
         metrics = compute_metrics(videos, alpha)
         assert metrics.auc == metrics.auc_raw == (1.0 if alpha else 0.5)
+
+
+def test_curves_end_at_the_corners_and_give_the_threshold_of_equal_errors() -> None:
+    scored = dataclasses.replace(
+        video([0] * 8, [0] * 8, [0, 0, 0, 0, 1, 1, 1, 1]), anomaly=np.array([1, 2, 3, 5, 4, 6, 7, 8.0])
+    )
+    curves = compute_curves([scored])
+    assert curves is not None
+    assert (curves.false_alarms[0], curves.hits[0]) == (0, 0)
+    assert (curves.false_alarms[-1], curves.hits[-1]) == (1, 1)
+    flagged = scored.anomaly >= curves.equal_error_threshold
+    assert scored.labels is not None
+    assert (flagged & ~scored.labels).sum() == (~flagged & scored.labels).sum() == 1
+    assert compute_curves([video([1, 2], [0, 0], [1, 1])]) is None
+    assert compute_curves([video([1, 2], [0, 0], None)]) is None
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.floats(0.1, 5))

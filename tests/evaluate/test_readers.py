@@ -24,6 +24,8 @@ WORK = Provenance(
     precision="fp32",
     batch_size=32,
     processes=2,
+    report=False,
+    maps=False,
 )
 
 

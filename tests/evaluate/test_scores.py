@@ -35,6 +35,8 @@ WORK = Provenance(
     precision="fp32",
     batch_size=32,
     processes=2,
+    report=False,
+    maps=False,
 )
 TIMING = Timing(frames=5, seconds=2.5)
 
@@ -91,6 +93,12 @@ def test_a_part_of_other_work_is_not_whole_and_goes(out: Storage, tmp_path: Path
     assert not is_whole(out, 1, WORK)
     delete_stale(out, WORK)
     assert [path.name for path in (tmp_path / "scores").iterdir()] == ["part-00000-of-00002.parquet"]
+
+
+def test_all_parts_go_where_none_is_to_be_kept(out: Storage, tmp_path: Path) -> None:
+    write_part(out, 0, [video("a")], WORK, TIMING)
+    delete_stale(out, None)
+    assert list((tmp_path / "scores").iterdir()) == []
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1", b"PAR1" + bytes(100) + b"PAR1"])

@@ -1,0 +1,74 @@
+"""Error maps of frames as files: where in a frame the anomaly is.
+
+`OUT/maps/<video>-<first frame>.npz` holds some CHUNK consecutive frames: `maps` uint8 (F, H, W) and `first`,
+the number of the first. A value v stands for the error (v / 255)⁴, squared error times its weight in the
+point score; so v grows with the difference of the pixel itself, and one byte is enough.
+"""
+
+import io
+
+import numpy as np
+import torch
+
+from mnad import Observed
+from mnad.scoring import error_map
+from shards.storage import Storage
+
+FOLDER = "maps"
+CHUNK = 512
+"""Frames per file; of 256x256 they take 34 MB of memory, and a fraction of that on disk."""
+
+
+class MapWriter:
+    """Writes the maps of videos whose frames come in order, one video after the other."""
+
+    def __init__(self, out: Storage) -> None:
+        self._out = out
+        self._stem = ""
+        self._first = 0
+        self._held: list[np.ndarray] = []
+
+    def observe(self, stem: str, frames: np.ndarray, seen: Observed) -> None:
+        """Take consecutive frames.
+
+        Args:
+            stem: of the video's file names.
+            frames: (B,) frame numbers of the batch that `seen` is a part of.
+            seen: those windows.
+        """
+        first = int(frames[seen.first])
+        if stem != self._stem or len(self._held) >= CHUNK:
+            self.flush()
+            self._stem, self._first = stem, first
+        levels = (error_map(seen.error).sqrt().sqrt() * 255).round().to(torch.uint8)
+        self._held += list(levels.cpu().numpy())
+
+    def flush(self) -> None:
+        """Write what is held."""
+        if self._held:
+            buffer = io.BytesIO()
+            np.savez_compressed(buffer, maps=np.stack(self._held), first=np.int64(self._first))
+            self._out.write(_name(self._stem, self._first), buffer.getvalue())
+            self._held = []
+
+
+def read_maps(out: Storage, stem: str, frames: np.ndarray) -> np.ndarray:
+    """A video's maps (F, H, W) uint8, for its scored frames (F,)."""
+    parts: list[np.ndarray] = []
+    done = 0
+    while done < len(frames):
+        data = out.read(_name(stem, int(frames[done])))
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            parts.append(file["maps"])
+        done += len(parts[-1])
+    return np.concatenate(parts)
+
+
+def delete_maps(out: Storage) -> None:
+    """Remove all maps."""
+    for name in out.names(FOLDER):
+        out.delete(f"{FOLDER}/{name}")
+
+
+def _name(stem: str, first: int) -> str:
+    return f"{FOLDER}/{stem}-{first:08d}.npz"
