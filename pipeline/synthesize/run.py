@@ -1,7 +1,7 @@
 """Writes the synthetic set: `{training,testing}/videos/NN.mp4` and `frame_labels.npy`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -71,7 +71,7 @@ def clip(
     Args:
         scene: the empty walkway, uint8 (H, W).
         frames: of the clip.
-        event: what happens twice in it, or None for ordinary life.
+        event: what happens twice in it, to two people at a time, or None for ordinary life.
         rng: source of everything random.
     """
     aspect = scene.shape[1] / scene.shape[0]
@@ -89,9 +89,11 @@ def clip(
 
 def _events(event: Event, frames: int, aspect: float, rng: np.random.Generator) -> Iterator[Walker]:
     for part in (0, 1):
-        length = int(rng.integers(frames // 7, frames // 5)) if event != "direction" else frames // 5
+        length = int(rng.integers(frames // 7, frames // 5))
         start = part * frames // 2 + int(rng.integers(frames // 12, frames // 2 - length))
-        yield unusual(event, rng, start, length, aspect)
+        first = unusual(event, rng, start, length, aspect)
+        yield first
+        yield replace(first, x=first.x + 0.14, y=first.y - 0.09, phase=first.phase + 1)
 
 
 def _write(path: Path, frames: tuple[np.ndarray, ...]) -> None:

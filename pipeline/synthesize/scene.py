@@ -12,7 +12,7 @@ import numpy as np
 
 Event = Literal["speed", "direction", "shape"]
 EVENTS: tuple[Event, ...] = ("speed", "direction", "shape")
-"""A runner; someone who crosses the walkway; something lower and longer than a person, on wheels."""
+"""Running; crossing the walkway; being lower and longer than a person, on wheels."""
 
 _SUBPIXEL = 4
 """Fractional bits of cv2's drawing coordinates: motion of less than a pixel per frame stays smooth."""
@@ -73,9 +73,9 @@ def unusual(event: Event, rng: np.random.Generator, start: int, length: int, asp
     person = pedestrian(rng, 1, aspect)
     if event == "direction":
         down = rng.choice([-1, 1])
-        speed = down * 0.85 / length
+        speed = down * 1.2 / length
         return replace(
-            person, x=rng.uniform(0.25, aspect - 0.25), dx=0, y=0.65 - down * 0.35 - speed * start, dy=speed
+            person, x=rng.uniform(0.25, aspect - 0.25), dx=0, y=0.6 - down * 0.6 - speed * start, dy=speed
         )
     right = rng.choice([-1, 1])
     speed = right * (aspect + 0.2) / length
