@@ -22,6 +22,11 @@ from shards.masks import Masks, write_masks
 from shards.storage import Storage
 from shards.writer import video_stem, write_video
 
+DECORD_BYTES = 400 << 20
+"""Decoded frames of a file that decord may get. Whenever its decoding thread falls behind, decord takes in
+hundreds of packets and then decodes them all, also while its consumer is busy writing: 1.4 GB were seen at
+1920x1080 with pauses of a second. Only a file that fits as a whole is sure to fit."""
+
 
 def process_video(job: Job, beat: Beat) -> Part:
     """Decode one video once, in order, and write its shards, then its part file.
@@ -106,7 +111,7 @@ def _process_file(
     with source.local(file.path) as path:
         audit = pyav_frames.audit(path, name, beat)
         damage = pyav_frames.Damage()
-        decoder, reasons = _choose(job, audit, name)
+        decoder, reasons = choose_decoder(job, audit, name)
         if decoder == "decord":
             try:
                 decoded = decord_frames.frames(path, name, (audit.height, audit.width))
@@ -132,12 +137,15 @@ def _process_file(
     return frames, shards, facts
 
 
-def _choose(job: Job, audit: pyav_frames.Audit, name: str) -> tuple[str, list[str]]:
+def choose_decoder(job: Job, audit: pyav_frames.Audit, name: str) -> tuple[str, list[str]]:
     """The decoder for a file, and why it is not decord if it is not."""
     if job.decoder == "pyav":
         return "pyav", ["as asked for"]
+    size = audit.packets * audit.height * audit.width * 3
     if not audit.irregularities:
-        return "decord", []
+        if job.decoder == "decord" or size <= DECORD_BYTES:
+            return "decord", []
+        return "pyav", [f"{size >> 20} MB of frames, which decord might hold all at once"]
     if job.decoder == "decord":
         raise SourceError(
             f"{name}: not a regular file ({', '.join(audit.irregularities)}), which decord reads wrongly; "

@@ -174,7 +174,8 @@ def main() -> None:
 
             answer(defect=traceback.format_exc())
         else:
-            answer(resident=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+            unit = 1 if sys.platform == "darwin" else 1024
+            answer(resident=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 
 
 if __name__ == "__main__":

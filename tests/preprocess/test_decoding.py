@@ -4,6 +4,7 @@ import os
 import struct
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -13,7 +14,13 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.preprocess import PreprocessConfig, Summary, preprocess
+from pipeline.preprocess.config import DecoderName
+from pipeline.preprocess.jobs import Job
+from pipeline.preprocess.layouts import recognise
+from pipeline.preprocess.pyav_frames import audit
 from pipeline.preprocess.source import list_tree
+from pipeline.preprocess.work import choose_decoder
+from shards.codec import Codec
 from shards.manifest import Video
 from tests.helpers.shards import stored_frames
 from tests.helpers.videos import scene, write_images, write_video
@@ -144,6 +151,31 @@ def test_regular_files_are_read_by_decord_and_all_by_pyav_where_asked(folder: Pa
     assert [shard.sha256 for shard in both[0].shards] == [shard.sha256 for shard in both[1].shards]
     facts = both[0].source
     assert (facts["frames_header"], facts["packets"], facts["rate"], facts["even"]) == (12, 12, 25.0, True)
+
+
+def test_long_files_are_not_given_to_decord_which_decodes_ahead_without_bound(folder: Path) -> None:
+    path = write_video(folder / "a.mp4", scene(4, size=(360, 640)))
+    short = audit(path, "a", lambda frames: None)
+    long = replace(short, packets=700, frames_header=700)
+    assert choose_decoder(job(folder, "auto"), short, "a") == ("decord", [])
+    decoder, reasons = choose_decoder(job(folder, "auto"), long, "a")
+    assert decoder == "pyav"
+    assert "461 MB of frames" in reasons[0]
+    assert choose_decoder(job(folder, "decord"), long, "a") == ("decord", [])
+
+
+def job(folder: Path, decoder: DecoderName) -> Job:
+    (video,) = recognise(list_tree(str(folder)), "auto", "training").videos
+    return Job(
+        source=str(folder),
+        shards=str(folder.parent / "shards"),
+        video=video,
+        size=SIZE,
+        codec=Codec(),
+        window=5,
+        decoder=decoder,
+        keep_damage=False,
+    )
 
 
 def test_frames_cut_by_an_edit_list_are_neither_shown_nor_repeated(folder: Path, tmp_path: Path) -> None:
