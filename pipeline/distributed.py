@@ -18,6 +18,7 @@ from typing import cast
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed import GradBucket  # type: ignore[attr-defined]
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
@@ -133,15 +134,26 @@ def parallel(model: nn.Module, process: Process, *, sync_bn: bool = False) -> nn
     with warnings.catch_warnings():
         # Its new name, forward_sync_buffers, is unknown to the oldest PyTorch that is supported.
         warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
-        return DistributedDataParallel(
-            model,
-            device_ids=[process.device] if on_cuda else None,
-            broadcast_buffers=False,
-            # DDP sorts gradients into other buckets after its first step, and gloo's order of summation
-            # depends on the bucket: with one per parameter, training that goes on from a checkpoint stays
-            # bit-identical to training that was never interrupted.
-            bucket_cap_mb=None if on_cuda else 0,
+        network = DistributedDataParallel(
+            model, device_ids=[process.device] if on_cuda else None, broadcast_buffers=False
         )
+    if not on_cuda:
+        network.register_comm_hook(process.world, _average_each)
+    return network
+
+
+def _average_each(world: int, bucket: GradBucket) -> torch.futures.Future[Tensor]:
+    """Average the gradients of a bucket over all processes, one by one.
+
+    The order in which gloo adds depends on a value's place in the tensor, and DDP sorts gradients into other
+    buckets after its first step. Summed one by one, training that goes on from a checkpoint is bit-identical
+    to training that was never interrupted.
+    """
+    for gradient in bucket.gradients():
+        dist.all_reduce(gradient, dist.ReduceOp.SUM)
+    done: torch.futures.Future[Tensor] = torch.futures.Future()
+    done.set_result(bucket.buffer().div_(world))
+    return done
 
 
 def accumulating(network: nn.Module, *, on: bool) -> AbstractContextManager[None]:
