@@ -169,7 +169,7 @@ def main(ctx: click.Context, config: Path | None) -> None:
 @option(
     "--batch-size",
     heading="Speed",
-    help="Windows scored together; the scores do not depend on it.",
+    help="Windows scored together, at most; the scores do not depend on it.",
     type=int,
     default=EvaluateConfig.batch_size,
 )
