@@ -637,7 +637,7 @@ def sweep_command(shards: str, out: str, train_options: tuple[str, ...], seeds: 
 @option(
     "--batch-size",
     heading="Speed",
-    help="Windows scored together; the scores do not depend on it.",
+    help="Windows scored together, at most; the scores do not depend on it.",
     type=int,
     default=EvaluateConfig.batch_size,
 )

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mnad import MNAD, score_batch
+from mnad.fusion import fuse
 
 
 def score(
@@ -43,9 +44,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.manual_seed(0)
     plain = MNAD("pred").eval().to(options.device)
-    batched = MNAD("pred").eval().to(options.device)
-    batched.load_state_dict(plain.state_dict())
-    batched = batched.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    batched = fuse(plain).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     frames = torch.rand(options.frames + 4, 3, options.size, options.size, device=options.device) * 2 - 1
     frames *= torch.rand(len(frames), 1, 1, 1, device=options.device)
     windows = frames.unfold(0, 5, 1).permute(0, 4, 1, 2, 3)
@@ -53,8 +52,8 @@ def main() -> None:
     threshold = float(np.median(points.point_score))
     ways = {
         "plain: float32, contiguous, one window at a time": (plain, 1, False),
-        f"float32, channels_last, batch {options.batch}": (batched, options.batch, False),
-        f"bf16, channels_last, batch {options.batch}": (batched, options.batch, True),
+        f"float32, fused, channels_last, batch {options.batch}": (batched, options.batch, False),
+        f"bf16, fused, channels_last, batch {options.batch}": (batched, options.batch, True),
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     results = {}

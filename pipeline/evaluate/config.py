@@ -33,7 +33,7 @@ class EvaluateConfig:
             figures; 0 for none.
         report: whether to gather pictures and write report.html.
         maps: whether to write error maps; with pixel masks in the set, localisation is measured on them.
-        batch_size: windows scored together; no influence on the result.
+        batch_size: windows scored together, at most; no influence on the result.
         precision: `auto` is bf16 on CUDA and fp32 elsewhere.
         device: `cpu`, `cuda` or `auto`.
         threads: that read and decode shards.
