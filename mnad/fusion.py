@@ -10,7 +10,7 @@ from mnad.model import MNAD
 
 def fuse(model: MNAD) -> MNAD:
     """A copy of a model in eval mode that gives the same, up to rounding, with one pass over memory less
-    per layer: 10 to 20 % faster on a CPU. It cannot be trained, nor saved as a checkpoint.
+    per layer. It cannot be trained, nor saved as a checkpoint.
     """
     fused = copy.deepcopy(model)
     for block in fused.modules():

@@ -25,6 +25,7 @@ OWNERS = {
     "dask": ("pipeline/preprocess/",),
     "distributed": ("pipeline/preprocess/",),
     "urllib3": ("shards/http.py",),
+    "torch.utils.tensorboard": ("pipeline/train/board.py",),
     "rich": ("pipeline/progress.py", "pipeline/tables.py"),
     "torch.distributed": ("pipeline/distributed.py",),
     "torch.nn.parallel": ("pipeline/distributed.py",),
@@ -50,7 +51,7 @@ def is_in(name: str, package: str) -> bool:
 
 @pytest.mark.parametrize("source", [s for s in SOURCES if s.startswith("mnad/")])
 def test_the_method_imports_only_torch_and_numpy(source: str) -> None:
-    standard = ("dataclasses", "typing", "collections", "itertools", "math")
+    standard = ("copy", "dataclasses", "typing", "collections", "itertools", "math")
     allowed = ("torch", "numpy", "mnad", *standard)
     assert [name for name in imports(source) if not any(is_in(name, a) for a in allowed)] == []
 

@@ -66,3 +66,5 @@ def run_pool(
         for worker in crew:
             worker.kill()
         executor.shutdown(wait=True)
+        for worker in crew:  # one may have been started again in between
+            worker.kill()

@@ -52,15 +52,15 @@ class Worker:
         self.kill()
 
     def kill(self) -> None:
-        """End the process, whatever it is doing."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for pipe in (self._process.stdin, self._process.stdout):
+        """End the process, whatever it is doing; may be called while another thread waits for it."""
+        process, self._process = self._process, None  # two threads that kill at once share out the work
+        if process is not None:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
                     with contextlib.suppress(BrokenPipeError):
                         pipe.close()
-            self._process = None
             self._noise.close()
             self._pending = b""
 

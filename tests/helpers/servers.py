@@ -28,10 +28,14 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def wait_for(ready: Callable[[], object], what: str, seconds: float = 60) -> None:
-    """Until `ready()` is true and raises nothing."""
+def wait_for(
+    ready: Callable[[], object], what: str, server: "subprocess.Popen[bytes]", seconds: float = 60
+) -> None:
+    """Until `ready()` is true and raises nothing; ChildProcessError if the server ends before."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise ChildProcessError(f"{what} ended with code {server.returncode}")
         with contextlib.suppress(OSError):
             if ready():
                 return
@@ -40,14 +44,15 @@ def wait_for(ready: Callable[[], object], what: str, seconds: float = 60) -> Non
 
 
 @contextlib.contextmanager
-def running(command: list[str], log: Path) -> Iterator[None]:
+def running(command: list[str], log: Path) -> "Iterator[subprocess.Popen[bytes]]":
     """A server process, killed at the end."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
     try:
-        yield
+        yield process
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
@@ -70,8 +75,9 @@ def nginx(root: Path, scratch: Path) -> Iterator[int]:
         f"server {{ listen 127.0.0.1:{port}; root {root}; location /denied/ {{ deny all; }} "
         f"location /private/ {{ auth_basic x; auth_basic_user_file {scratch}/users; alias {root}/; }} }} }}\n"
     )
-    with running([program, "-p", str(scratch), "-c", str(config), "-e", "stderr"], scratch / "nginx.log"):
-        wait_for(lambda: socket.create_connection(("127.0.0.1", port)).close() or True, "nginx")
+    command = [program, "-p", str(scratch), "-c", str(config), "-e", "stderr"]
+    with running(command, scratch / "nginx.log") as server:
+        wait_for(lambda: socket.create_connection(("127.0.0.1", port)).close() or True, "nginx", server)
         yield port
 
 
@@ -88,26 +94,33 @@ def seaweedfs(scratch: Path) -> Iterator[int]:
     }
     (scratch / "s3.json").write_text(json.dumps({"identities": [identity]}))
     (scratch / "data").mkdir()
-    ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
-    grpc = {f"{name}.grpc": free_port() for name in ports}
-    command = [
-        program,
-        "server",
-        "-master.telemetry=false",
-        f"-dir={scratch / 'data'}",
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
-        "-master.volumeSizeLimitMB=64",
-        "-volume.max=20",
-        "-filer",
-        "-s3",
-        f"-s3.config={scratch / 's3.json'}",
-        *(f"-{name}.port={port}" for name, port in ports.items()),
-        *(f"-{name.replace('.', '.port.')}={port}" for name, port in grpc.items()),
-    ]
-    with running(command, scratch / "weed.log"):
-        url = f"http://127.0.0.1:{ports['s3']}/status"
-        wait_for(lambda: urllib.request.urlopen(url).status == 200, "SeaweedFS")
+    with contextlib.ExitStack() as stack:
+        for attempt in range(5):
+            ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
+            grpc = {f"{name}.grpc": free_port() for name in ports}
+            command = [
+                program,
+                "server",
+                "-master.telemetry=false",
+                f"-dir={scratch / 'data'}",
+                "-ip=127.0.0.1",
+                "-ip.bind=127.0.0.1",
+                "-master.volumeSizeLimitMB=64",
+                "-volume.max=20",
+                "-filer",
+                "-s3",
+                f"-s3.config={scratch / 's3.json'}",
+                *(f"-{name}.port={port}" for name, port in ports.items()),
+                *(f"-{name.replace('.', '.port.')}={port}" for name, port in grpc.items()),
+            ]
+            server = stack.enter_context(running(command, scratch / "weed.log"))
+            url = f"http://127.0.0.1:{ports['s3']}/status"
+            try:
+                wait_for(lambda url=url: urllib.request.urlopen(url).status == 200, "SeaweedFS", server)
+                break
+            except ChildProcessError:
+                if attempt == 4:  # until then, somebody may have taken a port that was free a moment ago
+                    raise
         yield ports["s3"]
 
 

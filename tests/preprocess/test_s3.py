@@ -74,7 +74,7 @@ def test_single_remote_files_are_sources_and_labels(store: ObjectStore, source: 
     one = config(store.location("single/01_001.avi"), tmp_path / "shards", split="testing", labels=labels)
     (video,) = preprocess(one).manifest.videos
     assert (video.name, video.abnormal) == ("01_001", ())
-    assert "ci-secret" not in (tmp_path / "shards" / "config.toml").read_text()
+    assert "test-secret-key" not in (tmp_path / "shards" / "config.toml").read_text()
 
 
 def test_a_lost_object_is_made_again(store: ObjectStore, source: Path) -> None:
@@ -93,7 +93,7 @@ def test_credentials_appear_in_no_message(
     store: ObjectStore, source: Path, folder: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    wrong = store.location("private").replace("ci-secret", "wrong-secret")
+    wrong = store.location("private").replace("test-secret-key", "wrong-secret")
     locations = {"source": str(source), "shards": str(tmp_path / "shards"), folder: wrong}
     with pytest.raises(ShardError) as caught:
         preprocess(config(**locations))
@@ -111,4 +111,4 @@ def test_the_command_shows_no_credentials(store: ObjectStore, source: Path) -> N
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert "ci-secret" not in done.stdout + done.stderr
+    assert "test-secret-key" not in done.stdout + done.stderr
