@@ -34,6 +34,7 @@ from pipeline.train.config import PRESETS, TrainConfig, train_config
 from shards.codec import CODECS
 from shards.manifest import SPLITS, load_manifest
 from shards.storage import Storage
+from shards.stream import CACHES
 from shards.verify import verify
 
 
@@ -484,6 +485,13 @@ def inspect_command(shards: str, sheet: str | None, rows: int) -> None:
     type=int,
     default=TrainConfig.threads,
     help="That read and decode shards, per process.",
+)
+@option(
+    "--cache",
+    heading="Computation",
+    type=click.Choice(CACHES),
+    default=TrainConfig.cache,
+    help="Keep decoded frames after the first epoch: in host memory, or on the device.",
 )
 @option(
     "--log-every",

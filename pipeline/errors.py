@@ -11,6 +11,7 @@
     |  +- ReportError        an evaluation that cannot be shown
     +- shards.ShardError     exit code 1
        +- CorruptShardError
+       +- StorageError       a location that cannot be read or written
 
 The command line prints these as one line. Anything else is a programming error and keeps its traceback.
 """

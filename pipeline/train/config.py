@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from pipeline.errors import ConfigError
+from shards.stream import CACHES, CacheName
 
 Method = Literal["pred", "recon"]
 BatchNormInit = Literal["ones", "uniform"]
@@ -46,6 +47,7 @@ class TrainConfig:
         precision: of the convolutions; `auto` is bf16 where that is faster (GPUs, CPUs with AMX), else fp32.
         device: `cpu`, `cuda`, or `auto` for CUDA where there is one.
         threads: that read and decode shards, per process.
+        cache: `none`, or keep decoded segments in host memory (`ram`) or on the GPU (`device`).
         log_every: steps from one line of metrics to the next.
         checkpoint_minutes: at most this much work is lost when a process is killed.
         checkpoint_epochs: besides, a checkpoint every so many epochs; 0 for none.
@@ -74,6 +76,7 @@ class TrainConfig:
     precision: Precision = "auto"
     device: str = "auto"
     threads: int = 2
+    cache: CacheName = "none"
     log_every: int = 10
     checkpoint_minutes: float = 10.0
     checkpoint_epochs: int = 0
@@ -88,6 +91,7 @@ class TrainConfig:
             ("bn_init", get_args(BatchNormInit)),
             ("precision", get_args(Precision)),
             ("device", ("auto", "cpu", "cuda")),
+            ("cache", CACHES),
         ):
             _require(self, name, getattr(self, name) in allowed, f"one of {', '.join(allowed)}")
         for name in ("batch_size", "accumulate", "threads", "log_every", "keep", "every"):

@@ -40,6 +40,7 @@ FREE = frozenset(
         "run",
         "device",
         "threads",
+        "cache",
         "log_every",
         "checkpoint_minutes",
         "checkpoint_epochs",
@@ -115,7 +116,13 @@ def prepare(config: TrainConfig, process: Process) -> Setup:
         shards, run = Storage(config.shards), Storage(config.run)
         manifest = load_manifest(shards)
         stream = TrainingStream(
-            shards, manifest, SPLIT, window=config.window, device=process.device, threads=config.threads
+            shards,
+            manifest,
+            SPLIT,
+            window=config.window,
+            device=process.device,
+            threads=config.threads,
+            cache=config.cache,
         )
         steps = _check(config, process, manifest, stream)
         if config.tensorboard:

@@ -44,6 +44,7 @@ def test_defaults_of_the_class_are_those_of_its_default_method() -> None:
         ("memory_items", 1),
         ("seed", -1),
         ("threads", 0),
+        ("cache", "disk"),
         ("keep", 0),
     ],
 )

@@ -67,6 +67,16 @@ def test_the_epoch_line_is_the_mean_of_its_steps(tmp_path: Path) -> None:
         assert epoch[name] == pytest.approx(np.mean([line[name] for line in steps]))
 
 
+@pytest.mark.parametrize("cache", ["ram", "device"])
+def test_frames_kept_in_memory_train_the_same_weights(tmp_path: Path, cache: str) -> None:
+    shards(tmp_path)
+    found = []
+    for name, kept in (("plain", "none"), ("kept", cache)):
+        train(config(tmp_path, epochs=2, batch_size=2, cache=kept, run=str(tmp_path / name)))
+        found.append(load_checkpoint(str(tmp_path / name)).tensors)
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
 def test_other_options_than_those_of_the_run_are_refused_one_by_one(tmp_path: Path) -> None:
     shards(tmp_path)
     train(config(tmp_path, epochs=0, precision="fp32"))
