@@ -13,7 +13,6 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import safetensors.torch
@@ -23,7 +22,7 @@ from torch import Tensor, nn
 
 from mnad import MNAD
 from pipeline.errors import CheckpointError
-from shards.storage import TEMPORARY_PREFIX, Storage
+from shards.storage import Storage
 
 FORMAT = "mnad-checkpoint"
 VERSION = 1
@@ -182,12 +181,10 @@ def prune_checkpoints(run: Storage, keep: int) -> None:
     for step in steps[:-keep]:
         run.delete(model_name(step))
     kept = {training_name(step) for step in steps[-keep:]}
-    for name in Storage(f"{run}/{FOLDER}").names():
+    for name in run.names(FOLDER):
         if _TRAINING.fullmatch(name) and f"{FOLDER}/{name}" not in kept:
             run.delete(f"{FOLDER}/{name}")
-    if run.is_local:
-        for leaving in Path(run.path(FOLDER)).glob(f"{TEMPORARY_PREFIX}*"):
-            leaving.unlink(missing_ok=True)
+    run.clear_temporary(FOLDER)
 
 
 def require_space(run: Storage, model: nn.Module, keep: int) -> None:

@@ -101,9 +101,9 @@ class Storage:
             name = info.path.removeprefix(self._root).lstrip("/")
             yield name, int(info.size), int(info.mtime_ns or 0)
 
-    def clear_temporary(self) -> None:
-        """Remove what killed processes left half-written; nobody may be writing."""
-        if self.is_local and (root := Path(self._root)).is_dir():
+    def clear_temporary(self, folder: str = "") -> None:
+        """Remove what killed processes left half-written right in `folder`; nobody may be writing there."""
+        if self.is_local and (root := Path(self.path(folder))).is_dir():
             for path in root.glob(f"{TEMPORARY_PREFIX}*"):
                 path.unlink(missing_ok=True)
 

@@ -8,25 +8,9 @@ import polars
 import pytest
 
 from mnad import FrameScores
-from pipeline.evaluate.scores import SCHEMA, Provenance, Timing, VideoScores, write_part
+from pipeline.evaluate.scores import SCHEMA, Timing, VideoScores, write_part
 from shards.storage import Storage
-
-WORK = Provenance(
-    code_version="1",
-    checkpoint="c",
-    checkpoint_sha256="00",
-    shards="s",
-    manifest_sha256="11",
-    split="testing",
-    memory="video",
-    alpha=0.6,
-    threshold=0.01,
-    precision="fp32",
-    batch_size=32,
-    processes=2,
-    report=False,
-    maps=False,
-)
+from tests.helpers.evaluations import WORK
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import pytest
 from mnad import FrameScores
 from pipeline.evaluate.scores import (
     SCHEMA,
-    Provenance,
     Timing,
     VideoScores,
     delete_stale,
@@ -21,23 +20,8 @@ from pipeline.evaluate.scores import (
     write_part,
 )
 from shards.storage import Storage
+from tests.helpers.evaluations import WORK
 
-WORK = Provenance(
-    code_version="1",
-    checkpoint="c",
-    checkpoint_sha256="00",
-    shards="s",
-    manifest_sha256="11",
-    split="testing",
-    memory="video",
-    alpha=0.6,
-    threshold=0.01,
-    precision="fp32",
-    batch_size=32,
-    processes=2,
-    report=False,
-    maps=False,
-)
 TIMING = Timing(frames=5, seconds=2.5)
 
 

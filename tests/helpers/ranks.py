@@ -3,7 +3,6 @@
 import io
 import multiprocessing
 import os
-import socket
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -11,15 +10,10 @@ from typing import Any
 
 import torch
 
+from tests.helpers.servers import free_port
+
 TIMEOUT = 120.0
 """Seconds that one process may take."""
-
-
-def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def rank_environment(rank: int, world: int, port: int) -> dict[str, str]:

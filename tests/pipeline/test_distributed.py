@@ -9,7 +9,8 @@ import torch
 from pipeline import distributed
 from pipeline.distributed import Process, processes
 from pipeline.errors import PeerError, TrainingError
-from tests.helpers.ranks import free_port, run_ranks
+from tests.helpers.ranks import run_ranks
+from tests.helpers.servers import free_port
 
 ALONE = Process(rank=0, world=1, device=torch.device("cpu"))
 
