@@ -64,8 +64,7 @@ def train(storage: Storage, manifest: Manifest, seed: int, epochs: int, pool: in
         pixel = torch.zeros(())
         for windows in stream.batches(plan):
             inputs, target = model.split(windows)
-            with torch.autocast("cpu", torch.bfloat16):
-                output = model(inputs.contiguous(memory_format=torch.channels_last))
+            output = model(inputs.contiguous(memory_format=torch.channels_last))
             losses = training_losses(output.frame, target, output.queries, model.memory.items)
             optimizer.zero_grad()
             losses.total(COMPACT, SEPARATE).backward()
@@ -81,8 +80,7 @@ def area_under_curve(model: MNAD, storage: Storage, manifest: Manifest) -> float
     scores: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
     for part in evaluation_batches(storage, manifest, "testing", window=WINDOW, batch=16, device=CPU):
         inputs, target = model.split(part.windows)
-        with torch.autocast("cpu", torch.bfloat16):
-            output = model(inputs.contiguous(memory_format=torch.channels_last))
+        output = model(inputs.contiguous(memory_format=torch.channels_last))
         items = model.memory.items.expand(len(output.queries), -1, -1)
         row = psnr(squared_error(output.frame, target)), feature_distance(output.queries, items)
         scores.setdefault(part.video, []).append((row[0].numpy(), row[1].numpy()))
