@@ -28,7 +28,7 @@ from pipeline.evaluate.exhibits import (
     stride_for,
     write_exhibits,
 )
-from pipeline.evaluate.inference import Scorer
+from pipeline.evaluate.inference import Scorer, largest_batch
 from pipeline.evaluate.localisation import MaskedVideo, fit_masks, localisation
 from pipeline.evaluate.maps import MapWriter, delete_maps, read_maps
 from pipeline.evaluate.metrics import compute_metrics, micro_auc
@@ -57,8 +57,6 @@ from shards.writer import video_stem
 CURVES = "curves.png"
 CONFIG = "config.toml"
 _FORMAT, _VERSION = "mnad-evaluation", 1
-_CPU_BATCH_PIXELS = 4 * 256 * 256
-"""Four frames of 256x256 (0.8 GB): more of them score no faster on a CPU, and take 0.1 GB each."""
 _TIMED = "reading and decoding shards, network, memory and scores; not loading the model or writing results"
 
 
@@ -146,7 +144,9 @@ def _prepare(config: EvaluateConfig, process: Process) -> _Job:
         alpha=ALPHA[method] if config.alpha is None else config.alpha,
         threshold=THRESHOLD[method] if config.threshold is None else config.threshold,
         precision="bf16" if bf16 else "fp32",
-        batch_size=_batch(config, checkpoint, process),
+        batch_size=largest_batch(
+            config.batch_size, checkpoint.spec.height, checkpoint.spec.width, process.device
+        ),
         processes=process.world,
         report=config.report,
         maps=config.maps,
@@ -161,14 +161,6 @@ def _prepare(config: EvaluateConfig, process: Process) -> _Job:
         device=process.device.type,
         out=Storage(config.output()),
     )
-
-
-def _batch(config: EvaluateConfig, checkpoint: Checkpoint, process: Process) -> int:
-    """The batch size asked for; on a CPU at most what stays fast, for no result depends on it."""
-    if process.device.type != "cpu":
-        return config.batch_size
-    most = _CPU_BATCH_PIXELS // (checkpoint.spec.height * checkpoint.spec.width)
-    return max(1, min(config.batch_size, most))
 
 
 def choose_split(manifest: Manifest) -> Split:
