@@ -1,9 +1,10 @@
 """Speed of preprocess against decoding and resizing alone, and what each codec costs on disk and in reading.
 
-    python benchmarks/preprocess.py [FOLDER OF VIDEOS] [--size 256] [--frames 600]
+    python benchmarks/preprocess.py [FOLDER OF VIDEOS ...] [--size 256] [--repeats 3]
 
-Without a folder, four H.264 videos of 640x360 are generated. The bare loop (decord and cv2.resize, nothing
-kept) and one worker are pinned to the same core; two workers get two cores. All in one run.
+Without a folder, H.264 videos like those of Ped2, of Avenue and of a camera of today are generated. The bare
+loop (decord and cv2.resize, nothing kept) and one worker are pinned to the same core; two workers get two
+cores. Everything counts, starting the processes included. They take turns; medians are printed.
 """
 
 import argparse
@@ -14,19 +15,38 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 CODECS = ("raw", "deflate", "jpeg")
+KINDS = {
+    "360x240": ((240, 360), 20, 300),
+    "640x360": ((360, 640), 4, 1500),
+    "1920x1080": ((1080, 1920), 4, 500),
+}
+"""Height and width, videos, frames of each."""
 
 
-def generate(folder: Path, frames: int) -> None:
+def generate(folder: Path, kind: str) -> None:
+    """Write the videos of one kind: walkers over texture, with a camera's noise."""
     from tests.helpers.videos import scene, write_video
 
-    for number in range(4):
-        write_video(folder / f"{number}.mp4", scene(frames, size=(360, 640), seed=number))
+    size, videos, frames = KINDS[kind]
+    random = np.random.default_rng(0)
+    noise = random.integers(-2, 3, (8, *size, 3), np.int8)
+
+    def noisy(number: int) -> Iterator[np.ndarray]:
+        for index, frame in enumerate(scene(frames, size=size, seed=number)):
+            yield np.clip(frame.astype(np.int16) + noise[index % len(noise)], 0, 255).astype(np.uint8)
+
+    for number in range(videos):
+        write_video(folder / f"{number}.mp4", noisy(number), options={"preset": "veryfast"})
 
 
 def bare(folder: Path, size: int) -> tuple[float, int]:
@@ -100,34 +120,52 @@ def reading(shards: Path) -> tuple[float, float]:
     return stored / frames / 1e3, sum(located.windows for located in segments) / seconds
 
 
+def compare(folder: Path, size: int, repeats: int) -> None:
+    """Measure and print a table for the videos of one folder."""
+    cores = sorted(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory() as shards:
+        calls: dict[str, tuple[set[int], tuple[object, ...]]] = {
+            "alone": ({cores[0]}, ("bare", folder, size))
+        }
+        for codec in CODECS:
+            for workers in (1, 2):
+                call = ("whole", folder, f"{shards}/{codec}", size, codec, workers)
+                calls[f"{codec} {workers}"] = (set(cores[:workers]), call)
+        runs: dict[str, list[Speed]] = {name: [] for name in calls}
+        for _ in range(repeats):
+            for name, (wanted, call) in calls.items():
+                runs[name].append(pinned(wanted, *call))
+        rate = {name: median(run.rate for run in of) for name, of in runs.items()}
+        cpu = {name: median(run.cpu for run in of) for name, of in runs.items()}
+        print(
+            f"decode and resize alone: {rate['alone']:.0f} frames/s, {cpu['alone']:.2f} ms of CPU per frame"
+        )
+        print("codec    frames/s  time x alone  CPU x alone  2 workers  MB/1000 frames  windows/s read")
+        for codec in CODECS:
+            one, two = f"{codec} 1", f"{codec} 2"
+            stored, windows = reading(Path(shards) / codec)
+            time, busy = rate["alone"] / rate[one], cpu[one] / cpu["alone"]
+            print(
+                f"{codec:<8} {rate[one]:8.0f} {time:12.2f}x {busy:11.2f}x {rate[two] / rate[one]:9.2f}x"
+                f" {stored:15.1f} {windows:15.0f}"
+            )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("folders", type=Path, nargs="*", metavar="FOLDER")
     parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--frames", type=int, default=600)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory() as temporary:
-        folder, shards = options.folder or Path(temporary) / "videos", Path(temporary) / "shards"
-        if options.folder is None:
-            generate(folder, options.frames)
-
-        def best(wanted: set[int], *call: object) -> Speed:
-            runs = [pinned(wanted, *call) for _ in range(options.repeats)]
-            return Speed(max(run.rate for run in runs), min(run.cpu for run in runs))
-
-        alone = best({cores[0]}, "bare", folder, options.size)
-        print(f"decode and resize alone, one core: {alone.rate:.0f} frames/s, {alone.cpu:.2f} ms CPU/frame")
-        print("codec    frames/s  of alone  CPU/frame  of alone  2 workers  MB/1000 frames  windows/s read")
-        for codec in CODECS:
-            one = best({cores[0]}, "whole", folder, shards, options.size, codec, 1)
-            two = best(set(cores[:2]), "whole", folder, shards, options.size, codec, 2)
-            size, windows = reading(shards)
-            print(
-                f"{codec:<8} {one.rate:8.0f} {one.rate / alone.rate:8.2f}x {one.cpu:7.2f} ms "
-                f"{one.cpu / alone.cpu:8.2f}x {two.rate / one.rate:9.2f}x {size:15.1f} {windows:15.0f}"
-            )
+    for folder in options.folders:
+        print(f"\n== {folder}")
+        compare(folder, options.size, options.repeats)
+    for kind in () if options.folders else KINDS:
+        with tempfile.TemporaryDirectory() as temporary:
+            generate(Path(temporary), kind)
+            _, videos, frames = KINDS[kind]
+            print(f"\n== {videos} videos of {frames} frames of {kind}")
+            compare(Path(temporary), options.size, options.repeats)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Locations may carry credentials; messages never do.
 """
 
 import contextlib
+import io
 import os
 import re
 import tempfile
@@ -20,6 +21,7 @@ from pyarrow import fs as pafs
 from shards.errors import ShardError
 from shards.http import HttpFolder, scatter
 from shards.retry import RefusedError, retrying
+from shards.steady import SteadyFile
 
 TEMPORARY_PREFIX = ".tmp-"
 """Names that start so are leavings of a killed process; no reader looks at them."""
@@ -170,10 +172,10 @@ class Storage:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
         try:
-            with temporary.open("xb") as file:
+            with SteadyFile(temporary) as raw, io.BufferedWriter(raw) as file:
                 yield file
                 file.flush()
-                os.fsync(file.fileno())
+                raw.sync()
             temporary.replace(target)
             _sync_directory(target.parent)
         finally:

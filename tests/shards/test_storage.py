@@ -1,5 +1,6 @@
 """A name is there only when it is whole, and credentials are never shown."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import textwrap
 
 import pytest
 
+from shards import steady
 from shards.errors import ShardError
 from shards.storage import TEMPORARY_PREFIX, Storage
 
@@ -136,3 +138,31 @@ def test_web_servers_are_read_only():
             action()
     with pytest.raises(ShardError, match="does not list"):
         storage.names()
+
+
+def test_large_files_are_written_in_steps_that_reach_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(steady, "STEP_BYTES", 1000)
+    synced = []
+    fdatasync = os.fdatasync
+    monkeypatch.setattr(
+        os, "fdatasync", lambda file: synced.append(os.fstat(file).st_size) or fdatasync(file)
+    )
+    pieces = [bytes([number]) * size for number, size in enumerate((1, 700, 5000, 0, 999, 3, 20_000))]
+    with Storage(tmp_path).writing("large.bin") as file:
+        for piece in pieces:
+            file.write(piece)
+    assert (tmp_path / "large.bin").read_bytes() == b"".join(pieces)
+    assert len(synced) >= 2
+
+
+def test_a_disk_that_fails_while_more_is_written_fails_the_write(tmp_path, monkeypatch):
+    monkeypatch.setattr(steady, "STEP_BYTES", 1000)
+
+    def fail(file):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(OSError, match="Input/output"), Storage(tmp_path).writing("large.bin") as file:
+        for _ in range(3):
+            file.write(bytes(20_000))
+    assert list(tmp_path.iterdir()) == []
