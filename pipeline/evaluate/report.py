@@ -56,15 +56,15 @@ def load_evaluation(location: str) -> Evaluation:
         processes = metrics["provenance"]["processes"]
     except FileNotFoundError:
         raise ReportError(
-            f"{location}: no {METRICS} found; give a folder that evaluate wrote, or run evaluate again"
+            f"{out}: no {METRICS} found; give a folder that evaluate wrote, or run evaluate again"
         ) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise ReportError(f"{location}/{METRICS}: not that of an evaluation; run evaluate again") from error
+        raise ReportError(f"{out}/{METRICS}: not that of an evaluation; run evaluate again") from error
     try:
         videos = read_scores(out, processes, order)
     except FileNotFoundError:
-        raise ReportError(f"{location}: scores are missing; run evaluate again") from None
-    name = location.rstrip("/")
+        raise ReportError(f"{out}: scores are missing; run evaluate again") from None
+    name = str(out).rstrip("/")
     return Evaluation(name=name, metrics=metrics, videos=videos, exhibits=read_exhibits(out, processes))
 
 

@@ -47,6 +47,7 @@ from pipeline.evaluate.scores import (
 )
 from pipeline.progress import progress
 from pipeline.version import code_version
+from shards import locations
 from shards.manifest import MANIFEST, Manifest, Split, load_manifest
 from shards.masks import read_masks
 from shards.plan import videos_of_rank
@@ -163,6 +164,16 @@ def _prepare(config: EvaluateConfig, process: Process) -> _Job:
     )
 
 
+def without_credentials(config: EvaluateConfig) -> EvaluateConfig:
+    """The options as they may be written beside the results."""
+    return dataclasses.replace(
+        config,
+        shards=locations.shown(config.shards),
+        checkpoint=locations.shown(config.checkpoint),
+        out=None if config.out is None else locations.shown(config.out),
+    )
+
+
 def _batch(config: EvaluateConfig, checkpoint: Checkpoint, process: Process) -> int:
     """The batch size asked for; on a CPU at most what stays fast, for no result depends on it."""
     if process.device.type != "cpu":
@@ -264,7 +275,7 @@ def _conclude(job: _Job) -> Summary:
     order = [video.name for video in job.manifest.split(job.split)]
     videos = read_scores(job.out, count, order)
     metrics = _metrics(job, videos, read_timings(job.out, count))
-    job.out.write(CONFIG, dump_config("evaluate", job.config).encode())
+    job.out.write(CONFIG, dump_config("evaluate", without_credentials(job.config)).encode())
     auc = metrics["auc"]
     title = f"{job.manifest.dataset}" + ("" if auc is None else f", AUC {100 * auc:.1f} %")
     job.out.write(CURVES, plots.score_curves(plots.interesting(videos), title))
@@ -315,7 +326,7 @@ def _metrics(job: _Job, videos: list[VideoScores], timings: list[Timing]) -> dic
             "origin": job.checkpoint.origin,
         },
         "dataset": job.manifest.dataset,
-        "config": dataclasses.asdict(job.config),
+        "config": dataclasses.asdict(without_credentials(job.config)),
         "timing": {
             "frames_per_second": scored / seconds,
             "seconds": seconds,
