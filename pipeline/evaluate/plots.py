@@ -10,16 +10,6 @@ from pipeline.evaluate.scores import VideoScores, intervals
 
 _INK, _MUTED, _GRID = "#1f2430", "#6b7280", "#e5e7eb"
 _SCORE, _ABNORMAL = "#1d4ed8", "#fca5a5"
-_MOST_VIDEOS = 6
-
-
-def interesting(videos: Sequence[VideoScores], most: int = _MOST_VIDEOS) -> list[VideoScores]:
-    """Up to `most` videos in order, those with both normal and abnormal frames before others."""
-    ranked = sorted(
-        range(len(videos)),
-        key=lambda i: (labels := videos[i].labels) is None or not (labels.any() and not labels.all()),
-    )
-    return [videos[i] for i in sorted(ranked[:most])]
 
 
 def score_curves(videos: Sequence[VideoScores], title: str) -> bytes:

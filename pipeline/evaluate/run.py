@@ -39,6 +39,7 @@ from pipeline.evaluate.scores import (
     Timing,
     VideoScores,
     delete_stale,
+    interesting,
     is_whole,
     read_scores,
     read_timings,
@@ -57,6 +58,7 @@ from shards.writer import video_stem
 
 CURVES = "curves.png"
 CONFIG = "config.toml"
+_CURVES_VIDEOS = 6
 _FORMAT, _VERSION = "mnad-evaluation", 1
 _CPU_BATCH_PIXELS = 4 * 256 * 256
 """Four frames of 256x256 (0.8 GB): more of them score no faster on a CPU, and take 0.1 GB each."""
@@ -278,7 +280,7 @@ def _conclude(job: _Job) -> Summary:
     job.out.write(CONFIG, dump_config("evaluate", without_credentials(job.config)).encode())
     auc = metrics["auc"]
     title = f"{job.manifest.dataset}" + ("" if auc is None else f", AUC {100 * auc:.1f} %")
-    job.out.write(CURVES, plots.score_curves(plots.interesting(videos), title))
+    job.out.write(CURVES, plots.score_curves(interesting(videos, _CURVES_VIDEOS), title))
     job.out.delete(REPORT)
     if job.config.report:
         exhibits = read_exhibits(job.out, count)

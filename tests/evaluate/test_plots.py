@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 
 from mnad import FrameScores
-from pipeline.evaluate.plots import interesting, score_curves
-from pipeline.evaluate.scores import VideoScores, intervals
+from pipeline.evaluate.plots import score_curves
+from pipeline.evaluate.scores import VideoScores, interesting, intervals
 
 
 def video(labels: list[int] | None, count: int = 50) -> VideoScores:
