@@ -32,7 +32,7 @@ class EvaluateConfig:
         threshold: frames whose point score is below it update the memory; None for the method's.
         smoothing: sigma in frames of a Gaussian over each video's score, reported beside the plain
             figures; 0 for none.
-        report: whether to gather pictures and write report.html.
+        report: whether to gather pictures, draw plots and write report.html.
         maps: whether to write error maps; with pixel masks in the set, localisation is measured on them.
         batch_size: windows scored together, at most; no influence on the result.
         precision: `auto` is bf16 on CUDA and fp32 elsewhere.

@@ -32,6 +32,7 @@ from pipeline.evaluate.inference import Scorer
 from pipeline.evaluate.localisation import MaskedVideo, fit_masks, localisation
 from pipeline.evaluate.maps import MapWriter, delete_maps, read_maps
 from pipeline.evaluate.metrics import compute_metrics, micro_auc
+from pipeline.evaluate.plotfiles import MOST_TIMELINES, delete_plots, write_plots
 from pipeline.evaluate.report import METRICS, REPORT, Evaluation, render
 from pipeline.evaluate.scores import (
     FOLDER,
@@ -282,7 +283,9 @@ def _conclude(job: _Job) -> Summary:
     title = f"{job.manifest.dataset}" + ("" if auc is None else f", AUC {100 * auc:.1f} %")
     job.out.write(CURVES, plots.score_curves(interesting(videos, _CURVES_VIDEOS), title))
     job.out.delete(REPORT)
+    delete_plots(job.out)
     if job.config.report:
+        write_plots(job.out, job.split, videos, metrics)
         exhibits = read_exhibits(job.out, count)
         shown = Evaluation(name=str(job.out), metrics=metrics, videos=videos, exhibits=exhibits)
         job.out.write(REPORT, render([shown]).encode())
@@ -379,6 +382,11 @@ def _notes(job: _Job, videos: list[VideoScores]) -> list[str]:
     short = [video.name for video in split if video.name not in scored]
     if short:
         notes.append(f"{len(short)} videos shorter than {window} frames have no scores: {', '.join(short)}")
+    if job.config.report and len(videos) > MOST_TIMELINES:
+        notes.append(
+            f"plots/ has timelines of {MOST_TIMELINES} of {len(videos)} videos, those with both normal and "
+            "abnormal frames first"
+        )
     unlabelled = [video.name for video in videos if video.labels is None]
     if len(unlabelled) == len(videos):
         notes.append("no labels: scores only, no AUC")
