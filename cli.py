@@ -602,7 +602,7 @@ def sweep_command(shards: str, out: str, train_options: tuple[str, ...], seeds: 
 @option(
     "--report/--no-report",
     heading="Input and output",
-    help="Gather pictures and write report.html, a page for any browser.",
+    help="Gather pictures, draw plots for papers, and write report.html, a page for any browser.",
     default=EvaluateConfig.report,
 )
 @option(

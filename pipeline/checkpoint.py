@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from mnad import MNAD
 from pipeline.errors import CheckpointError
+from shards import locations
 from shards.storage import Storage
 
 FORMAT = "mnad-checkpoint"
@@ -222,22 +223,23 @@ def load_checkpoint(location: str) -> Checkpoint:
     Raises:
         CheckpointError: neither is there, or it is damaged.
     """
-    location = location.rstrip("/")
-    if location.endswith(".safetensors"):
-        folder, _, name = location.rpartition("/")
-        storage = Storage(folder or ".")
+    folder, name = locations.split(location)
+    if name.endswith(".safetensors"):
+        storage = Storage(folder)
     else:
         storage = Storage(location)
         steps = checkpoint_steps(storage)
         if not steps:
             raise CheckpointError(
-                f"{location}: no checkpoint found under {FOLDER}/; give a run folder or a .safetensors file"
+                f"{storage}: no checkpoint found under {FOLDER}/; give a run folder or a .safetensors file"
             )
         name = model_name(steps[-1])
     try:
         data = storage.read(name)
     except FileNotFoundError:
-        raise CheckpointError(f"{location}: not found; give a run folder or a .safetensors file") from None
+        raise CheckpointError(
+            f"{storage}/{name}: not found; give a run folder or a .safetensors file"
+        ) from None
     return checkpoint_from_bytes(data, f"{storage}/{name}")
 
 

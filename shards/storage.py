@@ -13,13 +13,13 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, TypeVar
-from urllib.parse import unquote
 
 import pyarrow as pa
 from pyarrow import fs as pafs
 
 from shards.errors import ShardError
 from shards.http import HttpFolder, scatter
+from shards.locations import without_secrets
 from shards.retry import RefusedError, retrying
 from shards.steady import SteadyFile
 
@@ -42,7 +42,7 @@ class Storage:
 
     def __init__(self, location: str | os.PathLike[str]) -> None:
         location = os.fspath(location)
-        self._public, self._secrets = _without_secrets(location)
+        self._public, self._secrets = without_secrets(location)
         self._http: HttpFolder | None = None
         self._fs: Any = None
         self._root = ""
@@ -238,23 +238,6 @@ def read_file_into(path: str, offset: int, buffers: Sequence[memoryview]) -> tup
         return filled, (status.st_ino, status.st_mtime_ns, status.st_size)
     finally:
         os.close(descriptor)
-
-
-def _without_secrets(location: str) -> tuple[str, list[str]]:
-    """A location to show, and the parts of it that nobody may see, longest first."""
-    scheme, separator, rest = location.partition("://")
-    if not separator:
-        return location, []
-    rest, _, query = rest.partition("?")
-    # An object store's secret that was not quoted may hold a slash: it ends at the last @.
-    credentials = re.match(r"[^/@]*@" if scheme in ("http", "https") else r"[^/@]*:.*@|[^/@]*@", rest)
-    parts = re.split("[&=]", query) if scheme in ("http", "https") else []
-    if credentials:
-        parts += credentials[0][:-1].split(":", 1)
-        rest = rest[credentials.end() :]
-    # Shorter parts are no secrets, but words that messages may well contain.
-    secrets = {form for part in parts for form in (part, unquote(part)) if len(form) >= 8}
-    return f"{scheme}://{rest.rstrip('/')}", sorted(secrets, key=len, reverse=True)
 
 
 def _is_final(message: str) -> bool:

@@ -5,6 +5,7 @@ from typing import Literal, get_args
 
 from pipeline.checkpoint import FOLDER
 from pipeline.errors import ConfigError
+from shards import locations
 
 MemoryMode = Literal["carry", "video", "frozen"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -31,7 +32,7 @@ class EvaluateConfig:
         threshold: frames whose point score is below it update the memory; None for the method's.
         smoothing: sigma in frames of a Gaussian over each video's score, reported beside the plain
             figures; 0 for none.
-        report: whether to gather pictures and write report.html.
+        report: whether to gather pictures, draw plots and write report.html.
         maps: whether to write error maps; with pixel masks in the set, localisation is measured on them.
         batch_size: windows scored together, at most; no influence on the result.
         precision: `auto` is bf16 on CUDA and fp32 elsewhere.
@@ -71,11 +72,13 @@ class EvaluateConfig:
             raise ConfigError(f"threads {self.threads} is less than 1")
 
     def output(self) -> str:
-        """Where the results go."""
+        """Where the results go; in a bucket, with the credentials and query of the checkpoint's location."""
         if self.out is not None:
             return self.out
-        home = self.checkpoint.rstrip("/")
-        if home.endswith(".safetensors"):
-            home = home.rpartition("/")[0] or "."
-            home = home.removesuffix(f"/{FOLDER}")
-        return f"{home}/evaluation-{self.shards.rstrip('/').rpartition('/')[2]}"
+        home = self.checkpoint
+        folder, name = locations.split(home)
+        if name.endswith(".safetensors"):
+            above, name = locations.split(folder)
+            home = above if name == FOLDER else folder
+        shards = locations.shown(self.shards).rstrip("/").rpartition("/")[2]
+        return locations.inside(home, f"evaluation-{shards}")

@@ -1,4 +1,8 @@
-"""The report: one HTML file that needs nothing else, of one evaluation or of several side by side."""
+"""The report: one HTML file that needs nothing else, of one evaluation or of several side by side.
+
+However large the set, the page stays below 25 MB: pictures are bounded where they are gathered, curves and
+timelines are thinned.
+"""
 
 import base64
 import json
@@ -13,7 +17,9 @@ import numpy as np
 from pipeline.errors import ReportError
 from pipeline.evaluate.exhibits import Exhibits, read_exhibits
 from pipeline.evaluate.metrics import Curves, compute_curves
-from pipeline.evaluate.scores import VideoScores, intervals, read_scores
+from pipeline.evaluate.scores import VideoScores, read_scores
+from pipeline.evaluate.thinning import thin
+from pipeline.evaluate.timelines import Frame, limits, timelines
 from shards.storage import Storage
 
 METRICS = "metrics.json"
@@ -21,7 +27,8 @@ REPORT = "report.html"
 _WORST = 10
 _APART = 10
 """Frames between two of the worst frames of a video; neighbours show the same."""
-_CURVE_POINTS = 300
+_CURVE_COLUMNS = 500
+"""Of an ROC or precision-recall curve; it is drawn at most 384 pixels wide."""
 _SCORED_AS = "anomaly_score"
 _NAMES = {_SCORED_AS: "anomaly score", "psnr": "PSNR alone", "feature_distance": "feature distance alone"}
 
@@ -56,15 +63,15 @@ def load_evaluation(location: str) -> Evaluation:
         processes = metrics["provenance"]["processes"]
     except FileNotFoundError:
         raise ReportError(
-            f"{location}: no {METRICS} found; give a folder that evaluate wrote, or run evaluate again"
+            f"{out}: no {METRICS} found; give a folder that evaluate wrote, or run evaluate again"
         ) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise ReportError(f"{location}/{METRICS}: not that of an evaluation; run evaluate again") from error
+        raise ReportError(f"{out}/{METRICS}: not that of an evaluation; run evaluate again") from error
     try:
         videos = read_scores(out, processes, order)
     except FileNotFoundError:
-        raise ReportError(f"{location}: scores are missing; run evaluate again") from None
-    name = location.rstrip("/")
+        raise ReportError(f"{out}: scores are missing; run evaluate again") from None
+    name = str(out).rstrip("/")
     return Evaluation(name=name, metrics=metrics, videos=videos, exhibits=read_exhibits(out, processes))
 
 
@@ -98,7 +105,7 @@ def _page(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     single = len(evaluations) == 1
     names = _short_names([evaluation.name for evaluation in evaluations])
     exhibits = first.exhibits if single else None
-    worst = _worst(first.videos) if single else ([], [])
+    misses, alarms = _worst(first.videos) if single else ([], [])
     model = first.metrics["model"]
     return {
         "title": f"{first.metrics['dataset']}, {model['method']}" if single else "Evaluations compared",
@@ -106,11 +113,12 @@ def _page(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
         "notes": first.metrics["notes"] if single else [],
         "names": _NAMES,
         "runs": [_run(e, name) for e, name in zip(evaluations, names, strict=True)],
-        "videos": _videos(evaluations),
+        "videos": _videos(evaluations, misses + alarms),
+        "limits": limits([evaluation.videos for evaluation in evaluations]),
         "pictures": _pictures(exhibits),
         "memory": _memory(exhibits, first.videos),
-        "misses": worst[0],
-        "alarms": worst[1],
+        "misses": misses,
+        "alarms": alarms,
     }
 
 
@@ -141,9 +149,10 @@ def _run(evaluation: Evaluation, name: str) -> dict[str, Any]:
         "name": name,
         "made": "prediction" if metrics["model"]["method"] == "pred" else "reconstruction",
         "metrics": metrics["metrics"],
+        "localisation": metrics["localisation"],
         "tiles": _tiles(metrics),
-        "roc": None if curves is None else _thin(curves.false_alarms, curves.hits),
-        "pr": None if curves is None else _thin(curves.recall, curves.precision),
+        "roc": None if curves is None else _curve(curves.false_alarms, curves.hits),
+        "pr": None if curves is None else _curve(curves.recall, curves.precision),
         "threshold": _threshold(curves),
         "provenance": {key: metrics[key] for key in ("provenance", "model", "config", "timing")},
     }
@@ -154,54 +163,45 @@ def _threshold(curves: Curves | None) -> float | None:
 
 
 def _tiles(metrics: dict[str, Any]) -> list[tuple[str, str, str]]:
-    speed = f"{metrics['timing']['frames_per_second']:.1f}"
-    tiles = [("frames per second", speed, metrics["timing"]["device"])]
+    """The headline figures: name, value, remark."""
+    rows: list[tuple[str, float | None, str]] = []
     if metrics["metrics"] is not None:
         own = metrics["metrics"][_SCORED_AS]
-        rows = [
+        rows += [
             ("AUC", own["auc"], "all frames, min-max per video"),
             ("macro AUC", own["auc_macro"], "mean of videos"),
             ("average precision", own["average_precision"], f"base rate {_percent(metrics['base_rate'])}"),
             ("equal error rate", own["equal_error_rate"], "lower is better"),
         ]
-        tiles = [(name, _percent(value), remark) for name, value, remark in rows] + tiles
-    return tiles
+    if metrics["localisation"] is not None:
+        own = metrics["localisation"]
+        rows += [
+            ("pixel AUC", own["pixel_auc"], "all pixels of videos with masks"),
+            ("RBDC", own["region_auc"], f"of {own['regions']} labelled regions"),
+            ("TBDC", own["track_auc"], f"of {own['tracks']} labelled tracks"),
+        ]
+    speed = f"{metrics['timing']['frames_per_second']:.1f}"
+    return [
+        *((name, _percent(value), remark) for name, value, remark in rows),
+        ("frames per second", speed, metrics["timing"]["device"]),
+    ]
 
 
 def _percent(value: float | None) -> str:
     return "undefined" if value is None else f"{100 * value:.1f} %"
 
 
-def _thin(x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
-    """At most _CURVE_POINTS of a curve's points, both ends among them."""
-    rows = np.unique(np.linspace(0, len(x) - 1, min(len(x), _CURVE_POINTS)).round().astype(int))
-    return [(round(float(x[row]), 4), round(float(y[row]), 4)) for row in rows]
+def _curve(x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
+    rows = thin(x, y, _CURVE_COLUMNS)
+    return list(zip(x[rows].round(4).tolist(), y[rows].round(4).tolist(), strict=True))
 
 
-def _videos(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
-    rows: dict[str, dict[str, Any]] = {}
-    for run, evaluation in enumerate(evaluations):
-        aucs = {video["name"]: video["auc"] for video in evaluation.metrics["videos"]}
-        for video in evaluation.videos:
-            abnormal = None if video.labels is None else intervals(video)
-            row = rows.setdefault(
-                video.name, {"name": video.name, "abnormal": abnormal, "series": [], "auc": aucs[video.name]}
-            )
-            if row["abnormal"] is None:
-                row["abnormal"] = abnormal
-            scores = (1000 * video.anomaly).round().astype(int).tolist()
-            row["series"].append({"run": run, "first": int(video.frames[0]), "scores": scores})
-            if len(evaluations) == 1:
-                row["detail"] = _detail(video)
-    return list(rows.values())
-
-
-def _detail(video: VideoScores) -> dict[str, list[Any]]:
-    return {
-        "psnr": [round(value, 2) if np.isfinite(value) else None for value in video.scores.psnr.tolist()],
-        "distance": [float(f"{value:.3g}") for value in video.scores.feature_distance.tolist()],
-        "updated": video.scores.memory_updated.astype(int).tolist(),
+def _videos(evaluations: Sequence[Evaluation], worst: Sequence[Frame]) -> list[dict[str, Any]]:
+    rows = timelines([evaluation.videos for evaluation in evaluations], worst)
+    aucs = {
+        video["name"]: video["auc"] for evaluation in evaluations for video in evaluation.metrics["videos"]
     }
+    return [{**row, "auc": aucs[row["name"]]} for row in rows]
 
 
 def _pictures(exhibits: Exhibits | None) -> dict[str, list[tuple[int, str]]]:
@@ -240,8 +240,8 @@ def _kinds(exhibits: Exhibits, videos: Sequence[VideoScores]) -> list[int]:
     return kinds
 
 
-def _worst(videos: Sequence[VideoScores]) -> tuple[list[Any], list[Any]]:
-    """The worst misses and false alarms: video, frame, score; of neighbouring frames only the worst."""
+def _worst(videos: Sequence[VideoScores]) -> tuple[list[Frame], list[Frame]]:
+    """The worst misses and false alarms; of neighbouring frames only the worst."""
     misses, alarms = [], []
     for video in videos:
         if video.labels is not None:
@@ -252,12 +252,11 @@ def _worst(videos: Sequence[VideoScores]) -> tuple[list[Any], list[Any]]:
     return misses[:_WORST], alarms[:_WORST]
 
 
-def _peaks(video: VideoScores, badness: np.ndarray, among: np.ndarray) -> list[tuple[str, int, float]]:
-    rows = np.flatnonzero(among)
+def _peaks(video: VideoScores, badness: np.ndarray, among: np.ndarray) -> list[Frame]:
+    left = np.where(among, badness, -np.inf)
     chosen: list[int] = []
-    for row in rows[np.argsort(-badness[rows], kind="stable")]:
-        if all(abs(row - other) >= _APART for other in chosen):
-            chosen.append(int(row))
-        if len(chosen) == _WORST:
-            break
+    while len(chosen) < _WORST and left.max() > -np.inf:
+        row = int(left.argmax())
+        chosen.append(row)
+        left[max(0, row - _APART + 1) : row + _APART] = -np.inf
     return [(video.name, int(video.frames[row]), round(float(video.anomaly[row]), 4)) for row in chosen]

@@ -32,6 +32,7 @@ from pipeline.evaluate.inference import Scorer, largest_batch
 from pipeline.evaluate.localisation import MaskedVideo, fit_masks, localisation
 from pipeline.evaluate.maps import MapWriter, delete_maps, read_maps
 from pipeline.evaluate.metrics import compute_metrics, micro_auc
+from pipeline.evaluate.plotfiles import MOST_TIMELINES, delete_plots, write_plots
 from pipeline.evaluate.report import METRICS, REPORT, Evaluation, render
 from pipeline.evaluate.scores import (
     FOLDER,
@@ -39,6 +40,7 @@ from pipeline.evaluate.scores import (
     Timing,
     VideoScores,
     delete_stale,
+    interesting,
     is_whole,
     read_scores,
     read_timings,
@@ -47,6 +49,7 @@ from pipeline.evaluate.scores import (
 )
 from pipeline.progress import progress
 from pipeline.version import code_version
+from shards import locations
 from shards.manifest import MANIFEST, Manifest, Split, load_manifest
 from shards.masks import read_masks
 from shards.plan import videos_of_rank
@@ -56,6 +59,7 @@ from shards.writer import video_stem
 
 CURVES = "curves.png"
 CONFIG = "config.toml"
+_CURVES_VIDEOS = 6
 _FORMAT, _VERSION = "mnad-evaluation", 1
 _TIMED = "reading and decoding shards, network, memory and scores; not loading the model or writing results"
 
@@ -163,6 +167,16 @@ def _prepare(config: EvaluateConfig, process: Process) -> _Job:
     )
 
 
+def without_credentials(config: EvaluateConfig) -> EvaluateConfig:
+    """The options as they may be written beside the results."""
+    return dataclasses.replace(
+        config,
+        shards=locations.shown(config.shards),
+        checkpoint=locations.shown(config.checkpoint),
+        out=None if config.out is None else locations.shown(config.out),
+    )
+
+
 def choose_split(manifest: Manifest) -> Split:
     """Testing videos where there are any, else training videos."""
     return "testing" if manifest.split("testing") else "training"
@@ -256,12 +270,14 @@ def _conclude(job: _Job) -> Summary:
     order = [video.name for video in job.manifest.split(job.split)]
     videos = read_scores(job.out, count, order)
     metrics = _metrics(job, videos, read_timings(job.out, count))
-    job.out.write(CONFIG, dump_config("evaluate", job.config).encode())
+    job.out.write(CONFIG, dump_config("evaluate", without_credentials(job.config)).encode())
     auc = metrics["auc"]
     title = f"{job.manifest.dataset}" + ("" if auc is None else f", AUC {100 * auc:.1f} %")
-    job.out.write(CURVES, plots.score_curves(plots.interesting(videos), title))
+    job.out.write(CURVES, plots.score_curves(interesting(videos, _CURVES_VIDEOS), title))
     job.out.delete(REPORT)
+    delete_plots(job.out)
     if job.config.report:
+        write_plots(job.out, job.split, videos, metrics)
         exhibits = read_exhibits(job.out, count)
         shown = Evaluation(name=str(job.out), metrics=metrics, videos=videos, exhibits=exhibits)
         job.out.write(REPORT, render([shown]).encode())
@@ -307,7 +323,7 @@ def _metrics(job: _Job, videos: list[VideoScores], timings: list[Timing]) -> dic
             "origin": job.checkpoint.origin,
         },
         "dataset": job.manifest.dataset,
-        "config": dataclasses.asdict(job.config),
+        "config": dataclasses.asdict(without_credentials(job.config)),
         "timing": {
             "frames_per_second": scored / seconds,
             "seconds": seconds,
@@ -358,6 +374,11 @@ def _notes(job: _Job, videos: list[VideoScores]) -> list[str]:
     short = [video.name for video in split if video.name not in scored]
     if short:
         notes.append(f"{len(short)} videos shorter than {window} frames have no scores: {', '.join(short)}")
+    if job.config.report and len(videos) > MOST_TIMELINES:
+        notes.append(
+            f"plots/ has timelines of {MOST_TIMELINES} of {len(videos)} videos, those with both normal and "
+            "abnormal frames first"
+        )
     unlabelled = [video.name for video in videos if video.labels is None]
     if len(unlabelled) == len(videos):
         notes.append("no labels: scores only, no AUC")

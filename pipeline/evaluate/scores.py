@@ -107,6 +107,15 @@ def intervals(video: VideoScores) -> list[tuple[int, int]]:
     return [(first + int(start), first + int(end)) for start, end in edges.reshape(-1, 2)]
 
 
+def interesting(videos: Sequence[VideoScores], most: int) -> list[VideoScores]:
+    """Up to `most` videos in order, those with both normal and abnormal frames before others."""
+    ranked = sorted(
+        range(len(videos)),
+        key=lambda i: (labels := videos[i].labels) is None or not (labels.any() and not labels.all()),
+    )
+    return [videos[i] for i in sorted(ranked[:most])]
+
+
 def part_name(rank: int, processes: int) -> str:
     """The file of one process's rows."""
     return f"{FOLDER}/part-{rank:05d}-of-{processes:05d}.parquet"

@@ -17,9 +17,11 @@ from cli import main
 from mnad import score_batch
 from pipeline.checkpoint import load_checkpoint
 from pipeline.errors import CheckpointError, ConfigError
-from pipeline.evaluate import EvaluateConfig, Summary, evaluate
+from pipeline.evaluate import EvaluateConfig, Summary, evaluate, plotfiles
+from pipeline.evaluate import run as run_module
 from pipeline.evaluate.scores import SCHEMA
 from shards.errors import ShardError
+from shards.writer import video_stem
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.shards import make_set, smooth_frames
 
@@ -170,10 +172,42 @@ def test_results_lie_in_the_run_under_the_name_of_the_set(
     assert evaluated(checkpoint=file).out == str(run / "evaluation-shards")
     assert evaluated(out=str(tmp_path / "elsewhere")).out == str(tmp_path / "elsewhere")
     names = sorted(path.name for path in (tmp_path / "elsewhere").iterdir())
-    assert names == ["config.toml", "curves.png", "exhibits", "metrics.json", "report.html", "scores"]
+    assert names == [
+        "config.toml",
+        "curves.png",
+        "exhibits",
+        "metrics.json",
+        "plots",
+        "report.html",
+        "scores",
+    ]
     bare = evaluated(out=str(tmp_path / "bare"), report=False).out
     left_out = set(names) - {path.name for path in Path(bare).iterdir()}
-    assert left_out == {"exhibits", "report.html"}
+    assert left_out == {"exhibits", "plots", "report.html"}
+
+
+def test_each_scored_video_has_a_timeline_and_stale_ones_are_gone(
+    evaluated: Callable[..., Summary], tmp_path: Path
+) -> None:
+    folder = Path(evaluated().out) / "plots"
+    stems = [f"timeline-{video_stem('testing', name)}.png" for name in ("01", "02", "04")]
+    assert sorted(path.name for path in folder.iterdir()) == ["precision-recall.png", "roc.png", *stems]
+    make_set(tmp_path / "bare", {"testing": videos()[:2]})
+    evaluated(shards=str(tmp_path / "bare"), out=str(folder.parent))
+    assert sorted(path.name for path in folder.iterdir()) == stems[:2]  # no labels, no ROC
+    evaluated(report=False)
+    assert list(folder.iterdir()) == []
+
+
+def test_of_very_many_videos_some_have_a_timeline_and_a_note_says_so(
+    evaluated: Callable[..., Summary], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (plotfiles, run_module):
+        monkeypatch.setattr(module, "MOST_TIMELINES", 2)
+    summary = evaluated()
+    timelines = [path.name[:19] for path in (Path(summary.out) / "plots").glob("timeline-*")]
+    assert sorted(timelines) == ["timeline-testing-01", "timeline-testing-04"]  # 02 is all abnormal
+    assert any("timelines of 2 of 3 videos" in note for note in summary.metrics["notes"])
 
 
 def test_published_presets_follow_the_method(evaluated: Callable[..., Summary], tmp_path: Path) -> None:

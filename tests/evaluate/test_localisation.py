@@ -134,6 +134,7 @@ def test_maps_are_written_and_measured(tmp_path: Path) -> None:
     figures = summary.metrics["localisation"]
     assert (figures["regions"], figures["tracks"]) == (6, 1)
     assert 0 <= figures["pixel_auc"] <= 1
+    assert f'["pixel AUC","{100 * figures["pixel_auc"]:.1f} %"' in (tmp_path / "out/report.html").read_text()
     maps = read_maps(Storage(tmp_path / "out"), video_stem("testing", "01"), np.arange(4, 12))
     assert maps.shape == (8, 16, 24)
     bare = evaluate(EvaluateConfig(**options, batch_size=3))

@@ -1,5 +1,6 @@
 """The report: what it holds, how it compares evaluations, and that a browser shows it."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -14,9 +15,13 @@ from click.testing import CliRunner
 from playwright.sync_api import Page, sync_playwright
 
 from cli import main
+from mnad import FrameScores
 from pipeline.errors import ReportError
 from pipeline.evaluate import EvaluateConfig, evaluate, write_report
 from pipeline.evaluate.exhibits import MOST_PICTURES, read_exhibits, stride_for
+from pipeline.evaluate.report import Evaluation, load_evaluation, render
+from pipeline.evaluate.scores import VideoScores
+from pipeline.evaluate.timelines import MOST_POINTS, MOST_VIDEOS, limits, timelines
 from shards.storage import Storage
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.shards import make_set, smooth_frames
@@ -106,6 +111,101 @@ def test_several_evaluations_stand_side_by_side(evaluation: Path, tmp_path: Path
     assert data["pictures"] == {}
 
 
+def with_localisation(evaluation: Path, copy: Path, region_auc: float | None) -> Path:
+    """A copy of an evaluation whose set had pixel masks."""
+    shutil.copytree(evaluation, copy)
+    metrics = json.loads((copy / "metrics.json").read_text())
+    figures = {"pixel_auc": 0.912, "region_auc": region_auc, "track_auc": 0.5, "regions": 40, "tracks": 3}
+    (copy / "metrics.json").write_text(json.dumps({**metrics, "localisation": figures}))
+    return copy
+
+
+def test_localisation_is_among_the_headline_figures(evaluation: Path, tmp_path: Path) -> None:
+    names = [name for name, _, _ in data_of(evaluation / "report.html")["runs"][0]["tiles"]]
+    assert names == ["AUC", "macro AUC", "average precision", "equal error rate", "frames per second"]
+    write_report([str(with_localisation(evaluation, tmp_path / "masked", None))])
+    tiles = data_of(tmp_path / "masked" / "report.html")["runs"][0]["tiles"]
+    assert [tile for tile in tiles if tile[0] not in names] == [
+        ["pixel AUC", "91.2 %", "all pixels of videos with masks"],
+        ["RBDC", "undefined", "of 40 labelled regions"],
+        ["TBDC", "50.0 %", "of 3 labelled tracks"],
+    ]
+
+
+def long_evaluation(evaluation: Path, videos: int, frames: int) -> Evaluation:
+    """An evaluation of that many videos of so many frames, each abnormal in its second half."""
+    small = load_evaluation(str(evaluation))
+    random = np.random.default_rng(0)
+    labels = np.arange(frames) >= frames // 2
+    made = []
+    for number in range(videos):
+        values = random.random(frames)
+        scores = FrameScores(
+            psnr=30 + values, feature_distance=values, point_score=values, memory_updated=values > 0.5
+        )
+        anomaly = (values + 2 * labels) / 3
+        made.append(
+            VideoScores(
+                name=f"{number:04d}",
+                frames=np.arange(4, 4 + frames),
+                scores=scores,
+                anomaly=anomaly,
+                labels=labels,
+            )
+        )
+    listed = [{"name": video.name, "auc": 0.5} for video in made]
+    return dataclasses.replace(small, metrics={**small.metrics, "videos": listed}, videos=made, exhibits=None)
+
+
+@pytest.mark.parametrize(("videos", "frames"), [(1, 2_000_000), (1000, 2000)])
+def test_the_page_of_millions_of_frames_is_bounded(
+    browser: Any, evaluation: Path, tmp_path: Path, videos: int, frames: int
+) -> None:
+    long = long_evaluation(evaluation, videos, frames)
+    path = tmp_path / "report.html"
+    path.write_text(render([long]))
+    assert path.stat().st_size < 15e6
+    data = data_of(path)
+    assert sum(len(video["series"][0]["scores"]) for video in data["videos"]) <= MOST_POINTS + 20
+    assert len(data["runs"][0]["roc"]) <= 2000
+    assert len(data["runs"][0]["pr"]) <= 2000
+    assert ["thinned" in limit for limit in data["limits"]] == [True]
+    for video, shown in zip(long.videos, data["videos"], strict=True):
+        series = shown["series"][0]
+        kept = np.cumsum([series["first"], *series["steps"]])
+        assert (kept[0], kept[-1]) == (4, 3 + frames)
+        np.testing.assert_allclose(series["scores"], 1000 * video.anomaly[kept - 4], atol=0.51)
+        assert max(series["scores"]) == round(1000 * video.anomaly.max())
+        assert {frame for name, frame, _ in data["misses"] if name == video.name} <= set(kept.tolist())
+    page, complaints = opened(browser, path, width=1000, scheme="light")
+    line = page.locator("#timelines svg").last
+    line.focus()
+    page.keyboard.press("End")
+    assert f" frame {3 + frames} " in page.locator("#facts").inner_text()
+    page.keyboard.press("ArrowLeft")
+    assert line.get_attribute("aria-valuenow") == str(kept[-2])
+    assert complaints == []
+
+
+def test_labels_that_alternate_stay_bounded(evaluation: Path) -> None:
+    long = long_evaluation(evaluation, 1, 1_000_000)
+    blinking = dataclasses.replace(long.videos[0], labels=np.arange(1_000_000) % 2 == 0)
+    (row,) = timelines([[blinking]], [])
+    assert len(row["abnormal"]) <= MOST_POINTS // 4
+    assert (row["abnormal"][0][0], row["abnormal"][-1][1]) == (4, 1_000_003)
+
+
+def test_of_too_many_videos_those_with_both_kinds_of_frames_are_shown(evaluation: Path) -> None:
+    videos = long_evaluation(evaluation, MOST_VIDEOS + 5, 20).videos
+    videos[0] = dataclasses.replace(videos[0], labels=None)
+    assert [row["name"] for row in timelines([videos], [])][:2] == ["0001", "0002"]
+    assert len(timelines([videos], [])) == MOST_VIDEOS
+    assert limits([videos]) == [
+        f"Shown are {MOST_VIDEOS} of {MOST_VIDEOS + 5} videos, those with both kinds of frames first."
+    ]
+    assert limits([videos[:10], videos[:10]]) == []
+
+
 def test_report_writes_the_page_of_an_evaluation_again(evaluation: Path) -> None:
     before = (evaluation / "report.html").read_bytes()
     (evaluation / "report.html").unlink()
@@ -166,6 +266,7 @@ def test_the_page_renders_at_any_width_and_scheme(
     page, complaints = opened(browser, evaluation / "report.html", width=width, scheme=scheme)
     assert page.locator("h1").inner_text() == "folder, pred"
     assert page.locator(".timeline").count() == 2
+    assert page.locator("#where").is_hidden()  # no pixel masks, no localisation
     assert page.locator("#tiles .tile").count() == 5
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     light = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
@@ -231,10 +332,17 @@ def test_a_comparison_renders_one_curve_per_evaluation(
     browser: Any, evaluation: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "comparison.html"
-    write_report([str(evaluation), str(evaluation)], out)
+    masked = with_localisation(evaluation, tmp_path / "masked", 0.25)
+    write_report([str(evaluation), str(masked)], out)
     page, complaints = opened(browser, out, width=1000, scheme="light")
     assert page.locator("#runs span").count() == 2
     assert page.locator("#timelines svg").first.locator("path").count() == 2
     assert page.locator("#metrics tbody tr").count() == 6
+    assert (
+        page.locator("#localisation tbody tr").nth(0).locator("td").all_inner_texts()[1:]
+        == ["\N{EN DASH}"] * 5
+    )
+    expected = ["91.20 %", "25.00 %", "50.00 %", "40", "3"]
+    assert page.locator("#localisation tbody tr").nth(1).locator("td").all_inner_texts()[1:] == expected
     page.screenshot(path=SCREENSHOTS / "comparison.png", full_page=True)
     assert complaints == []

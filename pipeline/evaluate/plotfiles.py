@@ -1,0 +1,49 @@
+"""The files under `OUT/plots/`: curves and one timeline per video, for papers.
+
+`roc.png` and `precision-recall.png` where there are labels of both kinds, and `timeline-<video>.png`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.evaluate import plots
+from pipeline.evaluate.metrics import Metrics, compute_curves
+from pipeline.evaluate.scores import VideoScores, interesting
+from pipeline.progress import progress
+from shards.manifest import Split
+from shards.storage import Storage
+from shards.writer import video_stem
+
+FOLDER = "plots"
+MOST_TIMELINES = 200
+"""Some 0.05 s each, so they never take more than about 10 s."""
+
+
+def write_plots(out: Storage, split: Split, videos: Sequence[VideoScores], metrics: dict[str, Any]) -> None:
+    """Draw all files.
+
+    Args:
+        out: the evaluation.
+        split: that the videos are of.
+        videos: all, in order; of more than MOST_TIMELINES the most interesting ones get a timeline.
+        metrics: what metrics.json will hold.
+    """
+    curves = compute_curves(videos)
+    if curves is not None:
+        figures = Metrics(**metrics["metrics"]["anomaly_score"])
+        out.write(f"{FOLDER}/roc.png", plots.roc(curves, figures))
+        picture = plots.precision_recall(curves, figures, metrics["base_rate"])
+        out.write(f"{FOLDER}/precision-recall.png", picture)
+    timeline = plots.Timeline(None if curves is None else curves.equal_error_threshold)
+    drawn = interesting(videos, MOST_TIMELINES)
+    with progress("draw", len(drawn), "timelines") as advance:
+        for video in drawn:
+            name = f"{FOLDER}/timeline-{video_stem(split, video.name)}.png"
+            out.write(name, timeline.draw(video))
+            advance()
+
+
+def delete_plots(out: Storage) -> None:
+    """Remove all files."""
+    for name in out.names(FOLDER):
+        out.delete(f"{FOLDER}/{name}")

@@ -1,0 +1,41 @@
+"""Where results go if nobody says."""
+
+import pytest
+
+from pipeline.evaluate import EvaluateConfig
+
+BUCKET = "s3://key:secret@bucket"
+QUERY = "?scheme=http&endpoint_override=127.0.0.1:8333"
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "expected"),
+    [
+        ("run/", "run/evaluation-set"),
+        ("run/checkpoints/model-00000003.safetensors", "run/evaluation-set"),
+        ("models/best.safetensors", "models/evaluation-set"),
+        ("best.safetensors", "./evaluation-set"),
+        ("/best.safetensors", "/evaluation-set"),
+        (f"{BUCKET}/run{QUERY}", f"{BUCKET}/run/evaluation-set{QUERY}"),
+        (f"{BUCKET}/run/checkpoints/m.safetensors{QUERY}", f"{BUCKET}/run/evaluation-set{QUERY}"),
+        (f"{BUCKET}/best.safetensors{QUERY}", f"{BUCKET}/evaluation-set{QUERY}"),
+        ("s3://checkpoints/m.safetensors", "s3://checkpoints/evaluation-set"),
+    ],
+)
+def test_results_lie_in_the_run_or_beside_the_checkpoint(checkpoint: str, expected: str) -> None:
+    assert EvaluateConfig(shards="data/set/", checkpoint=checkpoint).output() == expected
+
+
+def test_the_name_of_the_set_is_without_credentials_and_query() -> None:
+    for shards in (
+        f"{BUCKET}/set{QUERY}",
+        "s3://key:secret@set?scheme=http",
+        "https://user@host/set?token=t",
+    ):
+        assert EvaluateConfig(shards=shards, checkpoint="run").output() == "run/evaluation-set"
+
+
+def test_a_place_that_was_given_is_taken() -> None:
+    assert (
+        EvaluateConfig(shards="s", checkpoint="c", out=f"{BUCKET}/o{QUERY}").output() == f"{BUCKET}/o{QUERY}"
+    )
