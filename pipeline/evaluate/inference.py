@@ -15,8 +15,8 @@ from pipeline.evaluate.config import MemoryMode
 from shards.stream import VideoBatch
 
 _CPU_BATCH_PIXELS = 8 * 64 * 64
-"""Pixels that a CPU scores at a time, 8 windows of 64x64 or one of larger frames: more run no faster there (46
-against 45 windows/s at 64x64, 2.3 against 2.9 at 256x256), and lose more to each wrong guess."""
+"""Pixels that a CPU scores at a time, 8 windows of 64x64 or one of larger frames: more run no faster there
+(46 against 45 windows/s at 64x64, 2.3 against 2.9 at 256x256), and lose more to each wrong guess."""
 
 
 def largest_batch(wanted: int, height: int, width: int, device: torch.device) -> int:
