@@ -4,6 +4,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Protocol
 
 from rich.console import Console
@@ -68,9 +69,14 @@ class _Lines:
         self._done += amount
         self._detail = detail
         if time.monotonic() - self._printed >= LINE_SECONDS:
-            elapsed = time.monotonic() - self._started
-            left = elapsed / max(1, self._done - self._before) * (self._total - self._done)
-            self._print(f"about {left:.0f} s left")
+            self._print(self._left())
+
+    def _left(self) -> str:
+        done = self._done - self._before
+        if done <= 0:
+            return ""
+        seconds = (time.monotonic() - self._started) / done * (self._total - self._done)
+        return f"about {timedelta(seconds=round(seconds))} left"
 
     def finish(self) -> None:
         self._print(f"{time.monotonic() - self._started:.1f} s")

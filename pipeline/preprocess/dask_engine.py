@@ -55,7 +55,7 @@ def _work(name: str, job: str, stall_seconds: float) -> tuple[str, str] | None:
     """
     with Worker(stall_seconds) as worker:
         try:
-            worker.run(name, job, lambda frames: None)
+            worker.run(name, job, lambda frames, expected: None)
         except SourceError as error:
             return "SourceError", str(error)
         except ShardError as error:

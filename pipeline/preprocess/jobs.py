@@ -15,8 +15,8 @@ from shards.manifest import Split, Video, video_from_json
 from shards.writer import video_stem
 
 PART_SUFFIX = ".part.json"
-Beat = Callable[[int], None]
-"""Called now and then with the number of frames done, as a sign of life."""
+Beat = Callable[[int, int], None]
+"""Called now and then as a sign of life: frames done, and frames expected (0: not known)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +126,7 @@ def _file_digest(source: Source, file: SourceFile, beat: Beat) -> str:
     digest = hashlib.sha256()
     for chunk in source.chunks(file.path):
         digest.update(chunk)
-        beat(0)
+        beat(0, 0)
     return digest.hexdigest()
 
 

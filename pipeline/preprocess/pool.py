@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 
 from pipeline.preprocess.worker import Worker
 
@@ -27,7 +28,7 @@ Outcome = tuple[Task, Exception | None]
 
 
 def run_pool(
-    tasks: list[Task], workers: int, stall_seconds: float, on_frames: Callable[[Task, int], None]
+    tasks: list[Task], workers: int, stall_seconds: float, on_frames: Callable[[Task, int, int], None]
 ) -> Generator[Outcome, None, None]:
     """Do all tasks, at most `workers` at a time; ends its workers when the consumer stops early.
 
@@ -35,7 +36,7 @@ def run_pool(
         tasks: in the order in which to start them.
         workers: processes.
         stall_seconds: without progress, after which a video is given up.
-        on_frames: told, from other threads, how many frames of a task are done.
+        on_frames: told, from other threads, how many frames of a task are done, and how many are expected.
     """
     idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
     crew = [Worker(stall_seconds) for _ in range(min(workers, len(tasks)))]
@@ -48,7 +49,7 @@ def run_pool(
             return
         worker = idle.get()
         try:
-            worker.run(task.name, task.job, lambda frames: on_frames(task, frames))
+            worker.run(task.name, task.job, partial(on_frames, task))
         finally:
             idle.put(worker)
 

@@ -67,7 +67,7 @@ class Audit:
         return {**record, "complaints": list(self.complaints)}
 
 
-def audit(path: Path, name: str, beat: Callable[[int], None]) -> Audit:
+def audit(path: Path, name: str, beat: Callable[[int, int], None]) -> Audit:
     """Read through a video file without decoding it.
 
     Args:
@@ -93,7 +93,7 @@ def audit(path: Path, name: str, beat: Callable[[int], None]) -> Audit:
                             if packet.pts is not None:
                                 times.append(packet.pts)
                             if packets % 1000 == 0:
-                                beat(0)
+                                beat(0, 0)
                 except av.FFmpegError as error:
                     corrupt += 1
                     logs.append((av.logging.ERROR, container.format.name, str(error.strerror)))

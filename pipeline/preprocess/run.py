@@ -3,7 +3,6 @@
 import contextlib
 import json
 import re
-import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from pipeline.preprocess.notes import notes
 from pipeline.preprocess.pool import Task, run_pool
 from pipeline.preprocess.source import Source, list_tree
 from pipeline.preprocess.state import CONFIG, STAMPS, Key, State, load_state, recorded_config
+from pipeline.preprocess.tally import Tally
 from pipeline.preprocess.videos import Layout, SourceVideo, video_order
 from pipeline.progress import progress
 from shards.manifest import MANIFEST, Geometry, Manifest, Video
@@ -78,7 +78,7 @@ def preprocess(config: PreprocessConfig) -> Summary:
     with progress("checking", len(layout.videos), "videos", quiet=not state.parts) as advance:
         for video in layout.videos:
             try:
-                part = state.finished(tree.source, video, lambda frames: None)
+                part = state.finished(tree.source, video, lambda frames, expected: None)
             except SourceError:
                 part = None  # what cannot be read is for the worker to report
             if part is None:
@@ -181,30 +181,20 @@ def _decode(
         for video in sorted(videos, key=lambda video: -video.size)
     ]
     skipped: list[tuple[str, str]] = []
-    frames: dict[str, int] = {}
-    lock = threading.Lock()
-    started = time.monotonic()
-    total = before + len(videos)
-    with progress("preprocess", total, "videos", done=before) as advance:
-
-        def on_frames(task: Task, count: int) -> None:
-            with lock:
-                frames[task.name] = count
-                done = sum(frames.values())
-                advance(0, f"{done} frames, {done / (time.monotonic() - started):.0f}/s")
-
+    sizes = {video.title: video.size for video in videos}
+    with progress("preprocess", Tally.total(sizes), "MB of source") as advance:
+        tally = Tally(sizes, before, advance)
         if config.scheduler is not None:
             outcomes = run_dask(tasks, config.scheduler, config.stall_seconds)
         else:
-            outcomes = run_pool(tasks, config.workers, config.stall_seconds, on_frames)
+            outcomes = run_pool(tasks, config.workers, config.stall_seconds, tally.on_frames)
         with contextlib.closing(outcomes):
             for task, error in outcomes:
                 if isinstance(error, UserError) and config.on_error == "skip":
                     skipped.append((task.name, str(error)))
                 elif error is not None:
                     raise error
-                with lock:
-                    advance()
+                tally.on_end(task)
     return tuple(sorted(skipped))
 
 

@@ -66,11 +66,17 @@ def process_video(job: Job, beat: Beat) -> Part:
 
 
 def _write(
-    storage: Storage, job: Job, decoded: Iterator[np.ndarray], beat: Beat, *, is_rgb: bool = False
+    storage: Storage,
+    job: Job,
+    decoded: Iterator[np.ndarray],
+    expected: int,
+    beat: Beat,
+    *,
+    is_rgb: bool = False,
 ) -> tuple[int, tuple[Shard, ...]]:
     def counted() -> Iterator[np.ndarray]:
         for number, frame in enumerate(resized(decoded, job.size, is_rgb=is_rgb), start=1):
-            beat(number)
+            beat(number, expected)
             yield frame
 
     video = job.video
@@ -89,7 +95,7 @@ def _process_images(
             digest.update(sum_line(file, hashlib.sha256(data).hexdigest()))
             yield decode_image(data, f"{source}/{file.path}")
 
-    frames, shards = _write(storage, job, decoded(), beat)
+    frames, shards = _write(storage, job, decoded(), len(video.files), beat)
     facts = {
         "kind": "images",
         "bytes": video.size,
@@ -115,7 +121,7 @@ def _process_file(
         if decoder == "decord":
             try:
                 decoded = decord_frames.frames(path, name, (audit.height, audit.width))
-                frames, shards = _write(storage, job, decoded, beat, is_rgb=True)
+                frames, shards = _write(storage, job, decoded, audit.packets, beat, is_rgb=True)
                 if frames != audit.packets:
                     raise SourceError(f"{name}: decord gave {frames} frames of {audit.packets} packets")
             except SourceError as error:
@@ -125,7 +131,7 @@ def _process_file(
                 decoder, reasons = "pyav", ["decord failed"]
         if decoder == "pyav":
             decoded = _refusing(pyav_frames.frames(path, name, damage), damage, audit, job, name)
-            frames, shards = _write(storage, job, decoded, beat)
+            frames, shards = _write(storage, job, decoded, audit.packets, beat)
     facts |= {
         **audit.facts(),
         "decoder": decoder,

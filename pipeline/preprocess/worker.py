@@ -16,12 +16,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from pipeline.errors import ShardError, SourceError, UserError
+from pipeline.preprocess.jobs import Beat
 
 BEAT_SECONDS = 0.25
 """Between signs of life."""
@@ -64,13 +64,13 @@ class Worker:
             self._noise.close()
             self._pending = b""
 
-    def run(self, name: str, job: str, on_frames: Callable[[int], None]) -> None:
+    def run(self, name: str, job: str, on_frames: Beat) -> None:
         """Have one job done.
 
         Args:
             name: of the video, for messages.
             job: `Job.to_json()`.
-            on_frames: told now and then how many frames are done.
+            on_frames: told now and then how many frames are done, and how many are expected.
 
         Raises:
             SourceError: the video cannot be read, or the worker died or hung over it.
@@ -85,7 +85,7 @@ class Worker:
                 answer = self._answer(process)
                 if "frames" in answer:
                     done = answer["frames"]
-                    on_frames(done)
+                    on_frames(done, answer["expected"])
                 elif "error" in answer:
                     raise (ShardError if answer["kind"] == "ShardError" else SourceError)(answer["error"])
                 elif "defect" in answer:
@@ -157,12 +157,12 @@ def main() -> None:
 
     beaten = 0.0
 
-    def beat(frames: int) -> None:
+    def beat(frames: int, expected: int) -> None:
         nonlocal beaten
         now = time.monotonic()
         if now - beaten >= BEAT_SECONDS:
             beaten = now
-            answer(frames=frames)
+            answer(frames=frames, expected=expected)
 
     for line in sys.stdin:
         try:

@@ -155,7 +155,7 @@ def test_regular_files_are_read_by_decord_and_all_by_pyav_where_asked(folder: Pa
 
 def test_long_files_are_not_given_to_decord_which_decodes_ahead_without_bound(folder: Path) -> None:
     path = write_video(folder / "a.mp4", scene(4, size=(360, 640)))
-    short = audit(path, "a", lambda frames: None)
+    short = audit(path, "a", lambda frames, expected: None)
     long = replace(short, packets=700, frames_header=700)
     assert choose_decoder(job(folder, "auto"), short, "a") == ("decord", [])
     decoder, reasons = choose_decoder(job(folder, "auto"), long, "a")
