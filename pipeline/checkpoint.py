@@ -22,12 +22,11 @@ from torch import Tensor, nn
 
 from mnad import MNAD
 from pipeline.errors import CheckpointError
+from pipeline.runs import FOLDER, model_name, model_steps, training_name
 from shards.storage import Storage
 
 FORMAT = "mnad-checkpoint"
 VERSION = 1
-FOLDER = "checkpoints"
-_MODEL = re.compile(r"model-(\d{8,})\.safetensors")
 _TRAINING = re.compile(r"training-\d{8,}\.pt")
 
 
@@ -141,16 +140,6 @@ def checkpoint_from_bytes(data: bytes, name: str) -> Checkpoint:
         ) from error
 
 
-def model_name(step: int) -> str:
-    """Where in a run the model of a step lies."""
-    return f"{FOLDER}/model-{step:08d}.safetensors"
-
-
-def training_name(step: int) -> str:
-    """Where in a run the training state of a step lies."""
-    return f"{FOLDER}/training-{step:08d}.pt"
-
-
 @contextlib.contextmanager
 def writing_to(run: Storage) -> Iterator[None]:
     """Make clear errors of what can go wrong with writing into a run.
@@ -212,8 +201,7 @@ def require_space(run: Storage, model: nn.Module, keep: int) -> None:
 
 def checkpoint_steps(run: Storage) -> list[int]:
     """The steps of a run's whole checkpoints, ascending."""
-    names = run.names(FOLDER)
-    return sorted(int(match[1]) for name in names if (match := _MODEL.fullmatch(name)))
+    return model_steps(run.names(FOLDER))
 
 
 def load_checkpoint(location: str) -> Checkpoint:

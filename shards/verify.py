@@ -91,7 +91,8 @@ def _read(storage: Storage, name: str, offset: int, size: int) -> bytes:
 
 def _check_segment(manifest: Manifest, video: Video, segment: Segment, record: bytes) -> None:
     """Decode a segment, and read its record as a stock webdataset pipeline does."""
-    from webdataset import tariterators  # imports torch: 1.4 s that only this command needs
+    # Imports torch: 1.4 s, little beside a whole set, so that the reader that others use is what reads here.
+    from webdataset import tariterators
 
     geometry = manifest.geometry
     shape = (segment.frames, geometry.height, geometry.width, segment.channels)

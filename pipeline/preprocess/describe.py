@@ -1,6 +1,7 @@
 """A shard set in tables."""
 
-from shards.manifest import SPLITS, Manifest, Video
+from shards.choices import SPLITS
+from shards.manifest import Manifest, Video
 
 Table = tuple[str, list[str], list[list[str]]]
 """Title, headings, rows."""

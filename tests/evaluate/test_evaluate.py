@@ -17,7 +17,8 @@ from cli import main
 from mnad import score_batch
 from pipeline.checkpoint import load_checkpoint
 from pipeline.errors import CheckpointError, ConfigError
-from pipeline.evaluate import EvaluateConfig, Summary, evaluate
+from pipeline.evaluate.config import EvaluateConfig
+from pipeline.evaluate.run import Summary, evaluate
 from pipeline.evaluate.scores import SCHEMA
 from shards.errors import ShardError
 from tests.helpers.checkpoints import make_checkpoint

@@ -15,8 +15,10 @@ from playwright.sync_api import Page, sync_playwright
 
 from cli import main
 from pipeline.errors import ReportError
-from pipeline.evaluate import EvaluateConfig, evaluate, write_report
+from pipeline.evaluate.config import EvaluateConfig
 from pipeline.evaluate.exhibits import MOST_PICTURES, read_exhibits, stride_for
+from pipeline.evaluate.report import write_report
+from pipeline.evaluate.run import evaluate
 from shards.storage import Storage
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.shards import make_set, smooth_frames
