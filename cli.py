@@ -331,7 +331,7 @@ def verify_command(shards: str) -> None:
 
 
 @main.command("inspect")
-@click.argument("shards")
+@click.argument("location", metavar="SHARDS|RUN|CHECKPOINT")
 @option(
     "--sheet",
     heading="Contact sheet",
@@ -346,15 +346,23 @@ def verify_command(shards: str) -> None:
     default=8,
     help="Sample windows per split.",
 )
-def inspect_command(shards: str, sheet: str | None, rows: int) -> None:
-    """Print a shard set in tables and write a contact sheet of sample windows."""
+def inspect_command(location: str, sheet: str | None, rows: int) -> None:
+    """Print a shard set, a run or a checkpoint in tables.
+
+    Of a shard set, a contact sheet of sample windows is written, too.
+    """
+    from pipeline.overview import overview
     from pipeline.preprocess.contact import contact_sheet
     from pipeline.preprocess.describe import describe
     from pipeline.tables import print_table
-    from shards.manifest import load_manifest
+    from shards.manifest import MANIFEST, load_manifest
     from shards.storage import Storage
 
-    storage = Storage(shards)
+    storage = Storage(location)
+    if not storage.exists(MANIFEST):
+        for title, columns, lines in overview(storage):
+            print_table(title, columns, lines)
+        return
     manifest = load_manifest(storage)
     for title, columns, lines in describe(manifest):
         print_table(title, columns, lines)

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 FOLDER = "checkpoints"
 """Where in a run its checkpoints lie."""
+METRICS = "metrics.jsonl"
+"""Losses and speed, one JSON object per line."""
 _MODEL = re.compile(r"model-(\d{8,})\.safetensors")
 
 

@@ -1,10 +1,8 @@
 """A shard set in tables."""
 
+from pipeline.tables import Table
 from shards.choices import SPLITS
 from shards.manifest import Manifest, Video
-
-Table = tuple[str, list[str], list[list[str]]]
-"""Title, headings, rows."""
 
 
 def describe(manifest: Manifest) -> list[Table]:

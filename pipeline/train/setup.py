@@ -13,7 +13,6 @@ from mnad.networks import STRIDE
 from pipeline import distributed
 from pipeline.checkpoint import (
     Checkpoint,
-    ModelSpec,
     checkpoint_steps,
     load_checkpoint,
     load_training_state,
@@ -23,6 +22,7 @@ from pipeline.checkpoint import (
 from pipeline.config import dump_config
 from pipeline.distributed import Process
 from pipeline.errors import CheckpointError, ConfigError
+from pipeline.header import ModelSpec
 from pipeline.runs import model_name
 from pipeline.train import precision
 from pipeline.train.board import require_board

@@ -11,7 +11,6 @@ import torch
 from pipeline import checkpoint as module
 from pipeline.checkpoint import (
     Checkpoint,
-    ModelSpec,
     checkpoint_from_bytes,
     load_checkpoint,
     load_training_state,
@@ -21,6 +20,7 @@ from pipeline.checkpoint import (
     writing_to,
 )
 from pipeline.errors import CheckpointError
+from pipeline.header import ModelSpec
 from pipeline.runs import model_name, training_name
 from shards.storage import Storage
 
