@@ -312,7 +312,10 @@ def print_preprocess(summary: "Summary") -> None:
 @main.command("verify")
 @click.argument("shards")
 def verify_command(shards: str) -> None:
-    """Recompute every hash of a shard set and read every segment."""
+    """Recompute every hash of a shard set and read every segment.
+
+    Over http(s):// this is done of what the manifest lists; files beside it cannot be looked for there.
+    """
     from pipeline.progress import progress
     from shards.manifest import load_manifest
     from shards.storage import Storage
@@ -328,6 +331,10 @@ def verify_command(shards: str) -> None:
     if problems:
         sys.exit(1)
     click.echo(f"{storage}: {len(manifest.videos)} videos in {count} shards, all as they were written")
+    if not storage.can_list:
+        click.echo(
+            "note: a web server does not list its files, so foreign ones were not looked for", err=True
+        )
 
 
 @main.command("inspect")

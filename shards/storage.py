@@ -65,6 +65,11 @@ class Storage:
         """Whether names have paths on this machine."""
         return isinstance(self._fs, pafs.LocalFileSystem)
 
+    @property
+    def can_list(self) -> bool:
+        """Whether it can say which names there are; a web server cannot."""
+        return self._http is None
+
     def path(self, name: str) -> str:
         """The path of `name` as the file system knows it."""
         return f"{self._root}/{name}" if name else self._root
