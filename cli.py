@@ -4,38 +4,30 @@
     torchrun --nproc-per-node 4 cli.py train SHARDS RUN
     python cli.py evaluate SHARDS RUN
 
-Commands parse, call one stage and print. Everything else lives in the stages.
+Commands parse, call one stage and print. Everything else lives in the stages. Each command imports its stage
+itself: torch alone takes seconds that --help and stages without networks should not.
 """
 
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 import click
 
 from pipeline.config import load_config
 from pipeline.errors import ShardError, UserError
-from pipeline.evaluate import EvaluateConfig, evaluate, write_report
-from pipeline.evaluate.config import MemoryMode, Precision, SplitChoice
-from pipeline.import_reference import ImportConfig, import_reference
-from pipeline.preprocess import PreprocessConfig, Summary, preprocess
-from pipeline.preprocess.config import DATASETS, DECODERS, ENGINES
-from pipeline.preprocess.contact import contact_sheet
-from pipeline.preprocess.describe import describe
-from pipeline.progress import progress
+from pipeline.evaluate.config import EvaluateConfig, MemoryMode, Precision, SplitChoice
+from pipeline.import_reference.config import ImportConfig
+from pipeline.preprocess.config import DATASETS, DECODERS, ENGINES, PreprocessConfig
 from pipeline.sweep.config import SweepConfig, parse_seeds
-from pipeline.sweep.run import sweep
 from pipeline.synthesize.config import SynthesizeConfig
-from pipeline.synthesize.run import synthesize
-from pipeline.tables import print_table
 from pipeline.train.config import PRESETS, TrainConfig, train_config
-from shards.codec import CODECS
-from shards.manifest import SPLITS, load_manifest
-from shards.storage import Storage
-from shards.stream import CACHES
-from shards.verify import verify
+from shards.choices import CACHES, CODECS, SPLITS
+
+if TYPE_CHECKING:
+    from pipeline.preprocess.run import Summary
 
 
 class GroupedOption(click.Option):
@@ -141,6 +133,8 @@ def synthesize_command(**options: Any) -> None:
 
     People walk along a path; in testing videos someone runs, crosses it, or comes on wheels.
     """
+    from pipeline.synthesize.run import synthesize
+
     summary = synthesize(SynthesizeConfig(**options))
     click.echo(
         f"{summary.videos} videos, {summary.frames} frames, {summary.abnormal} abnormal testing frames "
@@ -278,10 +272,12 @@ def preprocess_command(**options: Any) -> None:
     Both are folders, or locations such as s3://bucket/folder. Run again, it does only what is missing or
     changed.
     """
+    from pipeline.preprocess.run import preprocess
+
     print_preprocess(preprocess(PreprocessConfig(**options)))
 
 
-def print_preprocess(summary: Summary) -> None:
+def print_preprocess(summary: "Summary") -> None:
     """What was done, on standard output; skipped videos and notes on standard error."""
     manifest = summary.manifest
     click.echo(f"dataset    {manifest.dataset}: {summary.reason}")
@@ -316,7 +312,15 @@ def print_preprocess(summary: Summary) -> None:
 @main.command("verify")
 @click.argument("shards")
 def verify_command(shards: str) -> None:
-    """Recompute every hash of a shard set and read every segment."""
+    """Recompute every hash of a shard set and read every segment.
+
+    Over http(s):// this is done of what the manifest lists; files beside it cannot be looked for there.
+    """
+    from pipeline.progress import progress
+    from shards.manifest import load_manifest
+    from shards.storage import Storage
+    from shards.verify import verify
+
     storage = Storage(shards)
     manifest = load_manifest(storage)
     count = sum(len(video.shards) for video in manifest.videos)
@@ -327,10 +331,14 @@ def verify_command(shards: str) -> None:
     if problems:
         sys.exit(1)
     click.echo(f"{storage}: {len(manifest.videos)} videos in {count} shards, all as they were written")
+    if not storage.can_list:
+        click.echo(
+            "note: a web server does not list its files, so foreign ones were not looked for", err=True
+        )
 
 
 @main.command("inspect")
-@click.argument("shards")
+@click.argument("location", metavar="SHARDS|RUN|CHECKPOINT")
 @option(
     "--sheet",
     heading="Contact sheet",
@@ -345,9 +353,23 @@ def verify_command(shards: str) -> None:
     default=8,
     help="Sample windows per split.",
 )
-def inspect_command(shards: str, sheet: str | None, rows: int) -> None:
-    """Print a shard set in tables and write a contact sheet of sample windows."""
-    storage = Storage(shards)
+def inspect_command(location: str, sheet: str | None, rows: int) -> None:
+    """Print a shard set, a run or a checkpoint in tables.
+
+    Of a shard set, a contact sheet of sample windows is written, too.
+    """
+    from pipeline.overview import overview
+    from pipeline.preprocess.contact import contact_sheet
+    from pipeline.preprocess.describe import describe
+    from pipeline.tables import print_table
+    from shards.manifest import MANIFEST, load_manifest
+    from shards.storage import Storage
+
+    storage = Storage(location)
+    if not storage.exists(MANIFEST):
+        for title, columns, lines in overview(storage):
+            print_table(title, columns, lines)
+        return
     manifest = load_manifest(storage)
     for title, columns, lines in describe(manifest):
         print_table(title, columns, lines)
@@ -549,7 +571,7 @@ def train_command(**options: Any) -> None:
     \b
         torchrun --nproc-per-node N cli.py train SHARDS RUN
     """
-    from pipeline.train.run import train  # imports torch, which takes seconds that --help should not
+    from pipeline.train.run import train
 
     summary = train(train_config(**options))
     if os.environ.get("RANK", "0") == "0":
@@ -573,6 +595,8 @@ def sweep_command(shards: str, out: str, train_options: tuple[str, ...], seeds: 
 
     Options that are not of the sweep go to train. The run of seed N is OUT/seed-N; the last epoch counts.
     """
+    from pipeline.sweep.run import sweep
+
     config = SweepConfig(shards=shards, out=out, seeds=parse_seeds(seeds), train_options=train_options)
     for name, spread in sweep(config).items():
         each = ", ".join(f"{seed}: {100 * value:.2f}" for seed, value in spread.values.items())
@@ -670,6 +694,8 @@ def evaluate_command(**options: Any) -> None:
     Writes scores as Parquet, metrics.json and pictures. Under torchrun, videos are shared out over the
     processes (--memory video or frozen).
     """
+    from pipeline.evaluate.run import evaluate
+
     summary = evaluate(EvaluateConfig(**options))
     if summary is None:
         return
@@ -701,6 +727,8 @@ def evaluate_command(**options: Any) -> None:
 )
 def report_command(evaluations: tuple[str, ...], out: Path | None) -> None:
     """Write the page of one EVALUATION (a folder that evaluate wrote), or of several side by side."""
+    from pipeline.evaluate.report import write_report
+
     click.echo(f"report: {write_report(evaluations, out)}")
 
 
@@ -727,6 +755,8 @@ def import_reference_command(**options: Any) -> None:
 
     MODEL is a whole pickled module or a state dict (.pth, .pt, .safetensors). No code in it is ever run.
     """
+    from pipeline.import_reference.run import import_reference
+
     checkpoint = import_reference(ImportConfig(**options))
     spec = checkpoint.spec
     click.echo(

@@ -67,7 +67,8 @@ def bare(folder: Path, size: int) -> tuple[float, int]:
 
 def whole(folder: Path, shards: Path, size: int, codec: str, workers: int) -> tuple[float, int]:
     """Frames per second of the stage, and frames."""
-    from pipeline.preprocess import PreprocessConfig, preprocess
+    from pipeline.preprocess.config import PreprocessConfig
+    from pipeline.preprocess.run import preprocess
 
     shutil.rmtree(shards, ignore_errors=True)
     config = PreprocessConfig(

@@ -13,7 +13,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -22,38 +22,12 @@ from torch import Tensor, nn
 
 from mnad import MNAD
 from pipeline.errors import CheckpointError
+from pipeline.header import FORMAT, VERSION, ModelSpec, header_from_start
+from pipeline.runs import FOLDER, model_name, model_steps, training_name
 from shards import locations
 from shards.storage import Storage
 
-FORMAT = "mnad-checkpoint"
-VERSION = 1
-FOLDER = "checkpoints"
-_MODEL = re.compile(r"model-(\d{8,})\.safetensors")
 _TRAINING = re.compile(r"training-\d{8,}\.pt")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelSpec:
-    """What a model is and what frames it was trained on.
-
-    Attributes:
-        method: `pred` or `recon`.
-        window: T, frames per window.
-        items: M, memory items.
-        height, width, channels, channel_order: of a frame.
-    """
-
-    method: Literal["pred", "recon"]
-    window: int
-    items: int
-    height: int
-    width: int
-    channels: int = 3
-    channel_order: str = "BGR"
-
-    def build(self) -> MNAD:
-        """A model of this kind with random weights."""
-        return MNAD(self.method, window=self.window, channels=self.channels, items=self.items)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,36 +94,15 @@ def checkpoint_from_bytes(data: bytes, name: str) -> Checkpoint:
         CheckpointError: `data` is something else, truncated, or of another version.
     """
     tensors = tensors_from_bytes(data, name)
-    length = int.from_bytes(data[:8], "little")
-    metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
-    try:
-        header = json.loads(metadata["mnad"])
-        if (header["format"], header["version"]) != (FORMAT, VERSION):
-            found = f"{header['format']} version {header['version']}"
-            raise CheckpointError(f"{name}: found {found}, expected {FORMAT} version {VERSION}")
-        return Checkpoint(
-            name=name,
-            spec=ModelSpec(**header["spec"]),
-            tensors=tensors,
-            step=header["step"],
-            epoch=header["epoch"],
-            origin=header["origin"],
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{name}: a safetensors file, but not one of this project ({type(error).__name__}: {error}); "
-            "import foreign weights with import-reference"
-        ) from error
-
-
-def model_name(step: int) -> str:
-    """Where in a run the model of a step lies."""
-    return f"{FOLDER}/model-{step:08d}.safetensors"
-
-
-def training_name(step: int) -> str:
-    """Where in a run the training state of a step lies."""
-    return f"{FOLDER}/training-{step:08d}.pt"
+    header = header_from_start(data, name)
+    return Checkpoint(
+        name=name,
+        spec=header.spec,
+        tensors=tensors,
+        step=header.step,
+        epoch=header.epoch,
+        origin=header.origin,
+    )
 
 
 @contextlib.contextmanager
@@ -213,8 +166,7 @@ def require_space(run: Storage, model: nn.Module, keep: int) -> None:
 
 def checkpoint_steps(run: Storage) -> list[int]:
     """The steps of a run's whole checkpoints, ascending."""
-    names = run.names(FOLDER)
-    return sorted(int(match[1]) for name in names if (match := _MODEL.fullmatch(name)))
+    return model_steps(run.names(FOLDER))
 
 
 def load_checkpoint(location: str) -> Checkpoint:

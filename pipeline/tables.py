@@ -3,9 +3,12 @@
 import sys
 from collections.abc import Iterable, Sequence
 
+import rich.table
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
+
+Table = tuple[str, list[str], list[list[str]]]
+"""Title, headings, rows."""
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -14,7 +17,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     Where the output is not a terminal, the table is 200 columns wide.
     """
     is_terminal = sys.stdout.isatty()
-    table = Table(title=Text(title), title_justify="left")
+    table = rich.table.Table(title=Text(title), title_justify="left")
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
     for row in rows:

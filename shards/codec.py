@@ -10,15 +10,12 @@ import io
 import math
 import zlib
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
 
+from shards.choices import CODECS, CodecName
 from shards.errors import CorruptShardError, ShardError
-
-CodecName = Literal["raw", "deflate", "jpeg"]
-CODECS: tuple[CodecName, ...] = ("raw", "deflate", "jpeg")
 
 _BLOCK = 512
 """Tar pads everything to blocks of this many bytes."""

@@ -9,10 +9,11 @@ import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import PurePosixPath
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 
+from shards.choices import SPLITS, Split
 from shards.codec import Codec
 from shards.errors import CorruptShardError, ShardError
 from shards.masks import Masks
@@ -22,9 +23,6 @@ from shards.storage import Storage
 FORMAT = "mnad-shards"
 VERSION = 1
 MANIFEST = "manifest.json"
-
-Split = Literal["training", "testing"]
-SPLITS: tuple[Split, ...] = ("training", "testing")
 
 
 @dataclass(frozen=True, kw_only=True)

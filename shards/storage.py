@@ -27,6 +27,9 @@ TEMPORARY_PREFIX = ".tmp-"
 """Names that start so are leavings of a killed process; no reader looks at them."""
 _UPLOAD_CHUNK = 8 << 20
 
+_REFUSALS = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "INVALID_SIGNATURE", "SIGNATURE_DOES_NOT_MATCH")
+"""Errors of object stores about who asks; the last is what a wrong secret gets where an answer has a body."""
+
 Out = TypeVar("Out")
 Version = tuple[int, int, int]
 """Inode, time of change (ns) and bytes of a local file: another version of a file has another."""
@@ -66,6 +69,11 @@ class Storage:
     def is_local(self) -> bool:
         """Whether names have paths on this machine."""
         return isinstance(self._fs, pafs.LocalFileSystem)
+
+    @property
+    def can_list(self) -> bool:
+        """Whether it can say which names there are; a web server cannot."""
+        return self._http is None
 
     def path(self, name: str) -> str:
         """The path of `name` as the file system knows it."""
@@ -245,7 +253,7 @@ def _is_final(message: str) -> bool:
     status = re.search(r"HTTP status (\d+)", message)
     if status:
         return status[1].startswith("4") and status[1] not in ("408", "425", "429")
-    return bool(re.search(r"AWS Error (ACCESS_DENIED|INVALID_ACCESS_KEY_ID|INVALID_SIGNATURE)", message))
+    return bool(re.search(rf"AWS Error ({'|'.join(_REFUSALS)})", message))
 
 
 def _sync_directory(directory: Path) -> None:

@@ -17,15 +17,16 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from shards.cache import DiskCache
+from shards.choices import CACHES, CacheName, Split
 from shards.errors import ShardError
-from shards.manifest import Geometry, Located, Manifest, Split
+from shards.manifest import Geometry, Located, Manifest
 from shards.memory import SegmentMemory, Source, check_room
 from shards.plan import EpochPlan, schedule
 from shards.pool import SegmentPool
@@ -34,9 +35,6 @@ from shards.storage import Storage
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-
-CacheName = Literal["none", "ram", "device"]
-CACHES: tuple[CacheName, ...] = ("none", "ram", "device")
 
 
 def normalise(windows: Tensor, geometry: Geometry) -> Tensor:

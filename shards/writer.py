@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from shards.choices import Split
 from shards.codec import Codec, is_gray
-from shards.manifest import Segment, Shard, Split
+from shards.manifest import Segment, Shard
 from shards.segments import SEGMENT_WINDOWS, cut
 from shards.storage import Storage
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from pipeline.checkpoint import FOLDER
 from pipeline.errors import ConfigError
+from pipeline.runs import FOLDER
 from shards import locations
 
 MemoryMode = Literal["carry", "video", "frozen"]

@@ -10,7 +10,7 @@ from pipeline.evaluate import plots
 from pipeline.evaluate.metrics import Metrics, compute_curves
 from pipeline.evaluate.scores import VideoScores, interesting
 from pipeline.progress import progress
-from shards.manifest import Split
+from shards.choices import Split
 from shards.storage import Storage
 from shards.writer import video_stem
 

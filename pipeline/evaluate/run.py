@@ -50,7 +50,8 @@ from pipeline.evaluate.scores import (
 from pipeline.progress import progress
 from pipeline.version import code_version
 from shards import locations
-from shards.manifest import MANIFEST, Manifest, Split, load_manifest
+from shards.choices import Split
+from shards.manifest import MANIFEST, Manifest, load_manifest
 from shards.masks import read_masks
 from shards.plan import videos_of_rank
 from shards.storage import Storage

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from mnad.networks import STRIDE
 from pipeline.errors import ConfigError
+from pipeline.sizes import SIZE_STEP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,5 +26,5 @@ class ImportConfig:
     def __post_init__(self) -> None:
         for name in ("height", "width"):
             value = getattr(self, name)
-            if value < STRIDE or value % STRIDE:
-                raise ConfigError(f"{name} {value} is not a multiple of {STRIDE}")
+            if value < SIZE_STEP or value % SIZE_STEP:
+                raise ConfigError(f"{name} {value} is not a multiple of {SIZE_STEP}")

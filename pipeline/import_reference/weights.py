@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.checkpoint import ModelSpec
 from pipeline.errors import CheckpointError
+from pipeline.header import ModelSpec
 from pipeline.import_reference.pickles import Inert, TensorRef
 
 BLOCKS = {

@@ -3,8 +3,3 @@
 `preprocess(config)` recognises the layout of a source, decodes each of its videos once, in order, in worker
 processes, and writes shards, labels, masks and, last, the manifest. One video is one unit of work.
 """
-
-from pipeline.preprocess.config import PreprocessConfig
-from pipeline.preprocess.run import Summary, preprocess
-
-__all__ = ["PreprocessConfig", "Summary", "preprocess"]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from pipeline.errors import ConfigError
-from shards.codec import CODECS, Codec, CodecName
-from shards.manifest import SPLITS, Split
+from pipeline.sizes import SIZE_STEP
+from shards.choices import CODECS, SPLITS, CodecName, Split
 
 DatasetName = Literal["auto", "ped2", "ped1", "avenue", "shanghaitech", "folder"]
 DecoderName = Literal["auto", "decord", "pyav"]
@@ -14,8 +14,6 @@ EngineName = Literal["pool", "dask"]
 DATASETS: tuple[DatasetName, ...] = get_args(DatasetName)
 DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
-SIZE_STEP = 8
-"""The networks halve height and width three times."""
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -84,8 +82,3 @@ class PreprocessConfig:
         for name in ("window", "workers", "stall_seconds"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} {getattr(self, name)}: expected more than 0")
-
-    @property
-    def stored(self) -> Codec:
-        """The codec with its quality, if it has one."""
-        return Codec(name=self.codec, quality=self.quality if self.codec == "jpeg" else None)

@@ -3,7 +3,8 @@
 import numpy as np
 
 from pipeline.preprocess.images import encode_png, resized, write_text
-from shards.manifest import SPLITS, Manifest
+from shards.choices import SPLITS
+from shards.manifest import Manifest
 from shards.reader import SegmentReader
 from shards.storage import Storage
 

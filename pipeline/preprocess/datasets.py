@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.preprocess.source import Tree, join
 from pipeline.preprocess.videos import SPLIT_FOLDERS, Layout, SourceMasks, SourceVideo, image_video, named
-from shards.manifest import Split
+from shards.choices import Split
 
 _UCSD = {"ped1": "UCSDped1", "ped2": "UCSDped2"}
 _LABEL_NAMES = {

@@ -1,9 +1,8 @@
 """A shard set in tables."""
 
-from shards.manifest import SPLITS, Manifest, Video
-
-Table = tuple[str, list[str], list[list[str]]]
-"""Title, headings, rows."""
+from pipeline.tables import Table
+from shards.choices import SPLITS
+from shards.manifest import Manifest, Video
 
 
 def describe(manifest: Manifest) -> list[Table]:

@@ -10,8 +10,9 @@ from typing import Any
 from pipeline.preprocess.config import DecoderName
 from pipeline.preprocess.source import Source, SourceFile
 from pipeline.preprocess.videos import SourceMasks, SourceVideo
+from shards.choices import Split
 from shards.codec import Codec
-from shards.manifest import Split, Video, video_from_json
+from shards.manifest import Video, video_from_json
 from shards.writer import video_stem
 
 PART_SUFFIX = ".part.json"

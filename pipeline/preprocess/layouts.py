@@ -11,7 +11,7 @@ from pipeline.preprocess.config import DatasetName
 from pipeline.preprocess.datasets import RECOGNISERS
 from pipeline.preprocess.source import Tree, join
 from pipeline.preprocess.videos import SPLIT_FOLDERS, Layout, SourceVideo, image_video, named
-from shards.manifest import Split
+from shards.choices import Split
 
 _DEPTH = 2
 """Archives often unpack into a folder in a folder."""

@@ -21,6 +21,7 @@ from pipeline.preprocess.state import CONFIG, STAMPS, Key, State, load_state, re
 from pipeline.preprocess.tally import Tally
 from pipeline.preprocess.videos import Layout, SourceVideo, video_order
 from pipeline.progress import progress
+from shards.codec import Codec
 from shards.manifest import MANIFEST, Geometry, Manifest, Video
 from shards.storage import Storage
 
@@ -172,7 +173,7 @@ def _decode(
                 shards=config.shards,
                 video=video,
                 size=config.size,
-                codec=config.stored,
+                codec=_codec(config),
                 window=config.window,
                 decoder=config.decoder,
                 keep_damage=config.on_damage == "keep",
@@ -198,6 +199,10 @@ def _decode(
     return tuple(sorted(skipped))
 
 
+def _codec(config: PreprocessConfig) -> Codec:
+    return Codec(name=config.codec, quality=config.quality if config.codec == "jpeg" else None)
+
+
 def _manifest(
     config: PreprocessConfig, layout: Layout, labels: Labels | None, finished: dict[Key, Part]
 ) -> Manifest:
@@ -208,7 +213,7 @@ def _manifest(
     return Manifest(
         dataset=layout.dataset,
         geometry=Geometry(height=config.size[0], width=config.size[1]),
-        codec=config.stored,
+        codec=_codec(config),
         window=config.window,
         videos=tuple(_labelled(records, labels)),
     )

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from pipeline.preprocess.source import SourceFile, Tree, natural_key, printable
-from shards.manifest import SPLITS, Split
+from shards.choices import SPLITS, Split
 
 SPLIT_FOLDERS: dict[str, Split] = {
     "training": "training",

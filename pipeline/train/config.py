@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from pipeline.errors import ConfigError
-from shards.stream import CACHES, CacheName
+from shards.choices import CACHES, CacheName
 
 Method = Literal["pred", "recon"]
 BatchNormInit = Literal["ones", "uniform"]

@@ -18,10 +18,10 @@ from mnad import Losses
 from pipeline import distributed
 from pipeline.distributed import Process
 from pipeline.errors import TrainingError
+from pipeline.runs import METRICS
 from pipeline.train.config import TrainConfig
 from shards.storage import Storage
 
-METRICS = "metrics.jsonl"
 NAMES = ("pixel", "compact", "separate")
 
 

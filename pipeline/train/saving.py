@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from pipeline import distributed
-from pipeline.checkpoint import Checkpoint, model_name, prune_checkpoints, save_checkpoint, writing_to
+from pipeline.checkpoint import Checkpoint, prune_checkpoints, save_checkpoint, writing_to
+from pipeline.runs import model_name
 from pipeline.train.setup import Setup
 
 

@@ -13,22 +13,23 @@ from mnad.networks import STRIDE
 from pipeline import distributed
 from pipeline.checkpoint import (
     Checkpoint,
-    ModelSpec,
     checkpoint_steps,
     load_checkpoint,
     load_training_state,
-    model_name,
     require_space,
     writing_to,
 )
 from pipeline.config import dump_config
 from pipeline.distributed import Process
 from pipeline.errors import CheckpointError, ConfigError
+from pipeline.header import ModelSpec
+from pipeline.runs import model_name
 from pipeline.train import precision
 from pipeline.train.board import require_board
 from pipeline.train.config import TrainConfig
 from pipeline.train.step import Trainer
-from shards.manifest import MANIFEST, Manifest, Split, load_manifest
+from shards.choices import Split
+from shards.manifest import MANIFEST, Manifest, load_manifest
 from shards.plan import EpochPlan, epoch_plan, steps_per_epoch
 from shards.storage import Storage
 from shards.stream import TrainingStream

@@ -7,8 +7,8 @@ is no test any more. So they say so wherever they stand.
 import json
 from typing import Any
 
-from pipeline.checkpoint import model_name
 from pipeline.commands import run_command
+from pipeline.runs import model_name
 from shards.storage import Storage
 
 NOTE = "test set: to watch, not to choose a model by"

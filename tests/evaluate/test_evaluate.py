@@ -17,8 +17,10 @@ from cli import main
 from mnad import score_batch
 from pipeline.checkpoint import load_checkpoint
 from pipeline.errors import CheckpointError, ConfigError
-from pipeline.evaluate import EvaluateConfig, Summary, evaluate, plotfiles
+from pipeline.evaluate import plotfiles
 from pipeline.evaluate import run as run_module
+from pipeline.evaluate.config import EvaluateConfig
+from pipeline.evaluate.run import Summary, evaluate
 from pipeline.evaluate.scores import SCHEMA
 from shards.errors import ShardError
 from shards.writer import video_stem

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from pipeline.evaluate import EvaluateConfig, evaluate
+from pipeline.evaluate.config import EvaluateConfig
 from pipeline.evaluate.localisation import (
     MaskedVideo,
     area,
@@ -20,6 +20,7 @@ from pipeline.evaluate.localisation import (
     tracks,
 )
 from pipeline.evaluate.maps import read_maps
+from pipeline.evaluate.run import evaluate
 from shards.manifest import MANIFEST
 from shards.masks import write_masks
 from shards.storage import Storage

@@ -17,9 +17,10 @@ from playwright.sync_api import Page, sync_playwright
 from cli import main
 from mnad import FrameScores
 from pipeline.errors import ReportError
-from pipeline.evaluate import EvaluateConfig, evaluate, write_report
+from pipeline.evaluate.config import EvaluateConfig
 from pipeline.evaluate.exhibits import MOST_PICTURES, read_exhibits, stride_for
-from pipeline.evaluate.report import Evaluation, load_evaluation, render
+from pipeline.evaluate.report import Evaluation, load_evaluation, render, write_report
+from pipeline.evaluate.run import evaluate
 from pipeline.evaluate.scores import VideoScores
 from pipeline.evaluate.timelines import MOST_POINTS, MOST_VIDEOS, limits, timelines
 from shards.storage import Storage

@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.evaluate import EvaluateConfig, evaluate, run
+from pipeline.evaluate import run
+from pipeline.evaluate.config import EvaluateConfig
+from pipeline.evaluate.run import evaluate
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.shards import make_set, smooth_frames
 

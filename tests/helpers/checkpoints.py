@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from pipeline.checkpoint import Checkpoint, ModelSpec
+from pipeline.checkpoint import Checkpoint
+from pipeline.header import ModelSpec
 
 
 def make_checkpoint(

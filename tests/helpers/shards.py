@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from shards.choices import Split
 from shards.codec import Codec
-from shards.manifest import MANIFEST, Geometry, Manifest, Split, Video, load_manifest
+from shards.manifest import MANIFEST, Geometry, Manifest, Video, load_manifest
 from shards.storage import Storage
 from shards.writer import SHARD_BYTES, write_video
 

@@ -19,8 +19,9 @@ from cli import main
 from mnad.model import Task
 from pipeline.checkpoint import load_checkpoint
 from pipeline.errors import CheckpointError, ConfigError
-from pipeline.import_reference import ImportConfig, import_reference
+from pipeline.import_reference.config import ImportConfig
 from pipeline.import_reference.pickles import read_torch_file
+from pipeline.import_reference.run import import_reference
 from pipeline.import_reference.weights import our_name
 from tests.helpers import published
 

@@ -11,18 +11,17 @@ import torch
 from pipeline import checkpoint as module
 from pipeline.checkpoint import (
     Checkpoint,
-    ModelSpec,
     checkpoint_from_bytes,
     load_checkpoint,
     load_training_state,
-    model_name,
     prune_checkpoints,
     require_space,
     save_checkpoint,
-    training_name,
     writing_to,
 )
 from pipeline.errors import CheckpointError
+from pipeline.header import ModelSpec
+from pipeline.runs import model_name, training_name
 from shards.storage import Storage
 
 SPEC = ModelSpec(method="recon", window=1, items=4, height=64, width=64)

@@ -11,6 +11,7 @@ from cli import main
 from shards.manifest import load_manifest
 from shards.storage import Storage
 from tests.helpers import datasets
+from tests.helpers.servers import nginx
 from tests.helpers.videos import scene, write_video
 
 
@@ -87,3 +88,25 @@ def test_user_errors_are_one_line(tmp_path: Path) -> None:
         result = CliRunner().invoke(main, [str(argument) for argument in arguments])
         assert result.exit_code == code
         assert result.stderr.strip().splitlines()[-1].lower().startswith("error: ")
+
+
+def test_verify_checks_over_http_what_the_manifest_lists(shards: Path, tmp_path: Path) -> None:
+    shutil.copytree(shards, tmp_path / "set")
+    victim = next((tmp_path / "set").glob("*.tar"))
+    shutil.copy(victim, tmp_path / "set" / "training-foreign-00000000-0000.tar")
+    assert run("verify", tmp_path / "set").exit_code == 1
+    (tmp_path / "nginx").mkdir()
+    with nginx(tmp_path, tmp_path / "nginx") as port:
+        location = f"http://127.0.0.1:{port}/set"
+        whole = run("verify", location)
+        assert whole.exit_code == 0, whole.output
+        assert f"{location}: 5 videos in 5 shards, all as they were written" in whole.stdout
+        assert "a web server does not list its files, so foreign ones were not looked for" in whole.stderr
+        data = victim.read_bytes()
+        victim.write_bytes(data[:-1] + b"\1")
+        harmed = run("verify", location)
+        victim.unlink()
+        missing = run("verify", location)
+    assert (harmed.exit_code, missing.exit_code) == (1, 1)
+    assert f"{location}/{victim.name}: does not end as a tar should" in harmed.stderr
+    assert f"{location}/{victim.name}: not found, though the manifest lists it" in missing.stderr

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.preprocess import PreprocessConfig, preprocess
+from pipeline.preprocess.config import PreprocessConfig
+from pipeline.preprocess.run import preprocess
 from tests.helpers.videos import surveillance_set
 
 pytest.importorskip("distributed")

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.preprocess import PreprocessConfig, Summary, preprocess
-from pipeline.preprocess.config import DecoderName
+from pipeline.preprocess.config import DecoderName, PreprocessConfig
 from pipeline.preprocess.jobs import Job
 from pipeline.preprocess.layouts import recognise
 from pipeline.preprocess.pyav_frames import audit
+from pipeline.preprocess.run import Summary, preprocess
 from pipeline.preprocess.source import list_tree
 from pipeline.preprocess.work import choose_decoder
 from shards.codec import Codec

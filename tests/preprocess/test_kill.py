@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.preprocess import PreprocessConfig, preprocess
+from pipeline.preprocess.config import PreprocessConfig
+from pipeline.preprocess.run import preprocess
 from pipeline.preprocess.worker import Worker
 from tests.helpers.videos import surveillance_set, write_video
 

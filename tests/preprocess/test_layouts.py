@@ -9,9 +9,10 @@ import pytest
 import scipy.io
 
 from pipeline.errors import SourceError
-from pipeline.preprocess import PreprocessConfig, preprocess
+from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.labelfiles import find_labels
 from pipeline.preprocess.layouts import recognise
+from pipeline.preprocess.run import preprocess
 from pipeline.preprocess.source import list_tree
 from pipeline.preprocess.videos import Layout
 from shards.masks import read_masks

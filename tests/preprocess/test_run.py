@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError, SourceError
-from pipeline.preprocess import PreprocessConfig, preprocess
+from pipeline.preprocess.config import PreprocessConfig
+from pipeline.preprocess.run import preprocess
 from shards.manifest import MANIFEST, load_manifest
 from shards.storage import Storage
 from tests.helpers.shards import stored_frames

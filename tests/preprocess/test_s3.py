@@ -11,7 +11,8 @@ import pytest
 from pyarrow import fs
 
 from pipeline.errors import ShardError
-from pipeline.preprocess import PreprocessConfig, preprocess
+from pipeline.preprocess.config import PreprocessConfig
+from pipeline.preprocess.run import preprocess
 from shards.manifest import MANIFEST, load_manifest
 from shards.storage import Storage
 from shards.verify import verify

@@ -204,6 +204,24 @@ def test_what_the_server_denies_is_not_tried_again(web, store):
     assert "not-the-password" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "action",
+    [
+        lambda storage: storage.names(),
+        lambda storage: storage.size("manifest.json"),
+        lambda storage: storage.read("manifest.json"),
+        lambda storage: storage.write("name", b"data"),
+    ],
+    ids=["list", "size", "read", "write"],
+)
+def test_a_wrong_secret_is_refused_at_the_first_answer(store, action):
+    with faulty_proxy(store) as (proxied, faults):
+        with pytest.raises(StorageError, match="check the location and credentials") as caught:
+            action(Storage(s3("bucket/set", proxied, password="not-the-password")))
+        assert faults.requests == 1
+    assert "not-the-password" not in str(caught.value)
+
+
 def test_a_password_opens_a_web_server(web, local):
     with pytest.raises(StorageError, match="HTTP status 401"):
         load_manifest(Storage(f"http://127.0.0.1:{web}/private/set"))

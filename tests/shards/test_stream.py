@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from shards.choices import CACHES
 from shards.codec import Codec
 from shards.errors import CorruptShardError, ShardError
 from shards.manifest import Geometry, Manifest
 from shards.plan import EpochPlan, epoch_plan, steps_per_epoch, videos_of_rank
 from shards.reader import SegmentReader
 from shards.storage import Storage
-from shards.stream import CACHES, TrainingStream, evaluation_batches, normalise
+from shards.stream import TrainingStream, evaluation_batches, normalise
 from tests.helpers.shards import make_set, random_frames
 
 CPU = torch.device("cpu")

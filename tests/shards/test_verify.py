@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.preprocess import PreprocessConfig, preprocess
+from pipeline.preprocess.config import PreprocessConfig
+from pipeline.preprocess.run import preprocess
 from shards.manifest import Shard, load_manifest
 from shards.storage import Storage
 from shards.verify import verify

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import webdataset
 
+from shards.choices import SPLITS
 from shards.codec import Codec
-from shards.manifest import SPLITS
 from shards.storage import Storage
 from shards.writer import record, video_stem, write_video
 

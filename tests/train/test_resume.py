@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.train.config import train_config
 from pipeline.train.run import train
-from shards.manifest import Split
+from shards.choices import Split
 from tests.helpers.commands import command, metrics, run, started, wait_for_step
 from tests.helpers.shards import make_set, smooth_frames
 
