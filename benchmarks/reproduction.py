@@ -1,0 +1,156 @@
+"""What sweeps over seeds found: every run, and what the memory did in good and bad ones.
+
+    python cli.py sweep SHARDS OUT/ones --seeds 5 --epochs 6 --batch-size 4 --bn-init ones
+    python cli.py sweep SHARDS OUT/uniform --seeds 5 --epochs 6 --batch-size 4 --bn-init uniform
+    python benchmarks/reproduction.py OUT/ones OUT/uniform --out FOLDER
+
+Reads the last epoch's evaluation of each run; trains nothing and chooses nothing. Writes to FOLDER runs.json,
+tables.md (all runs; means and standard deviations by sweep) and alpha.png (the AUC against the weight of the
+PSNR). Of a memory: `used` is how many items are nearest to at least 0.1 % of the test frames' queries,
+`closest` the highest cosine between two items, and `range` the feature distance's 99th percentile over its
+1st, of all test frames.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import numpy as np
+from matplotlib import pyplot
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from pipeline.evaluate.exhibits import read_exhibits
+from pipeline.evaluate.metrics import compute_metrics
+from pipeline.evaluate.report import load_evaluation
+from pipeline.evaluate.scores import VideoScores
+from shards.storage import Storage
+
+ALPHAS = np.linspace(0, 1, 21)
+EVALUATION = "evaluation"
+"""Where in a run of a sweep its evaluation lies."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One run.
+
+    Attributes:
+        sweep, seed: which.
+        auc, psnr, distance: AUC in percent of the score and of its two parts, min-max per video.
+        unscaled: AUC of the score with one min-max over all videos.
+        best_alpha, best_auc: the weight of the PSNR that gives the highest AUC, and that AUC. Chosen on the
+            test labels: they say what the weight costs, and are no result.
+        used, closest, range: of the memory, see above.
+        by_alpha: AUC by weight, at ALPHAS.
+    """
+
+    sweep: str
+    seed: int
+    auc: float
+    psnr: float
+    distance: float
+    unscaled: float
+    best_alpha: float
+    best_auc: float
+    used: int
+    closest: float
+    range: float
+    by_alpha: tuple[float, ...]
+
+
+def area(videos: list[VideoScores], alpha: float) -> float:
+    """AUC in percent of the score that weighs the PSNR with `alpha`."""
+    auc = compute_metrics(videos, alpha).auc
+    if auc is None:
+        raise SystemExit("the test videos have no labels of both kinds; a study needs them")
+    return 100 * auc
+
+
+def trial(run: Path) -> Trial:
+    """What one run's evaluation says."""
+    evaluation = load_evaluation(str(run / EVALUATION))
+    videos = list(evaluation.videos)
+    exhibits = read_exhibits(Storage(run / EVALUATION), 1)
+    if exhibits is None:
+        raise SystemExit(f"{run / EVALUATION}: has no exhibits; evaluate again with --report")
+    by_alpha = tuple(area(videos, alpha) for alpha in ALPHAS)
+    best = int(np.argmax(by_alpha))
+    cosines = exhibits.items @ exhibits.items.T - 2 * np.eye(len(exhibits.items))
+    low, high = np.percentile(np.concatenate([video.scores.feature_distance for video in videos]), (1, 99))
+    figures = evaluation.metrics["metrics"]
+    return Trial(
+        sweep=run.parent.name,
+        seed=int(run.name.removeprefix("seed-")),
+        auc=100 * figures["anomaly_score"]["auc"],
+        psnr=by_alpha[-1],
+        distance=by_alpha[0],
+        unscaled=100 * figures["anomaly_score"]["auc_global"],
+        best_alpha=float(ALPHAS[best]),
+        best_auc=by_alpha[best],
+        used=int((exhibits.nearest >= 0.001 * exhibits.nearest.sum()).sum()),
+        closest=float(cosines.max()),
+        range=float(high / low),
+        by_alpha=by_alpha,
+    )
+
+
+def tables(trials: list[Trial]) -> str:
+    """All runs, then each sweep's mean and standard deviation, in Markdown."""
+    names = [field.name for field in fields(Trial) if field.name not in ("sweep", "seed", "by_alpha")]
+    lines = [f"| sweep | seed | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
+    for one in trials:
+        values = " | ".join(f"{getattr(one, name):.4g}" for name in names)
+        lines.append(f"| {one.sweep} | {one.seed} | {values} |")
+    lines += ["", f"| sweep | runs | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
+    for sweep in dict.fromkeys(one.sweep for one in trials):
+        runs = [one for one in trials if one.sweep == sweep]
+        cells = []
+        for name in names:
+            values = [float(getattr(one, name)) for one in runs]
+            spread = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
+            cells.append(f"{statistics.mean(values):.4g}{spread}")
+        lines.append(f"| {sweep} | {len(runs)} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def draw(trials: list[Trial], path: Path) -> None:
+    """AUC against alpha, a line per run, a colour per sweep."""
+    figure, axis = pyplot.subplots(figsize=(6, 3.6))
+    colours = {sweep: f"C{number}" for number, sweep in enumerate(dict.fromkeys(t.sweep for t in trials))}
+    for one in trials:
+        axis.plot(ALPHAS, one.by_alpha, color=colours[one.sweep], linewidth=1, alpha=0.8)
+    for sweep, colour in colours.items():
+        axis.plot([], [], color=colour, label=sweep)
+    axis.axvline(0.6, color="gray", linestyle="--", linewidth=0.8, label="published")
+    axis.set(xlabel="weight of the PSNR (0: feature distance alone)", ylabel="AUC, %")
+    axis.legend(frameon=False)
+    figure.savefig(path, dpi=200, bbox_inches="tight")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("sweeps", type=Path, nargs="+", metavar="SWEEP")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    runs = [
+        run for sweep in options.sweeps for run in sorted(sweep.glob("seed-*")) if (run / EVALUATION).is_dir()
+    ]
+    trials = [trial(run) for run in runs]
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "runs.json").write_text(json.dumps([asdict(one) for one in trials], indent=1) + "\n")
+    (options.out / "tables.md").write_text(tables(trials))
+    draw(trials, options.out / "alpha.png")
+    print(tables(trials))
+
+
+if __name__ == "__main__":
+    main()
