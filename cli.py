@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args
 import click
 
 from pipeline.config import load_config
-from pipeline.errors import ShardError, UserError
+from pipeline.errors import ConfigError, PeerError, ShardError, UserError
 from pipeline.evaluate.config import EvaluateConfig, MemoryMode, Precision, SplitChoice
 from pipeline.import_reference.config import ImportConfig
 from pipeline.preprocess.config import DATASETS, DECODERS, ENGINES, PreprocessConfig
@@ -56,7 +56,11 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """The program: user errors become one line and an exit code."""
+    """The program: user errors become one line and an exit code.
+
+    Of several processes that torchrun started, the first of each machine speaks of options, which are the
+    same in all; any other error is raised by the process that is to speak of it.
+    """
 
     command_class = Command
 
@@ -64,14 +68,27 @@ class Group(click.Group):
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            if _is_first_of_machine():
+                raise
+            sys.exit(error.exit_code)
+        except ConfigError as error:
+            _fail(str(error), error.exit_code, quiet=not _is_first_of_machine())
         except UserError as error:
-            _fail(str(error), error.exit_code)
+            _fail(str(error), error.exit_code, quiet=isinstance(error, PeerError))
         except ShardError as error:
             _fail(str(error), 1)
 
 
-def _fail(message: str, code: int) -> NoReturn:
-    click.echo(f"error: {message}", err=True)
+def _is_first_of_machine() -> bool:
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def _fail(message: str, code: int, *, quiet: bool = False) -> NoReturn:
+    """End with an exit code and, unless `quiet`, one line, which says which of several processes speaks."""
+    if not quiet:
+        speaker = f"rank {os.environ['RANK']}: " if os.environ.get("WORLD_SIZE", "1") != "1" else ""
+        click.echo(f"error: {speaker}{message}", err=True)
     sys.exit(code)
 
 
@@ -101,8 +118,8 @@ def main(ctx: click.Context, config: Path | None) -> None:
         tables = load_config(config)
         unknown = sorted(set(tables) - set(main.commands))
         if unknown:
-            _fail(
-                f"{config}: no command {unknown[0]!r}; tables are named after {', '.join(main.commands)}", 2
+            raise ConfigError(
+                f"{config}: no command {unknown[0]!r}; tables are named after {', '.join(main.commands)}"
             )
         ctx.default_map = tables
 

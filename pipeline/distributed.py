@@ -5,6 +5,7 @@ Started by torchrun, which sets RANK, WORLD_SIZE and LOCAL_RANK.
 
 import contextlib
 import gc
+import hashlib
 import os
 import time
 import uuid
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import cast
+from typing import NoReturn, cast
 
 import torch
 import torch.distributed as dist
@@ -23,7 +24,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from pipeline.errors import PeerError
+from pipeline.errors import LostContactError, PeerError, ShardError, UserError
 
 TIMEOUT = timedelta(minutes=10)
 """How long a process waits for the others before it gives up: longer than a checkpoint takes to write."""
@@ -76,7 +77,8 @@ def processes(device: str = "auto") -> Iterator[Process]:
         barrier(process)
     except RuntimeError as error:
         if world > 1 and _is_lost_contact(error):
-            raise PeerError(f"lost contact with another process: {str(error).splitlines()[0]}") from error
+            reason = str(error).splitlines()[0]
+            raise LostContactError(f"lost contact with another process: {reason}") from error
         raise
     finally:
         if world > 1:
@@ -103,7 +105,7 @@ def _meet() -> PrefixStore:
     deadline = time.monotonic() + TIMEOUT.total_seconds()
     while missing:
         if time.monotonic() > deadline:
-            raise PeerError(f"waited {TIMEOUT} in vain for processes {sorted(missing)}")
+            raise LostContactError(f"waited {TIMEOUT} in vain for processes {sorted(missing)}")
         for other in sorted(missing):
             if store.check([f"asking/{other}"]):
                 store.set(store.get(f"asking/{other}").decode(), me)
@@ -210,6 +212,8 @@ def from_first(value: int, process: Process) -> int:
 def together(process: Process, *flags: bool) -> Iterator[list[bool]]:
     """A block that succeeds in all processes or fails in all, so that none waits for one that has failed.
 
+    Where several processes fail with the same error of the user's, it is raised in the first of them alone.
+
     Args:
         process: this one.
         flags: what this process asks for besides.
@@ -218,18 +222,50 @@ def together(process: Process, *flags: bool) -> Iterator[list[bool]]:
         A list that after the block says of each flag whether any process has set it.
 
     Raises:
-        PeerError: the block failed, but in another process.
+        PeerError: the block failed, but in another process, or in an earlier one with the same error.
     """
     joint: list[bool] = []
+    own: Exception | None = None
     try:
         yield joint
-    except Exception:
-        any_of([True, *flags], process)
-        raise
-    failed, *asked = any_of([False, *flags], process)
+    except Exception as error:
+        own = error
+    failed, *asked = any_of([own is not None, *flags], process)
     if failed:
-        raise PeerError("stopped because another process failed; its own message says why")
+        _raise_in_the_first(own, process)
     joint.extend(asked)
+
+
+def _raise_in_the_first(own: Exception | None, process: Process) -> NoReturn:
+    """Raise this process's own error, if it has one, unless an earlier process has the same."""
+    mine = _failure(own, process)
+    failures = _of_all(mine, process)
+    speaker = failures.index(mine if own is not None else next(other for other in failures if other[0]))
+    if own is not None and speaker == process.rank:
+        raise own
+    raise PeerError(
+        "stopped because another process failed; its own message says why", exit_code=failures[speaker][0]
+    ) from own
+
+
+def _failure(error: Exception | None, process: Process) -> bytes:
+    """Exit code and digest of an error; the same where processes fail with the same error of the user's."""
+    if isinstance(error, UserError | ShardError):
+        code = error.exit_code if isinstance(error, UserError) else 1
+        text = f"{type(error).__name__}: {error}"
+    else:  # a programming error keeps its traceback in every process
+        code, text = int(error is not None), f"process {process.rank}"
+    return bytes([code]) + hashlib.sha256(text.encode()).digest()
+
+
+def _of_all(value: bytes, process: Process) -> list[bytes]:
+    """The `value` of each process, all of one length."""
+    if process.world == 1:
+        return [value]
+    own = torch.tensor(list(value), dtype=torch.uint8)
+    values = [torch.empty_like(own) for _ in range(process.world)]
+    dist.all_gather(values, own)
+    return [bytes(each.tolist()) for each in values]
 
 
 def barrier(process: Process) -> None:

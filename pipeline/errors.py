@@ -7,13 +7,15 @@
     |  +- CheckpointError    a checkpoint that cannot be used
     |  +- TrainingError      training that cannot go on
     |  +- CommandError       a command that a stage started failed
-    |  +- PeerError          another process failed or is gone
+    |  +- PeerError          another process failed, and says why
+    |  +- LostContactError   another process is gone without a word
     |  +- ReportError        an evaluation that cannot be shown
     +- shards.ShardError     exit code 1
        +- CorruptShardError
        +- StorageError       a location that cannot be read or written
 
-The command line prints these as one line. Anything else is a programming error and keeps its traceback.
+The command line prints these as one line; of several processes that fail alike, one does. Anything else is a
+programming error and keeps its traceback.
 """
 
 from shards.errors import CorruptShardError, ShardError
@@ -23,6 +25,7 @@ __all__ = [
     "CommandError",
     "ConfigError",
     "CorruptShardError",
+    "LostContactError",
     "PeerError",
     "ReportError",
     "ShardError",
@@ -57,7 +60,20 @@ class TrainingError(UserError):
 
 
 class PeerError(UserError):
-    """Work that all processes do together failed in another one."""
+    """Work that all processes do together failed in another one, which says why.
+
+    Args:
+        message: for who calls a stage; the command line is silent.
+        exit_code: of the other process.
+    """
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class LostContactError(UserError):
+    """Another process is gone without a word."""
 
 
 class CommandError(UserError):

@@ -17,7 +17,7 @@ from mnad import Observed, normality
 from mnad.fusion import fuse
 from pipeline.checkpoint import Checkpoint, load_checkpoint
 from pipeline.config import dump_config
-from pipeline.distributed import Process, barrier, processes
+from pipeline.distributed import Process, barrier, processes, together
 from pipeline.errors import CheckpointError, ConfigError, ShardError
 from pipeline.evaluate import plots
 from pipeline.evaluate.config import ALPHA, THRESHOLD, EvaluateConfig
@@ -103,7 +103,8 @@ def evaluate(config: EvaluateConfig) -> Summary | None:
         ConfigError, CheckpointError, ShardError: it cannot be done as asked.
     """
     with processes(config.device) as process:
-        job = _prepare(config, process)
+        with together(process):
+            job = _prepare(config, process)
         rank, provenance = process.rank, job.provenance
         if process.is_first:
             # What is whole was asked for again; what is not goes on from the parts that are.

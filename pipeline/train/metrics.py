@@ -61,7 +61,8 @@ class LossHistory:
             # at which steps the processes were asked.
             rows = self._own[self._joined : end].double()
             self._joint[self._joined : end] = distributed.mean_over(rows, self._process).cpu()
-            self._check(self._joined, end)
+            with distributed.together(self._process):
+                self._check(self._joined, end)
             self._joined = end
         return self._joint[:end]
 

@@ -103,10 +103,11 @@ def _train_epoch(
         if stopping or due:
             saver.save(before + index, history.join(index))
         if stopping:
-            raise TrainingError(
-                f"{setup.run}: stopped by {stop.signal or 'a signal to another process'} after step "
-                f"{before + index} of {setup.total}, checkpoint written; run the same command to go on"
-            )
+            with distributed.together(process):
+                raise TrainingError(
+                    f"{setup.run}: stopped by {stop.signal or 'a signal to another process'} after step "
+                    f"{before + index} of {setup.total}, checkpoint written; run the same command to go on"
+                )
         history.record(index, setup.trainer.step(windows))
         meter.count()
         done = index + 1

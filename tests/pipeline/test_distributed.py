@@ -8,7 +8,7 @@ import torch
 
 from pipeline import distributed
 from pipeline.distributed import Process, processes
-from pipeline.errors import PeerError, TrainingError
+from pipeline.errors import ConfigError, LostContactError, PeerError, TrainingError
 from tests.helpers.ranks import run_ranks
 from tests.helpers.servers import free_port
 
@@ -75,6 +75,29 @@ def test_a_failure_in_one_process_reaches_all() -> None:
     ]
 
 
+def fail_in_all(alike: bool, defect: bool) -> str:
+    with processes("cpu") as process:
+        kind = RuntimeError if defect else ConfigError
+        try:
+            with distributed.together(process):
+                raise kind("a reason" if alike else f"the reason of {process.rank}")
+        except PeerError as error:
+            return f"exit code {error.exit_code}"
+        except (RuntimeError, ConfigError) as error:
+            return str(error)
+
+
+@pytest.mark.ddp
+def test_of_processes_that_fail_alike_the_first_speaks() -> None:
+    assert run_ranks(3, fail_in_all, True, False) == ["a reason", "exit code 2", "exit code 2"]
+
+
+@pytest.mark.ddp
+def test_processes_that_fail_differently_all_speak() -> None:
+    assert run_ranks(2, fail_in_all, False, False) == ["the reason of 0", "the reason of 1"]
+    assert run_ranks(2, fail_in_all, True, True) == ["a reason", "a reason"], "a defect's traceback is lost"
+
+
 def lose_the_second() -> str:
     try:
         with processes("cpu") as process:
@@ -84,7 +107,7 @@ def lose_the_second() -> str:
             distributed.any_of([False], process)
     except InterruptedError:
         return "gone"
-    except PeerError as error:
+    except LostContactError as error:
         return str(error)
     return "nothing"
 
