@@ -16,7 +16,7 @@ import torch
 from mnad import Observed, normality
 from mnad.fusion import fuse
 from pipeline.checkpoint import Checkpoint, load_checkpoint
-from pipeline.config import dump_config
+from pipeline.config import dump_config, recordable
 from pipeline.distributed import Process, barrier, processes
 from pipeline.errors import CheckpointError, ConfigError, ShardError
 from pipeline.evaluate import plots
@@ -49,7 +49,6 @@ from pipeline.evaluate.scores import (
 )
 from pipeline.progress import progress
 from pipeline.version import code_version
-from shards import locations
 from shards.manifest import MANIFEST, Manifest, Split, load_manifest
 from shards.masks import read_masks
 from shards.plan import videos_of_rank
@@ -167,16 +166,6 @@ def _prepare(config: EvaluateConfig, process: Process) -> _Job:
     )
 
 
-def without_credentials(config: EvaluateConfig) -> EvaluateConfig:
-    """The options as they may be written beside the results."""
-    return dataclasses.replace(
-        config,
-        shards=locations.shown(config.shards),
-        checkpoint=locations.shown(config.checkpoint),
-        out=None if config.out is None else locations.shown(config.out),
-    )
-
-
 def choose_split(manifest: Manifest) -> Split:
     """Testing videos where there are any, else training videos."""
     return "testing" if manifest.split("testing") else "training"
@@ -270,7 +259,7 @@ def _conclude(job: _Job) -> Summary:
     order = [video.name for video in job.manifest.split(job.split)]
     videos = read_scores(job.out, count, order)
     metrics = _metrics(job, videos, read_timings(job.out, count))
-    job.out.write(CONFIG, dump_config("evaluate", without_credentials(job.config)).encode())
+    job.out.write(CONFIG, dump_config("evaluate", job.config).encode())
     auc = metrics["auc"]
     title = f"{job.manifest.dataset}" + ("" if auc is None else f", AUC {100 * auc:.1f} %")
     job.out.write(CURVES, plots.score_curves(interesting(videos, _CURVES_VIDEOS), title))
@@ -323,7 +312,7 @@ def _metrics(job: _Job, videos: list[VideoScores], timings: list[Timing]) -> dic
             "origin": job.checkpoint.origin,
         },
         "dataset": job.manifest.dataset,
-        "config": dataclasses.asdict(without_credentials(job.config)),
+        "config": recordable(job.config),
         "timing": {
             "frames_per_second": scored / seconds,
             "seconds": seconds,
