@@ -19,7 +19,6 @@ from pipeline.checkpoint import Checkpoint, load_checkpoint
 from pipeline.config import dump_config, recordable
 from pipeline.distributed import Process, barrier, processes
 from pipeline.errors import CheckpointError, ConfigError, ShardError
-from pipeline.evaluate import plots
 from pipeline.evaluate.config import ALPHA, THRESHOLD, EvaluateConfig
 from pipeline.evaluate.exhibits import (
     Collector,
@@ -40,7 +39,6 @@ from pipeline.evaluate.scores import (
     Timing,
     VideoScores,
     delete_stale,
-    interesting,
     is_whole,
     read_scores,
     read_timings,
@@ -56,9 +54,7 @@ from shards.storage import Storage
 from shards.stream import VideoBatch, evaluation_batches
 from shards.writer import video_stem
 
-CURVES = "curves.png"
 CONFIG = "config.toml"
-_CURVES_VIDEOS = 6
 _FORMAT, _VERSION = "mnad-evaluation", 1
 _TIMED = "reading and decoding shards, network, memory and scores; not loading the model or writing results"
 
@@ -260,9 +256,6 @@ def _conclude(job: _Job) -> Summary:
     videos = read_scores(job.out, count, order)
     metrics = _metrics(job, videos, read_timings(job.out, count))
     job.out.write(CONFIG, dump_config("evaluate", job.config).encode())
-    auc = metrics["auc"]
-    title = f"{job.manifest.dataset}" + ("" if auc is None else f", AUC {100 * auc:.1f} %")
-    job.out.write(CURVES, plots.score_curves(interesting(videos, _CURVES_VIDEOS), title))
     job.out.delete(REPORT)
     delete_plots(job.out)
     if job.config.report:
