@@ -13,10 +13,10 @@ EPOCHS ?= 3
 BATCH ?= 4
 LABELS ?=
 
-.PHONY: help venv demo test lint types check bench gpu clean
+.PHONY: help venv demo test lint types check bench gpu gpu-wheels clean
 
 help:  ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 venv: .venv/ready  ## make .venv with everything the project needs
 
@@ -58,9 +58,12 @@ bench: .venv/ready  ## speed of every stage, as ratios to the plain way and to t
 	$(BIN)/python benchmarks/train.py
 	$(BIN)/python benchmarks/evaluate.py
 
-# Runs with the Python it finds, not with .venv: a GPU machine has a torch of its own.
+# Runs with the Python it finds, not with .venv: a GPU machine has a torch of its own. OPTIONS go to gpu.py.
 gpu:  ## what only a GPU can show: make gpu PED2=folder
-	$(PYTHON) benchmarks/gpu.py $(PED2)
+	$(PYTHON) benchmarks/gpu.py $(PED2) $(OPTIONS)
+
+gpu-wheels:  ## what a GPU machine lacks, into wheels/: make gpu-wheels [GPU_PYTHON=3.12]
+	$(PYTHON) benchmarks/gpu_wheels.py $(if $(GPU_PYTHON),--python $(GPU_PYTHON))
 
 clean:  ## remove the environment and what was generated
-	rm -rf .venv data runs artifacts
+	rm -rf .venv data runs artifacts wheels

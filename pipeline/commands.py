@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from pipeline.errors import CommandError
+from shards.locations import shown
 
 _LAUNCHED = ("RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 """What torchrun tells a process of a group; a command started from one is alone."""
@@ -24,4 +25,4 @@ def run_command(*arguments: str) -> None:
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     code = subprocess.run([sys.executable, "-m", "cli", *arguments], env=environment, check=False).returncode
     if code:
-        raise CommandError(f"{' '.join(arguments)}: exit code {code}; its own message says why")
+        raise CommandError(f"{' '.join(map(shown, arguments))}: exit code {code}; its own message says why")

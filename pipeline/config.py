@@ -1,7 +1,8 @@
 """Options from a TOML file, and the resolved options written beside every output.
 
 A file has one table per command: `[train]` with `epochs = 60`. The command line wins over the file, the
-file over the defaults. What a command writes as `config.toml` can be given back to it with `--config`.
+file over the defaults. What a command writes as `config.toml` can be given back to it with `--config`;
+locations in it are without credentials and query.
 """
 
 import dataclasses
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError
+from shards import locations
 
 
 def load_config(path: Path) -> dict[str, dict[str, Any]]:
@@ -31,13 +33,20 @@ def load_config(path: Path) -> dict[str, dict[str, Any]]:
     }
 
 
+def recordable(config: Any) -> dict[str, Any]:
+    """The fields of the dataclass `config` as they may be written down: locations as `locations.shown`."""
+    return {
+        name: locations.shown(value) if isinstance(value, str) else value
+        for name, value in dataclasses.asdict(config).items()
+    }
+
+
 def dump_config(command: str, config: Any) -> str:
-    """The dataclass `config` as a TOML table `[command]`; fields that are None are left out."""
+    """The dataclass `config`, `recordable`, as a TOML table `[command]`; what is None is left out."""
     lines = [f"[{command}]"]
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
+    for name, value in recordable(config).items():
         if value is not None:
-            lines.append(f"{field.name} = {_toml(value)}")
+            lines.append(f"{name} = {_toml(value)}")
     return "\n".join(lines) + "\n"
 
 

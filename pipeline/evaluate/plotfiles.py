@@ -1,12 +1,11 @@
-"""The files under `OUT/plots/`: curves and one timeline per video, for papers.
+"""The pictures of an evaluation: `OUT/curves.png` for a glance, and those under `OUT/plots/` for papers.
 
-`roc.png` and `precision-recall.png` where there are labels of both kinds, and `timeline-<video>.png`.
+There, `roc.png` and `precision-recall.png` where there are labels of both kinds, and `timeline-<video>.png`.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.evaluate import plots
 from pipeline.evaluate.metrics import Metrics, compute_curves
 from pipeline.evaluate.scores import VideoScores, interesting
 from pipeline.progress import progress
@@ -14,6 +13,8 @@ from shards.choices import Split
 from shards.storage import Storage
 from shards.writer import video_stem
 
+CURVES = "curves.png"
+_CURVES_VIDEOS = 6
 FOLDER = "plots"
 MOST_TIMELINES = 200
 """Some 0.05 s each, so they never take more than about 10 s."""
@@ -28,6 +29,11 @@ def write_plots(out: Storage, split: Split, videos: Sequence[VideoScores], metri
         videos: all, in order; of more than MOST_TIMELINES the most interesting ones get a timeline.
         metrics: what metrics.json will hold.
     """
+    from pipeline.evaluate import plots  # and with it matplotlib, which an evaluation can do without
+
+    auc = metrics["auc"]
+    title = f"{metrics['dataset']}" + ("" if auc is None else f", AUC {100 * auc:.1f} %")
+    out.write(CURVES, plots.score_curves(interesting(videos, _CURVES_VIDEOS), title))
     curves = compute_curves(videos)
     if curves is not None:
         figures = Metrics(**metrics["metrics"]["anomaly_score"])
@@ -45,5 +51,6 @@ def write_plots(out: Storage, split: Split, videos: Sequence[VideoScores], metri
 
 def delete_plots(out: Storage) -> None:
     """Remove all files."""
+    out.delete(CURVES)
     for name in out.names(FOLDER):
         out.delete(f"{FOLDER}/{name}")

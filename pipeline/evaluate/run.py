@@ -16,10 +16,9 @@ import torch
 from mnad import Observed, normality
 from mnad.fusion import fuse
 from pipeline.checkpoint import Checkpoint, load_checkpoint
-from pipeline.config import dump_config
+from pipeline.config import dump_config, recordable
 from pipeline.distributed import Process, barrier, processes, together
 from pipeline.errors import CheckpointError, ConfigError, ShardError
-from pipeline.evaluate import plots
 from pipeline.evaluate.config import ALPHA, THRESHOLD, EvaluateConfig
 from pipeline.evaluate.exhibits import (
     Collector,
@@ -40,7 +39,6 @@ from pipeline.evaluate.scores import (
     Timing,
     VideoScores,
     delete_stale,
-    interesting,
     is_whole,
     read_scores,
     read_timings,
@@ -49,7 +47,6 @@ from pipeline.evaluate.scores import (
 )
 from pipeline.progress import progress
 from pipeline.version import code_version
-from shards import locations
 from shards.choices import Split
 from shards.manifest import MANIFEST, Manifest, load_manifest
 from shards.masks import read_masks
@@ -58,9 +55,7 @@ from shards.storage import Storage
 from shards.stream import VideoBatch, evaluation_batches
 from shards.writer import video_stem
 
-CURVES = "curves.png"
 CONFIG = "config.toml"
-_CURVES_VIDEOS = 6
 _FORMAT, _VERSION = "mnad-evaluation", 1
 _TIMED = "reading and decoding shards, network, memory and scores; not loading the model or writing results"
 
@@ -169,16 +164,6 @@ def _prepare(config: EvaluateConfig, process: Process) -> _Job:
     )
 
 
-def without_credentials(config: EvaluateConfig) -> EvaluateConfig:
-    """The options as they may be written beside the results."""
-    return dataclasses.replace(
-        config,
-        shards=locations.shown(config.shards),
-        checkpoint=locations.shown(config.checkpoint),
-        out=None if config.out is None else locations.shown(config.out),
-    )
-
-
 def choose_split(manifest: Manifest) -> Split:
     """Testing videos where there are any, else training videos."""
     return "testing" if manifest.split("testing") else "training"
@@ -272,10 +257,7 @@ def _conclude(job: _Job) -> Summary:
     order = [video.name for video in job.manifest.split(job.split)]
     videos = read_scores(job.out, count, order)
     metrics = _metrics(job, videos, read_timings(job.out, count))
-    job.out.write(CONFIG, dump_config("evaluate", without_credentials(job.config)).encode())
-    auc = metrics["auc"]
-    title = f"{job.manifest.dataset}" + ("" if auc is None else f", AUC {100 * auc:.1f} %")
-    job.out.write(CURVES, plots.score_curves(interesting(videos, _CURVES_VIDEOS), title))
+    job.out.write(CONFIG, dump_config("evaluate", job.config).encode())
     job.out.delete(REPORT)
     delete_plots(job.out)
     if job.config.report:
@@ -325,7 +307,7 @@ def _metrics(job: _Job, videos: list[VideoScores], timings: list[Timing]) -> dic
             "origin": job.checkpoint.origin,
         },
         "dataset": job.manifest.dataset,
-        "config": dataclasses.asdict(without_credentials(job.config)),
+        "config": recordable(job.config),
         "timing": {
             "frames_per_second": scored / seconds,
             "seconds": seconds,

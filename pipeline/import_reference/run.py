@@ -15,6 +15,7 @@ from pipeline.import_reference.pickles import TensorRef, read_torch_file
 from pipeline.import_reference.weights import named_tensors, our_name, spec_of
 from pipeline.runs import FOLDER
 from pipeline.version import code_version
+from shards import locations
 from shards.storage import Storage
 
 _UNIT_TOLERANCE = 1e-3
@@ -27,27 +28,28 @@ def import_reference(config: ImportConfig) -> Checkpoint:
         CheckpointError: a file is missing, damaged, refused, or not of the published network.
     """
     model, keys = _read(config.model), _read(config.keys)
-    root, load = _open(model, config.model)
-    renamed = _renamed(named_tensors(root), config.model)
-    items = _memory(keys, config.keys)
+    model_name, keys_name = locations.shown(config.model), locations.shown(config.keys)
+    root, load = _open(model, model_name)
+    renamed = _renamed(named_tensors(root), model_name)
+    items = _memory(keys, keys_name)
     shapes = {name: tuple(tensor.shape) for name, tensor in renamed.items()}
-    spec = spec_of(shapes, len(items), config.height, config.width, config.model)
+    spec = spec_of(shapes, len(items), config.height, config.width, model_name)
     with torch.device("meta"):
         expected = spec.build().state_dict()
     expected.pop("memory.items")
-    _check(expected, shapes, config.model)
+    _check(expected, shapes, model_name)
     state = {"memory.items": items}
     for name, like in expected.items():
         values = load(renamed[name]).to(like.dtype)
         if not values.isfinite().all():
-            raise CheckpointError(f"{config.model}: {name} holds values that are no numbers; train it again")
+            raise CheckpointError(f"{model_name}: {name} holds values that are no numbers; train it again")
         state[name] = values
     storage, file = _target(config.out)
     origin = {
         "imported": {
-            "model": config.model.rpartition("/")[2],
+            "model": locations.split(config.model)[1],
             "model_sha256": hashlib.sha256(model).hexdigest(),
-            "keys": config.keys.rpartition("/")[2],
+            "keys": locations.split(config.keys)[1],
             "keys_sha256": hashlib.sha256(keys).hexdigest(),
         },
         "code_version": code_version(),
@@ -60,42 +62,43 @@ def import_reference(config: ImportConfig) -> Checkpoint:
 
 
 def _read(location: str) -> bytes:
-    folder, _, name = location.rpartition("/")
+    folder, name = locations.split(location)
     try:
-        return Storage(folder or ".").read(name)
+        return Storage(folder).read(name)
     except FileNotFoundError:
-        raise CheckpointError(f"{location}: not found; give the file that was published") from None
+        where = locations.shown(location)
+        raise CheckpointError(f"{where}: not found; give the file that was published") from None
 
 
-def _open(data: bytes, location: str) -> tuple[Any, Callable[[Any], Tensor]]:
+def _open(data: bytes, where: str) -> tuple[Any, Callable[[Any], Tensor]]:
     """What the file holds, and a function that loads a tensor that is found in it."""
-    if location.endswith(".safetensors"):
-        return tensors_from_bytes(data, location), lambda tensor: tensor
-    file = read_torch_file(data, location)
+    if where.endswith(".safetensors"):
+        return tensors_from_bytes(data, where), lambda tensor: tensor
+    file = read_torch_file(data, where)
     return file.root, file.load
 
 
 def _target(out: str) -> tuple[Storage, str]:
     """Where the checkpoint goes: the file `out`, or step 0 of the run `out`."""
-    if out.endswith(".safetensors"):
-        folder, _, file = out.rpartition("/")
-        return Storage(folder or "."), file
+    folder, file = locations.split(out)
+    if file.endswith(".safetensors"):
+        return Storage(folder), file
     storage = Storage(out)
     if any(checkpoint_steps(storage)):
-        raise CheckpointError(f"{out}: found a run with checkpoints of its own; choose another OUT")
+        raise CheckpointError(f"{storage}: found a run with checkpoints of its own; choose another OUT")
     return storage, f"{FOLDER}/model-00000000.safetensors"
 
 
-def _renamed(tensors: dict[str, Any], location: str) -> dict[str, Any]:
+def _renamed(tensors: dict[str, Any], where: str) -> dict[str, Any]:
     renamed = {}
     for name, tensor in tensors.items():
         if not isinstance(tensor, TensorRef | Tensor):
-            raise CheckpointError(f"{location}: {name} is no tensor; give a model or its state dict alone")
+            raise CheckpointError(f"{where}: {name} is no tensor; give a model or its state dict alone")
         try:
             ours = our_name(name)
         except KeyError:
             raise CheckpointError(
-                f"{location}: found {name}, which the published network does not have; give a model that "
+                f"{where}: found {name}, which the published network does not have; give a model that "
                 "the published code saved"
             ) from None
         if ours is not None:
@@ -103,36 +106,36 @@ def _renamed(tensors: dict[str, Any], location: str) -> dict[str, Any]:
     return renamed
 
 
-def _check(expected: dict[str, Tensor], shapes: dict[str, tuple[int, ...]], location: str) -> None:
+def _check(expected: dict[str, Tensor], shapes: dict[str, tuple[int, ...]], where: str) -> None:
     for name, tensor in expected.items():
         if name not in shapes:
-            raise CheckpointError(f"{location}: {name} is missing; the file holds only a part of the network")
+            raise CheckpointError(f"{where}: {name} is missing; the file holds only a part of the network")
         if shapes[name] != tuple(tensor.shape):
             raise CheckpointError(
-                f"{location}: found {name} of {list(shapes[name])}, expected {list(tensor.shape)}; "
+                f"{where}: found {name} of {list(shapes[name])}, expected {list(tensor.shape)}; "
                 "give a model with the published widths"
             )
     stray = sorted(set(shapes) - set(expected))
     if stray:
-        raise CheckpointError(f"{location}: found {stray[0]}, which the network does not have")
+        raise CheckpointError(f"{where}: found {stray[0]}, which the network does not have")
 
 
-def _memory(data: bytes, location: str) -> Tensor:
+def _memory(data: bytes, where: str) -> Tensor:
     """The items (M, D) float32."""
-    root, load = _open(data, location)
+    root, load = _open(data, where)
     if isinstance(root, dict) and len(root) == 1:
         (root,) = root.values()
     shape = list(root.shape) if isinstance(root, TensorRef | Tensor) else None
     if shape is None or len(shape) != 2 or shape[0] < 2 or shape[1] != WIDTHS[-1]:
         found = "something else" if shape is None else f"a tensor {shape}"
         raise CheckpointError(
-            f"{location}: found {found}, expected memory items of [M, {WIDTHS[-1]}]; give the keys file"
+            f"{where}: found {found}, expected memory items of [M, {WIDTHS[-1]}]; give the keys file"
         )
     items = load(root).to(torch.float32)
     lengths = items.norm(dim=1)
     if not torch.allclose(lengths, torch.ones_like(lengths), atol=_UNIT_TOLERANCE):
         raise CheckpointError(
-            f"{location}: found items of length {lengths.min():.3f} to {lengths.max():.3f}, expected 1; "
+            f"{where}: found items of length {lengths.min():.3f} to {lengths.max():.3f}, expected 1; "
             "give the keys file of a trained model"
         )
     return items

@@ -100,10 +100,4 @@ def _refuse_other_options(storage: Storage, config: PreprocessConfig) -> None:
 
 def recorded_config(config: PreprocessConfig) -> bytes:
     """The resolved options as they are written beside the shards, without credentials."""
-    clean = replace(
-        config,
-        source=str(Storage(config.source)),
-        shards=str(Storage(config.shards)),
-        labels=None if config.labels is None else str(Storage(config.labels)),
-    )
-    return dump_config("preprocess", clean).encode()
+    return dump_config("preprocess", config).encode()

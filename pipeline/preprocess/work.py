@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import SourceError
-from pipeline.preprocess import decord_frames, pyav_frames
+from pipeline.preprocess import pyav_frames
 from pipeline.preprocess.images import decode_image, resized
 from pipeline.preprocess.jobs import Beat, Job, Part, files_digest, fingerprint, part_name, stamp, sum_line
 from pipeline.preprocess.masks import masks
@@ -119,6 +119,8 @@ def _process_file(
         damage = pyav_frames.Damage()
         decoder, reasons = choose_decoder(job, audit, name)
         if decoder == "decord":
+            from pipeline.preprocess import decord_frames  # with PyAV alone, decord need not be there
+
             try:
                 decoded = decord_frames.frames(path, name, (audit.height, audit.width))
                 frames, shards = _write(storage, job, decoded, audit.packets, beat, is_rgb=True)

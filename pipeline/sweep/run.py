@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.commands import run_command
 from pipeline.errors import TrainingError
 from pipeline.sweep.config import SweepConfig
+from shards.locations import inside, shown
 from shards.storage import Storage
 
 RESULT = "sweep.json"
@@ -55,8 +56,8 @@ def sweep(config: SweepConfig) -> dict[str, Spread]:
         for name, score in FIGURES.items()
     }
     result = {
-        "shards": config.shards,
-        "train_options": config.train_options,
+        "shards": shown(config.shards),
+        "train_options": [shown(option) for option in config.train_options],
         "figures": {name: vars(spread) for name, spread in spreads.items()},
     }
     Storage(config.out).write(RESULT, (json.dumps(result, indent=1) + "\n").encode())
@@ -65,13 +66,14 @@ def sweep(config: SweepConfig) -> dict[str, Spread]:
 
 def _one_seed(config: SweepConfig, seed: int) -> dict[str, Any]:
     """The metrics of one seed's evaluation."""
-    run = f"{config.out}/seed-{seed}"
+    run = inside(config.out, f"seed-{seed}")
+    out = inside(run, "evaluation")
     run_command("train", config.shards, run, "--seed", str(seed), *config.train_options)
-    run_command("evaluate", config.shards, run, "--out", f"{run}/evaluation")
-    metrics: dict[str, Any] = json.loads(Storage(f"{run}/evaluation").read("metrics.json"))
+    run_command("evaluate", config.shards, run, "--out", out)
+    metrics: dict[str, Any] = json.loads(Storage(out).read("metrics.json"))
     if metrics["auc"] is None:
         raise TrainingError(
-            f"{config.shards}: found no frame labels of both kinds, which a sweep compares by"
+            f"{shown(config.shards)}: found no frame labels of both kinds, which a sweep compares by"
         )
     return metrics
 

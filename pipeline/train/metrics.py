@@ -155,16 +155,22 @@ class _Appended:
 
 
 class _Rewritten:
-    """In a bucket nothing can be appended: the whole file is written at each epoch's end."""
+    """In a bucket nothing can be appended: the whole file is written after each epoch, and at the end."""
 
     def __init__(self, run: Storage, lines: list[bytes]) -> None:
         self._run = run
         self._lines = lines
+        self._written = len(lines)
 
     def write(self, **record: Any) -> None:
         self._lines.append(_line(record))
-        if record["kind"] == "epoch":
+        if record["kind"] != "step":
+            self.flush()
+
+    def flush(self) -> None:
+        if self._written < len(self._lines):
             self._run.write(METRICS, b"".join(self._lines))
+            self._written = len(self._lines)
 
 
 class _Nowhere:
@@ -195,7 +201,11 @@ def metrics_log(run: Storage, step: int, *, quiet: bool) -> Iterator[MetricsLog]
         with Path(run.path(METRICS)).open("ab") as file:
             yield _Appended(file)
     else:
-        yield _Rewritten(run, lines)
+        log = _Rewritten(run, lines)
+        try:
+            yield log
+        finally:
+            log.flush()
 
 
 def _step_of(line: bytes) -> float:

@@ -136,7 +136,7 @@ def _finish_epoch(setup: Setup, epoch: int, saver: Saver, log: MetricsLog) -> No
         with distributed.together(setup.process), writing_to(setup.run):
             if setup.process.is_first:
                 log.write(
-                    kind="validation", step=step, epoch=epoch, **validate(config.validate, setup.run, step)
+                    kind="validation", step=step, epoch=epoch, **validate(config.validate, config.run, step)
                 )
 
 

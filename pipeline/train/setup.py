@@ -28,6 +28,7 @@ from pipeline.train import precision
 from pipeline.train.board import require_board
 from pipeline.train.config import TrainConfig
 from pipeline.train.step import Trainer
+from shards import locations
 from shards.choices import Split
 from shards.manifest import MANIFEST, Manifest, load_manifest
 from shards.plan import EpochPlan, epoch_plan, steps_per_epoch
@@ -158,7 +159,7 @@ def prepare(config: TrainConfig, process: Process) -> Setup:
     latest, state = None, None
     with distributed.together(process):
         if start >= 0:
-            latest = load_checkpoint(f"{run}/{model_name(start)}")
+            latest = load_checkpoint(locations.inside(config.run, model_name(start)))
             _check_same(latest, spec, origin)
             state = load_training_state(run, start)
             model.load_state_dict(latest.tensors)
@@ -187,6 +188,7 @@ def prepare(config: TrainConfig, process: Process) -> Setup:
 
 def _check(config: TrainConfig, process: Process, manifest: Manifest, stream: TrainingStream) -> int:
     """Steps per epoch, at least one."""
+    shards = locations.shown(config.shards)
     if config.sync_bn and process.device.type != "cuda":
         raise ConfigError(
             "--sync-bn: found device cpu, expected cuda, where PyTorch can synchronise BatchNorm"
@@ -194,14 +196,14 @@ def _check(config: TrainConfig, process: Process, manifest: Manifest, stream: Tr
     height, width = manifest.geometry.height, manifest.geometry.width
     if height % STRIDE or width % STRIDE:
         raise ConfigError(
-            f"{config.shards}: found frames of {height}x{width}, expected multiples of {STRIDE}; "
+            f"{shards}: found frames of {height}x{width}, expected multiples of {STRIDE}; "
             "preprocess again with another --size"
         )
     batch = config.batch_size * config.accumulate
     steps = steps_per_epoch(stream.windows, process.world, batch)
     if steps == 0:
         raise ConfigError(
-            f"{config.shards}: found {sum(stream.windows)} training windows of {config.window} frames, "
+            f"{shards}: found {sum(stream.windows)} training windows of {config.window} frames, "
             f"expected at least {batch * process.world}, one batch in each process; lower --batch-size"
         )
     return steps

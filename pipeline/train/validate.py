@@ -9,13 +9,14 @@ from typing import Any
 
 from pipeline.commands import run_command
 from pipeline.runs import model_name
+from shards.locations import inside
 from shards.storage import Storage
 
 NOTE = "test set: to watch, not to choose a model by"
 FIGURES = ("auc", "auc_macro", "average_precision")
 
 
-def validate(shards: str, run: Storage, step: int) -> dict[str, Any]:
+def validate(shards: str, run: str, step: int) -> dict[str, Any]:
     """Evaluate the checkpoint of a step with the defaults of `evaluate`; its figures and NOTE.
 
     What `evaluate` writes goes to `RUN/validation/step-N`.
@@ -23,8 +24,8 @@ def validate(shards: str, run: Storage, step: int) -> dict[str, Any]:
     Raises:
         CommandError: the evaluation failed.
     """
-    out = f"{run}/validation/step-{step:08d}"
-    run_command("evaluate", shards, f"{run}/{model_name(step)}", "--out", out)
+    out = inside(run, f"validation/step-{step:08d}")
+    run_command("evaluate", shards, inside(run, model_name(step)), "--out", out)
     metrics = json.loads(Storage(out).read("metrics.json"))
     figures = (metrics["metrics"] or {}).get("anomaly_score", {})
     return {"note": NOTE, **{name: figures.get(name) for name in FIGURES}}

@@ -185,7 +185,7 @@ def test_results_lie_in_the_run_under_the_name_of_the_set(
     ]
     bare = evaluated(out=str(tmp_path / "bare"), report=False).out
     left_out = set(names) - {path.name for path in Path(bare).iterdir()}
-    assert left_out == {"exhibits", "plots", "report.html"}
+    assert left_out == {"curves.png", "exhibits", "plots", "report.html"}
 
 
 def test_each_scored_video_has_a_timeline_and_stale_ones_are_gone(

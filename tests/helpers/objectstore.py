@@ -8,7 +8,16 @@ from urllib.parse import quote
 
 from pyarrow import fs
 
+from shards.storage import Storage
 from tests.helpers.servers import KEY, SECRET, seaweedfs
+
+SECRETS = (KEY, SECRET, quote(SECRET, ""), "endpoint_override")
+"""What of a location nobody may see."""
+
+
+def leaks(storage: Storage) -> list[str]:
+    """Names of the files in `storage` that hold a secret."""
+    return [name for name, _, _ in storage.walk() if any(s.encode() in storage.read(name) for s in SECRETS)]
 
 
 @dataclass(frozen=True)
