@@ -5,25 +5,29 @@ import multiprocessing
 import os
 import traceback
 from collections.abc import Callable
-from multiprocessing.connection import Connection
+from datetime import timedelta
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import torch
-
-from tests.helpers.servers import free_port
+from torch.distributed import TCPStore
 
 TIMEOUT = 120.0
-"""Seconds that one process may take."""
+"""Seconds without any process's answer, after which they hang."""
 
 
 def rank_environment(rank: int, world: int, port: int) -> dict[str, str]:
-    """What torchrun tells a process; one thread each, since tests share few cores."""
+    """What torchrun tells a process that meets the others in a store at `port`, which is there already.
+
+    One thread each, since tests share few cores.
+    """
     return {
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
         "WORLD_SIZE": str(world),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
         "OMP_NUM_THREADS": "1",
     }
 
@@ -34,30 +38,45 @@ def run_ranks(world: int, work: Callable[..., Any], *args: Any) -> list[Any]:
     Fails if one of them raises, hangs, or does not exit cleanly.
     """
     context = multiprocessing.get_context("spawn")
-    port = free_port()
+    # As torchrun does, the store lives here, on a port that was never free: a process that comes to a port
+    # chosen before anyone listens may find another group there, join it, and leave its own one waiting.
+    store = TCPStore("127.0.0.1", 0, is_master=True, timeout=timedelta(seconds=TIMEOUT))
     started = []
     for rank in range(world):
         receiver, sender = context.Pipe(duplex=False)
-        environment = rank_environment(rank, world, port)
+        environment = rank_environment(rank, world, store.port)
         process = context.Process(target=_rank, args=(environment, sender, work, args))
         process.start()
         sender.close()
         started.append((process, receiver))
     try:
-        results = []
-        for rank, (_, receiver) in enumerate(started):
-            assert receiver.poll(TIMEOUT), f"rank {rank} says nothing for {TIMEOUT} s"
-            kind, data = receiver.recv()
-            assert kind == "result", f"rank {rank} raised\n{data}"
-            results.append(torch.load(io.BytesIO(data), weights_only=False))
+        results: dict[int, Any] = {}
+        waiting = {receiver: rank for rank, (_, receiver) in enumerate(started)}
+        while waiting:
+            # Of all at once: a process that has failed is the reason why another says nothing.
+            ready = wait(waiting, TIMEOUT)
+            assert ready, f"ranks {sorted(waiting.values())} say nothing for {TIMEOUT} s"
+            for receiver in ready:
+                rank = waiting.pop(receiver)
+                results[rank] = _answer(receiver, rank)
         for rank, (process, _) in enumerate(started):
             process.join(TIMEOUT)
             assert process.exitcode == 0, f"rank {rank} exits with {process.exitcode}"
-        return results
+        return [results[rank] for rank in range(world)]
     finally:
         for process, _ in started:
             process.kill()
             process.join()
+
+
+def _answer(receiver: Connection, rank: int) -> Any:
+    """What a process has returned."""
+    try:
+        kind, data = receiver.recv()
+    except EOFError:
+        raise AssertionError(f"rank {rank} died without a word") from None
+    assert kind == "result", f"rank {rank} raised\n{data}"
+    return torch.load(io.BytesIO(data), weights_only=False)
 
 
 def _rank(

@@ -10,7 +10,6 @@ from pipeline import distributed
 from pipeline.distributed import Process, processes
 from pipeline.errors import ConfigError, LostContactError, PeerError, TrainingError
 from tests.helpers.ranks import run_ranks
-from tests.helpers.servers import free_port
 
 ALONE = Process(rank=0, world=1, device=torch.device("cpu"))
 
@@ -98,6 +97,19 @@ def test_processes_that_fail_differently_all_speak() -> None:
     assert run_ranks(2, fail_in_all, True, True) == ["a reason", "a reason"], "a defect's traceback is lost"
 
 
+def die_before_meeting() -> None:
+    if os.environ["RANK"] == "1":
+        os._exit(3)
+    with processes("cpu"):
+        pass
+
+
+@pytest.mark.ddp
+def test_a_process_that_dies_is_the_reason_and_not_the_one_that_waits_for_it() -> None:
+    with pytest.raises(AssertionError, match="rank 1 died without a word"):
+        run_ranks(2, die_before_meeting)
+
+
 def lose_the_second() -> str:
     try:
         with processes("cpu") as process:
@@ -122,7 +134,6 @@ def test_a_process_that_is_gone_is_noticed() -> None:
 def meet_beside_old_names(port: int) -> list[float]:
     """Two attempts in one store, as under torchrun, which keeps it when it starts processes again."""
     os.environ["MASTER_PORT"] = str(port)
-    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"
     sums = []
     for _ in range(2):
         with processes("cpu") as process:
@@ -136,8 +147,6 @@ def meet_beside_old_names(port: int) -> list[float]:
 
 @pytest.mark.ddp
 def test_processes_meet_again_in_a_store_with_traces_of_an_attempt_before() -> None:
-    port = free_port()
-    store = torch.distributed.TCPStore("127.0.0.1", port, is_master=True, timeout=timedelta(seconds=60))
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, timeout=timedelta(seconds=60))
     store.set("asking/1", "left by a process that is dead")
-    assert run_ranks(2, meet_beside_old_names, port) == [[3.0, 3.0], [3.0, 3.0]]
-    del store
+    assert run_ranks(2, meet_beside_old_names, store.port) == [[3.0, 3.0], [3.0, 3.0]]
