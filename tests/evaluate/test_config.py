@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.evaluate import EvaluateConfig
+from pipeline.evaluate.config import EvaluateConfig
 
 BUCKET = "s3://key:secret@bucket"
 QUERY = "?scheme=http&endpoint_override=127.0.0.1:8333"
