@@ -61,13 +61,13 @@ def test_a_worker_that_dies_takes_only_its_video(tmp_path: Path) -> None:
         source = write_video(tmp_path / "source" / "a.mp4", [np.zeros((64, 96, 3), np.uint8)] * 1500)
         job = job_line(source.parent, tmp_path / "shards")
 
-        def die(frames: int) -> None:
+        def die(frames: int, expected: int) -> None:
             assert worker._process is not None
             os.kill(worker._process.pid, signal.SIGABRT)
 
         with pytest.raises(SourceError, match=r"^a: the decoder died of SIGABRT .*after \d+ frames"):
             worker.run("a", job, die)
-        worker.run("a", job, lambda frames: None)
+        worker.run("a", job, lambda frames, expected: None)
     assert list((tmp_path / "shards").glob("*.part.json"))
 
 
@@ -75,7 +75,7 @@ def test_a_worker_that_hangs_is_given_up(tmp_path: Path) -> None:
     source = write_video(tmp_path / "source" / "a.mp4", [np.zeros((64, 96, 3), np.uint8)] * 1500)
     with Worker(stall_seconds=3) as worker:
 
-        def hang(frames: int) -> None:
+        def hang(frames: int, expected: int) -> None:
             assert worker._process is not None
             os.kill(worker._process.pid, signal.SIGSTOP)
 
