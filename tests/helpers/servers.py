@@ -109,6 +109,8 @@ def seaweedfs(scratch: Path) -> Iterator[int]:
                 "-volume.max=20",
                 "-filer",
                 "-s3",
+                "-s3.port.iceberg=0",  # these two have fixed ports by default: only one server could run
+                "-s3.port.lance=0",
                 f"-s3.config={scratch / 's3.json'}",
                 *(f"-{name}.port={port}" for name, port in ports.items()),
                 *(f"-{name.replace('.', '.port.')}={port}" for name, port in grpc.items()),
