@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from mnad import normality
-from pipeline.evaluate.scores import VideoScores
+from pipeline.evaluate.scores import VideoScores, both_classes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +49,6 @@ class Curves:
     recall: np.ndarray
     precision: np.ndarray
     equal_error_threshold: float
-
-
-def both_classes(labels: np.ndarray) -> bool:
-    """Whether there are normal and abnormal frames."""
-    return bool(labels.any() and not labels.all())
 
 
 def micro_auc(scores: np.ndarray, labels: np.ndarray) -> float | None:

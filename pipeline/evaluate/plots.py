@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -103,14 +104,7 @@ class Timeline:
 def roc(curves: Curves, figures: Metrics) -> bytes:
     """The ROC curve a column wide, as a PNG, with its area and the equal error rate."""
     figure, axis = _square("false alarm rate (share of normal frames)", "hit rate (share of abnormal frames)")
-    rows = thin(curves.false_alarms, curves.hits, _COLUMN_PIXELS)
-    axis.plot(
-        curves.false_alarms[rows],
-        curves.hits[rows],
-        color=_SCORE,
-        linewidth=1.2,
-        label=f"anomaly score: AUC {_percent(figures.auc)}",
-    )
+    _curve(axis, curves.false_alarms, curves.hits, f"AUC {_percent(figures.auc)}")
     if (rate := figures.equal_error_rate) is not None:
         label = f"equal error rate {_percent(rate)}"
         axis.plot([rate], [1 - rate], "o", color=_SCORE, markersize=4, label=label)
@@ -121,17 +115,16 @@ def roc(curves: Curves, figures: Metrics) -> bytes:
 def precision_recall(curves: Curves, figures: Metrics, base_rate: float) -> bytes:
     """Precision against recall a column wide, as a PNG, with the average precision and the base rate."""
     figure, axis = _square("recall (share of abnormal frames flagged)", "precision (share of flags right)")
-    rows = thin(curves.recall, curves.precision, _COLUMN_PIXELS)
-    axis.plot(
-        curves.recall[rows],
-        curves.precision[rows],
-        color=_SCORE,
-        linewidth=1.2,
-        label=f"anomaly score: average precision {_percent(figures.average_precision)}",
-    )
+    _curve(axis, curves.recall, curves.precision, f"average precision {_percent(figures.average_precision)}")
     label = f"base rate {_percent(base_rate)}"
     axis.axhline(base_rate, color=_MUTED, linewidth=0.7, linestyle=_DASHES, label=label)
     return _with_legend(figure)
+
+
+def _curve(axis: Axes, x: np.ndarray, y: np.ndarray, figure: str) -> None:
+    """The anomaly score's curve, thinned to the pixels it has, with its figure in the legend."""
+    rows = thin(x, y, _COLUMN_PIXELS)
+    axis.plot(x[rows], y[rows], color=_SCORE, linewidth=1.2, label=f"anomaly score: {figure}")
 
 
 def _percent(value: float | None) -> str:

@@ -107,11 +107,16 @@ def intervals(video: VideoScores) -> list[tuple[int, int]]:
     return [(first + int(start), first + int(end)) for start, end in edges.reshape(-1, 2)]
 
 
+def both_classes(labels: np.ndarray) -> bool:
+    """Whether there are normal and abnormal frames."""
+    return bool(labels.any() and not labels.all())
+
+
 def interesting(videos: Sequence[VideoScores], most: int) -> list[VideoScores]:
     """Up to `most` videos in order, those with both normal and abnormal frames before others."""
     ranked = sorted(
         range(len(videos)),
-        key=lambda i: (labels := videos[i].labels) is None or not (labels.any() and not labels.all()),
+        key=lambda i: (labels := videos[i].labels) is None or not both_classes(labels),
     )
     return [videos[i] for i in sorted(ranked[:most])]
 
