@@ -456,6 +456,21 @@ def inspect_command(location: str, sheet: str | None, rows: int) -> None:
     help="BatchNorm weights at the start: 1, or drawn from U(0, 1) as in the paper's PyTorch.",
 )
 @option(
+    "--memory-init",
+    heading="Method",
+    type=click.Choice(["random", "queries"]),
+    default=TrainConfig.memory_init,
+    help="Memory items at the start: random as in the paper, or distinct queries of the first windows.",
+)
+@option(
+    "--average",
+    heading="Optimisation",
+    type=int,
+    default=TrainConfig.average,
+    metavar="STEPS",
+    help="Save the running average of the weights over about so many steps; 0: the weights.",
+)
+@option(
     "--epochs",
     heading="Optimisation",
     type=int,

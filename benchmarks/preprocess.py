@@ -1,10 +1,11 @@
 """Speed of preprocess against decoding and resizing alone, and what each codec costs on disk and in reading.
 
-    python benchmarks/preprocess.py [FOLDER OF VIDEOS ...] [--size 256] [--repeats 3]
+    python benchmarks/preprocess.py [FOLDER OF VIDEOS ...] [--size 256] [--copies 5] [--codec raw]
 
-Without a folder, H.264 videos like those of Ped2, of Avenue and of a camera of today are generated. The bare
-loop (decord and cv2.resize, nothing kept) and one worker are pinned to the same core; two workers get two
-cores. Everything counts, starting the processes included. They take turns; medians are printed.
+Without a folder, H.264 videos like those of Ped2, of Avenue and of a camera of today are generated, each
+under as many names as `--copies` says. The bare loop (decord and cv2.resize, nothing kept) and one worker are
+pinned to the same core; two workers get two cores. Everything counts, starting the processes included, which
+takes 0.7 s: more copies show the pace of a large set. They take turns; medians are printed.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -33,8 +34,8 @@ KINDS = {
 """Height and width, videos, frames of each."""
 
 
-def generate(folder: Path, kind: str) -> None:
-    """Write the videos of one kind: walkers over texture, with a camera's noise."""
+def generate(folder: Path, kind: str, copies: int) -> None:
+    """Write the videos of one kind, walkers over texture with a camera's noise, each under several names."""
     from tests.helpers.videos import scene, write_video
 
     size, videos, frames = KINDS[kind]
@@ -46,7 +47,10 @@ def generate(folder: Path, kind: str) -> None:
             yield np.clip(frame.astype(np.int16) + noise[index % len(noise)], 0, 255).astype(np.uint8)
 
     for number in range(videos):
-        write_video(folder / f"{number}.mp4", noisy(number), options={"preset": "veryfast"})
+        first = folder / f"{number}-0.mp4"
+        write_video(first, noisy(number), options={"preset": "veryfast"})
+        for copy in range(1, copies):
+            os.link(first, folder / f"{number}-{copy}.mp4")
 
 
 def bare(folder: Path, size: int) -> tuple[float, int]:
@@ -126,14 +130,14 @@ def reading(shards: Path) -> tuple[float, float]:
     return stored / frames / 1e3, sum(located.windows for located in segments) / seconds
 
 
-def compare(folder: Path, size: int, repeats: int) -> None:
+def compare(folder: Path, size: int, repeats: int, codecs: Sequence[str]) -> None:
     """Measure and print a table for the videos of one folder."""
     cores = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as shards:
         calls: dict[str, tuple[set[int], tuple[object, ...]]] = {
             "alone": ({cores[0]}, ("bare", folder, size))
         }
-        for codec in CODECS:
+        for codec in codecs:
             for workers in (1, 2):
                 call = ("whole", folder, f"{shards}/{codec}", size, codec, workers)
                 calls[f"{codec} {workers}"] = (set(cores[:workers]), call)
@@ -147,7 +151,7 @@ def compare(folder: Path, size: int, repeats: int) -> None:
             f"decode and resize alone: {rate['alone']:.0f} frames/s, {cpu['alone']:.2f} ms of CPU per frame"
         )
         print("codec    frames/s  time x alone  CPU x alone  2 workers  MB/1000 frames  windows/s read")
-        for codec in CODECS:
+        for codec in codecs:
             one, two = f"{codec} 1", f"{codec} 2"
             stored, windows = reading(Path(shards) / codec)
             time, busy = rate["alone"] / rate[one], cpu[one] / cpu["alone"]
@@ -162,16 +166,19 @@ def main() -> None:
     parser.add_argument("folders", type=Path, nargs="*", metavar="FOLDER")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--copies", type=int, default=1)
+    parser.add_argument("--codec", action="append", choices=CODECS, help="one of them; may be repeated")
     options = parser.parse_args()
+    codecs = options.codec or CODECS
     for folder in options.folders:
         print(f"\n== {folder}")
-        compare(folder, options.size, options.repeats)
+        compare(folder, options.size, options.repeats, codecs)
     for kind in () if options.folders else KINDS:
         with tempfile.TemporaryDirectory() as temporary:
-            generate(Path(temporary), kind)
+            generate(Path(temporary), kind, options.copies)
             _, videos, frames = KINDS[kind]
-            print(f"\n== {videos} videos of {frames} frames of {kind}")
-            compare(Path(temporary), options.size, options.repeats)
+            print(f"\n== {videos * options.copies} videos of {frames} frames of {kind}")
+            compare(Path(temporary), options.size, options.repeats, codecs)
 
 
 if __name__ == "__main__":

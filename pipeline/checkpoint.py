@@ -141,20 +141,21 @@ def prune_checkpoints(run: Storage, keep: int) -> None:
     run.clear_temporary(FOLDER)
 
 
-def require_space(run: Storage, model: nn.Module, keep: int) -> None:
+def require_space(run: Storage, model: nn.Module, keep: int, models: int) -> None:
     """Check that a local disk has room for as many checkpoints as will lie there at a time.
 
     Args:
         run: an existing folder.
-        model: that will be saved; its training state is twice as large.
+        model: that will be saved.
         keep: checkpoints that stay, one more while it is written.
+        models: how many times a model's size one of them takes, its training state included.
 
     Raises:
         CheckpointError: it has not.
     """
     if not run.is_local:
         return
-    size = 3 * sum(tensor.nbytes for tensor in model.state_dict().values())
+    size = models * sum(tensor.nbytes for tensor in model.state_dict().values())
     needed = size * max(1, keep + 1 - len(checkpoint_steps(run)))
     free = shutil.disk_usage(run.path("")).free
     if free < needed:

@@ -208,6 +208,12 @@ def from_first(value: int, process: Process) -> int:
     return int(joint.item())
 
 
+def copy_first(tensor: Tensor, process: Process) -> None:
+    """Overwrite `tensor` by the first process's."""
+    if process.world > 1:
+        dist.broadcast(tensor, src=0)
+
+
 @contextlib.contextmanager
 def together(process: Process, *flags: bool) -> Iterator[list[bool]]:
     """A block that succeeds in all processes or fails in all, so that none waits for one that has failed.

@@ -94,7 +94,7 @@ class TrainingStream:
         """Windows of each segment, for the plan."""
         return [located.windows for located in self.segments]
 
-    def batches(self, plan: EpochPlan, first_step: int = 0) -> Iterator[Tensor]:
+    def batches(self, plan: EpochPlan, first_step: int = 0) -> Generator[Tensor, None, None]:
         """Batches (B, T, 3, H, W) float32 in [-1, 1] on the device, from step `first_step` of the plan on.
 
         Segments that only earlier steps use are not read.

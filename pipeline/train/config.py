@@ -8,6 +8,7 @@ from shards.choices import CACHES, CacheName
 
 Method = Literal["pred", "recon"]
 BatchNormInit = Literal["ones", "uniform"]
+MemoryInit = Literal["random", "queries"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 METHODS: dict[Method, dict[str, Any]] = {
@@ -41,6 +42,9 @@ class TrainConfig:
         loss_compact, loss_separate: weights of the two memory losses.
         memory_items: M.
         bn_init: BatchNorm weights at the start, ones or drawn from U(0, 1).
+        memory_init: memory items at the start, random as in the paper, or queries of the first windows that
+            lie far from each other.
+        average: save the running average of the weights over about so many steps; 0 for the weights.
         seed: of the initial weights and the order of windows.
         sync_bn: BatchNorm over the batches of all processes; on CUDA.
         compile: compile the network; pays after some minutes.
@@ -70,6 +74,8 @@ class TrainConfig:
     loss_separate: float = 0.1
     memory_items: int = 10
     bn_init: BatchNormInit = "ones"
+    memory_init: MemoryInit = "random"
+    average: int = 0
     seed: int = 0
     sync_bn: bool = False
     compile: bool = False
@@ -89,6 +95,7 @@ class TrainConfig:
         for name, allowed in (
             ("method", get_args(Method)),
             ("bn_init", get_args(BatchNormInit)),
+            ("memory_init", get_args(MemoryInit)),
             ("precision", get_args(Precision)),
             ("device", ("auto", "cpu", "cuda")),
             ("cache", CACHES),
@@ -96,7 +103,7 @@ class TrainConfig:
             _require(self, name, getattr(self, name) in allowed, f"one of {', '.join(allowed)}")
         for name in ("batch_size", "accumulate", "threads", "log_every", "keep", "every"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
-        for name in ("epochs", "checkpoint_epochs", "seed"):
+        for name in ("epochs", "checkpoint_epochs", "seed", "average"):
             _require(self, name, getattr(self, name) >= 0, "at least 0")
         for name in ("loss_compact", "loss_separate", "checkpoint_minutes"):
             _require(self, name, getattr(self, name) >= 0, "at least 0")

@@ -56,7 +56,7 @@ class Saver:
         return Checkpoint(
             name=model_name(step),
             spec=setup.spec,
-            tensors=setup.trainer.model.state_dict(),
+            tensors=setup.trainer.result.state_dict(),
             step=step,
             epoch=step // setup.steps,
             origin=setup.origin,

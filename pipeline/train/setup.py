@@ -1,5 +1,6 @@
 """Everything that is made, restored and checked before the first step."""
 
+import contextlib
 import dataclasses
 import hashlib
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from mnad import MNAD
 from mnad.networks import STRIDE
+from mnad.seeding import seed_memory
 from pipeline import distributed
 from pipeline.checkpoint import (
     Checkpoint,
@@ -96,14 +98,7 @@ class Setup:
 
     def plan(self, epoch: int) -> EpochPlan:
         """What this process reads in an epoch."""
-        return epoch_plan(
-            self.stream.windows,
-            seed=self.config.seed,
-            epoch=epoch,
-            rank=self.process.rank,
-            world=self.process.world,
-            batch=self.config.batch_size * self.config.accumulate,
-        )
+        return _plan(self.config, self.process, self.stream, epoch)
 
 
 def prepare(config: TrainConfig, process: Process) -> Setup:
@@ -163,10 +158,14 @@ def prepare(config: TrainConfig, process: Process) -> Setup:
             _check_same(latest, spec, origin)
             state = load_training_state(run, start)
             model.load_state_dict(latest.tensors)
+        elif config.memory_init == "queries":
+            _seed_memory(model.to(process.device), config, process, stream)
         if process.is_first:
             with writing_to(run):
                 run.write("config.toml", dump_config("train", config).encode())
-            require_space(run, model, config.keep)
+            require_space(run, model, config.keep, models=4 if config.average else 3)
+    if state is None:
+        distributed.copy_first(model.memory.items, process)
     torch.backends.cudnn.benchmark = True  # all batches have one shape, so the search for kernels pays
     trainer = Trainer(model.to(process.device), config, process)
     if state is not None:
@@ -184,6 +183,29 @@ def prepare(config: TrainConfig, process: Process) -> Setup:
         is_restored=latest is not None,
         losses=state["losses"] if state else None,
     )
+
+
+def _plan(config: TrainConfig, process: Process, stream: TrainingStream, epoch: int) -> EpochPlan:
+    return epoch_plan(
+        stream.windows,
+        seed=config.seed,
+        epoch=epoch,
+        rank=process.rank,
+        world=process.world,
+        batch=config.batch_size * config.accumulate,
+    )
+
+
+def _seed_memory(model: MNAD, config: TrainConfig, process: Process, stream: TrainingStream) -> None:
+    """Take the memory's first items from this process's first batch."""
+    with contextlib.closing(stream.batches(_plan(config, process, stream, 0))) as batches:
+        try:
+            seed_memory(model, next(batches))
+        except ValueError as error:
+            raise ConfigError(
+                f"--memory-init queries: {error}, in the first batch; raise --batch-size "
+                "or lower --memory-items"
+            ) from error
 
 
 def _check(config: TrainConfig, process: Process, manifest: Manifest, stream: TrainingStream) -> int:
@@ -216,8 +238,9 @@ def _lasting(config: TrainConfig) -> dict[str, Any]:
 def _check_same(latest: Checkpoint, spec: ModelSpec, origin: dict[str, Any]) -> None:
     """Refuse to go on with other options, naming each that differs."""
     options = latest.origin.get("options", {})
-    pairs = [
-        ("--" + name.replace("_", "-"), options.get(name), value) for name, value in origin["options"].items()
+    pairs = [  # an option that is younger than the run had its default
+        ("--" + name.replace("_", "-"), options.get(name, getattr(TrainConfig, name, None)), value)
+        for name, value in origin["options"].items()
     ]
     pairs += [(name, getattr(latest.spec, name), value) for name, value in dataclasses.asdict(spec).items()]
     pairs.append(("processes", latest.origin.get("processes"), origin["processes"]))

@@ -13,6 +13,7 @@ from mnad import MNAD, Losses, training_losses
 from pipeline import distributed
 from pipeline.distributed import Process
 from pipeline.train import precision
+from pipeline.train.averaging import WeightAverage
 from pipeline.train.config import TrainConfig
 
 
@@ -35,12 +36,18 @@ class Trainer:
         self._config = config
         self._device = process.device
         self._precision = precision.resolve(config.precision, process.device)
+        self._average = WeightAverage(self.model, config.average) if config.average else None
         if config.compile:
             model.compile()
         self._network = distributed.parallel(model, process, sync_bn=config.sync_bn)
         self._joint = distributed.joint_batch(process)
         self._optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, fused=True)
         self._scaler = precision.scaler(self._precision, process.device)
+
+    @property
+    def result(self) -> MNAD:
+        """What training has come to: the model, or its average."""
+        return self._average.model if self._average else self.model
 
     def set_lr(self, lr: float) -> None:
         """Use `lr` from the next step on."""
@@ -69,6 +76,8 @@ class Trainer:
         self._scaler.update()
         self._optimizer.zero_grad(set_to_none=True)
         self.model.memory.update(torch.cat(queries), self._joint)
+        if self._average:
+            self._average.update()
         return Losses(
             pixel=torch.stack([part.pixel for part in losses]).mean(),
             compact=torch.stack([part.compact for part in losses]).mean(),
@@ -87,10 +96,19 @@ class Trainer:
         )
 
     def state(self) -> dict[str, Any]:
-        """What a step changes besides the model."""
-        return {"optimizer": self._optimizer.state_dict(), "scaler": self._scaler.state_dict()}
+        """What a step changes besides `result`."""
+        state: dict[str, Any] = {
+            "optimizer": self._optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
+        }
+        if self._average:
+            state |= {"model": self.model.state_dict(), "averaged": self._average.done}
+        return state
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Inverse of `state`."""
+        """Inverse of `state`, for a trainer that was made with a model whose weights were the `result`."""
         self._optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])
+        if self._average:
+            self.model.load_state_dict(state["model"])
+            self._average.done = state["averaged"]

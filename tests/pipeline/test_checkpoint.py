@@ -139,8 +139,8 @@ def test_room_for_the_checkpoints_is_checked_before_training(
     model = torch.nn.Linear(512, 512, bias=False)  # 1 MiB, and 2 for its training state
     usage = type("Usage", (), {"free": 9 << 20})
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
-    require_space(Storage(tmp_path), model, keep=2)
+    require_space(Storage(tmp_path), model, keep=2, models=3)
     with pytest.raises(CheckpointError, match="found 9 MiB free, expected 12 MiB"):
-        require_space(Storage(tmp_path), model, keep=3)
+        require_space(Storage(tmp_path), model, keep=3, models=3)
     saved(Storage(tmp_path), 1)
-    require_space(Storage(tmp_path), model, keep=3)
+    require_space(Storage(tmp_path), model, keep=3, models=3)

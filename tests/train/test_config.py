@@ -34,6 +34,8 @@ def test_defaults_of_the_class_are_those_of_its_default_method() -> None:
         ("precision", "int8"),
         ("device", "tpu"),
         ("bn_init", "zeros"),
+        ("memory_init", "zeros"),
+        ("average", -1),
         ("window", 1),
         ("epochs", -1),
         ("batch_size", 0),

@@ -1,5 +1,6 @@
 """Runs from end to end: what they leave, what they refuse, and how they fail."""
 
+import dataclasses
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ import pytest
 import torch
 
 from mnad import MNAD
-from pipeline.checkpoint import load_checkpoint
+from pipeline.checkpoint import load_checkpoint, load_training_state
 from pipeline.errors import CheckpointError, ConfigError, CorruptShardError, ShardError, TrainingError
+from pipeline.runs import model_name, training_name
 from pipeline.train.config import TrainConfig, train_config
 from pipeline.train.run import train
+from shards.storage import Storage
 from tests.helpers.commands import command, metrics, run
 from tests.helpers.shards import make_set, smooth_frames
 
@@ -65,6 +68,50 @@ def test_the_epoch_line_is_the_mean_of_its_steps(tmp_path: Path) -> None:
     assert len(steps) == 5
     for name in ("total", "pixel", "compact", "separate"):
         assert epoch[name] == pytest.approx(np.mean([line[name] for line in steps]))
+
+
+def test_a_memory_of_queries_starts_elsewhere_with_the_same_weights(tmp_path: Path) -> None:
+    shards(tmp_path)
+    for name in ("random", "queries"):
+        train(config(tmp_path, epochs=0, memory_init=name, run=str(tmp_path / name)))
+    random, queries = (load_checkpoint(str(tmp_path / name)).tensors for name in ("random", "queries"))
+    different = {name for name in random if not torch.equal(random[name], queries[name])}
+    assert different == {"memory.items"}
+
+
+def test_a_first_batch_with_too_few_queries_is_refused(tmp_path: Path) -> None:
+    shards(tmp_path)
+    with pytest.raises(ConfigError, match="--memory-init queries: found 8 queries, expected at least 10"):
+        train(config(tmp_path, batch_size=2, memory_init="queries"))
+
+
+def test_a_run_saves_the_average_and_goes_on_from_the_weights(tmp_path: Path) -> None:
+    shards(tmp_path)
+    options = config(
+        tmp_path, epochs=2, batch_size=2, average=3, checkpoint_epochs=1, keep=2, precision="fp32"
+    )
+    train(options)
+    run = Storage(str(tmp_path / "run"))
+    saved, weights = load_checkpoint(str(tmp_path / "run")).tensors, load_training_state(run, 10)["model"]
+    assert not torch.equal(saved["memory.items"], weights["memory.items"])
+    for name in (model_name(10), training_name(10)):
+        run.delete(name)
+    train(options)
+    again = load_checkpoint(str(tmp_path / "run")).tensors
+    assert all(torch.equal(again[name], saved[name]) for name in saved)
+
+
+def test_a_run_older_than_an_option_goes_on_with_its_default(tmp_path: Path) -> None:
+    shards(tmp_path)
+    train(config(tmp_path, epochs=0))
+    run = Storage(str(tmp_path / "run"))
+    checkpoint = load_checkpoint(str(tmp_path / "run"))
+    options = {name: value for name, value in checkpoint.origin["options"].items() if name != "average"}
+    old = dataclasses.replace(checkpoint, origin={**checkpoint.origin, "options": options})
+    run.write(model_name(0), old.to_bytes())
+    train(config(tmp_path, epochs=0))
+    with pytest.raises(CheckpointError, match="--average: found 0, expected 5"):
+        train(config(tmp_path, epochs=0, average=5))
 
 
 @pytest.mark.parametrize("cache", ["ram", "device"])
