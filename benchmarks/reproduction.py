@@ -7,7 +7,8 @@
 Reads the last epoch's evaluation of each run; trains nothing and chooses nothing. Writes to FOLDER runs.json,
 tables.md (all runs; means and standard deviations by sweep) and alpha.png (the AUC against the weight of the
 PSNR). Of a memory: `used` is how many items are nearest to at least 0.1 % of the test frames' queries,
-`closest` the highest cosine between two items, and `range` the feature distance's 99th percentile over its
+`closest` the highest cosine between two items, `placed` the percentage of queries whose item is the usual one
+at their place in the frame, whatever is there, and `range` the feature distance's 99th percentile over its
 1st, of all test frames.
 """
 
@@ -26,7 +27,7 @@ from matplotlib import pyplot
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pipeline.evaluate.exhibits import read_exhibits
+from pipeline.evaluate.exhibits import Exhibits, read_exhibits, sampled_place
 from pipeline.evaluate.metrics import compute_metrics
 from pipeline.evaluate.report import load_evaluation
 from pipeline.evaluate.scores import VideoScores
@@ -47,7 +48,7 @@ class Trial:
         unscaled: AUC of the score with one min-max over all videos.
         best_alpha, best_auc: the weight of the PSNR that gives the highest AUC, and that AUC. Chosen on the
             test labels: they say what the weight costs, and are no result.
-        used, closest, range: of the memory, see above.
+        used, closest, placed, range: of the memory, see above.
         by_alpha: AUC by weight, at ALPHAS.
     """
 
@@ -61,6 +62,7 @@ class Trial:
     best_auc: float
     used: int
     closest: float
+    placed: float
     range: float
     by_alpha: tuple[float, ...]
 
@@ -71,6 +73,19 @@ def area(videos: list[VideoScores], alpha: float) -> float:
     if auc is None:
         raise SystemExit("the test videos have no labels of both kinds; a study needs them")
     return 100 * auc
+
+
+def placed(exhibits: Exhibits, frames: int) -> float:
+    """Percentage of the gathered queries that have the nearest item that is most frequent at their place.
+
+    Args:
+        exhibits: of an evaluation.
+        frames: how many were scored.
+    """
+    nearest = (exhibits.queries @ exhibits.items.T).argmax(axis=1)
+    places = sampled_place(exhibits.frame, int(exhibits.nearest.sum()) // frames)
+    usual = [np.bincount(nearest[places == place]).max() for place in np.unique(places)]
+    return 100 * sum(usual) / len(nearest)
 
 
 def trial(run: Path) -> Trial:
@@ -96,6 +111,7 @@ def trial(run: Path) -> Trial:
         best_auc=by_alpha[best],
         used=int((exhibits.nearest >= 0.001 * exhibits.nearest.sum()).sum()),
         closest=float(cosines.max()),
+        placed=placed(exhibits, sum(len(video.scores.feature_distance) for video in videos)),
         range=float(high / low),
         by_alpha=by_alpha,
     )

@@ -83,7 +83,7 @@ class Collector:
             return
         rows = torch.from_numpy(chosen).to(seen.frame.device)
         strips = _strips(seen, rows).cpu().numpy()
-        patches = torch.from_numpy(numbers[chosen] * 7919 % seen.queries.shape[1]).to(rows.device)
+        patches = torch.from_numpy(sampled_place(numbers[chosen], seen.queries.shape[1])).to(rows.device)
         self._queries.append(seen.queries[rows, patches].cpu().numpy())
         self._video += [video] * len(chosen)
         self._frame += numbers[chosen].tolist()
@@ -100,6 +100,11 @@ class Collector:
             items=self._items.cpu().numpy(),
             nearest=self._nearest.cpu().numpy(),
         )
+
+
+def sampled_place(frames: np.ndarray, places: int) -> np.ndarray:
+    """Which of a frame's queries is gathered, by its number: in turn all are, without a pattern."""
+    return frames * 7919 % places
 
 
 def stride_for(frames: int) -> int:
