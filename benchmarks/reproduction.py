@@ -5,11 +5,11 @@
     python benchmarks/reproduction.py OUT/ones OUT/uniform --out FOLDER
 
 Reads the last epoch's evaluation of each run; trains nothing and chooses nothing. Writes to FOLDER runs.json,
-tables.md (all runs; means and standard deviations by sweep) and alpha.png (the AUC against the weight of the
-PSNR). Of a memory: `used` is how many items are nearest to at least 0.1 % of the test frames' queries,
-`closest` the highest cosine between two items, `placed` the percentage of queries whose item is the usual one
-at their place in the frame, whatever is there, and `range` the feature distance's 99th percentile over its
-1st, of all test frames.
+tables.md (all runs; means and standard deviations by sweep), alpha.png (the AUC against the weight of the
+PSNR) and places.png (each run's usual item at each place of the frame). Of a memory: `used` is how many items
+are nearest to at least 0.1 % of the test frames' queries, `closest` the highest cosine between two items,
+`placed` the percentage of queries whose item is the usual one at their place in the frame, whatever is there,
+and `range` the feature distance's 99th percentile over its 1st, of all test frames.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from matplotlib import pyplot
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pipeline.evaluate.exhibits import Exhibits, read_exhibits, sampled_place
+from pipeline.evaluate.exhibits import read_exhibits
 from pipeline.evaluate.metrics import compute_metrics
 from pipeline.evaluate.report import load_evaluation
 from pipeline.evaluate.scores import VideoScores
@@ -50,6 +50,7 @@ class Trial:
             test labels: they say what the weight costs, and are no result.
         used, closest, placed, range: of the memory, see above.
         by_alpha: AUC by weight, at ALPHAS.
+        places: the usual item at each place of the frame, row by row.
     """
 
     sweep: str
@@ -65,6 +66,7 @@ class Trial:
     placed: float
     range: float
     by_alpha: tuple[float, ...]
+    places: tuple[tuple[int, ...], ...]
 
 
 def area(videos: list[VideoScores], alpha: float) -> float:
@@ -73,19 +75,6 @@ def area(videos: list[VideoScores], alpha: float) -> float:
     if auc is None:
         raise SystemExit("the test videos have no labels of both kinds; a study needs them")
     return 100 * auc
-
-
-def placed(exhibits: Exhibits, frames: int) -> float:
-    """Percentage of the gathered queries that have the nearest item that is most frequent at their place.
-
-    Args:
-        exhibits: of an evaluation.
-        frames: how many were scored.
-    """
-    nearest = (exhibits.queries @ exhibits.items.T).argmax(axis=1)
-    places = sampled_place(exhibits.frame, int(exhibits.nearest.sum()) // frames)
-    usual = [np.bincount(nearest[places == place]).max() for place in np.unique(places)]
-    return 100 * sum(usual) / len(nearest)
 
 
 def trial(run: Path) -> Trial:
@@ -97,6 +86,7 @@ def trial(run: Path) -> Trial:
         raise SystemExit(f"{run / EVALUATION}: has no exhibits; evaluate again with --report")
     by_alpha = tuple(area(videos, alpha) for alpha in ALPHAS)
     best = int(np.argmax(by_alpha))
+    nearest = exhibits.nearest
     cosines = exhibits.items @ exhibits.items.T - 2 * np.eye(len(exhibits.items))
     low, high = np.percentile(np.concatenate([video.scores.feature_distance for video in videos]), (1, 99))
     figures = evaluation.metrics["metrics"]
@@ -109,17 +99,22 @@ def trial(run: Path) -> Trial:
         unscaled=100 * figures["anomaly_score"]["auc_global"],
         best_alpha=float(ALPHAS[best]),
         best_auc=by_alpha[best],
-        used=int((exhibits.nearest >= 0.001 * exhibits.nearest.sum()).sum()),
+        used=int((nearest.sum(axis=(0, 1)) >= 0.001 * nearest.sum()).sum()),
         closest=float(cosines.max()),
-        placed=placed(exhibits, sum(len(video.scores.feature_distance) for video in videos)),
+        placed=100 * float(nearest.max(axis=2).sum() / nearest.sum()),
         range=float(high / low),
         by_alpha=by_alpha,
+        places=tuple(map(tuple, nearest.argmax(axis=2).tolist())),
     )
 
 
 def tables(trials: list[Trial]) -> str:
     """All runs, then each sweep's mean and standard deviation, in Markdown."""
-    names = [field.name for field in fields(Trial) if field.name not in ("sweep", "seed", "by_alpha")]
+    names = [
+        field.name
+        for field in fields(Trial)
+        if field.type in ("float", "int", float, int) and field.name != "seed"
+    ]
     lines = [f"| sweep | seed | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
     for one in trials:
         values = " | ".join(f"{getattr(one, name):.4g}" for name in names)
@@ -150,6 +145,22 @@ def draw(trials: list[Trial], path: Path) -> None:
     figure.savefig(path, dpi=200, bbox_inches="tight")
 
 
+def draw_places(trials: list[Trial], path: Path) -> None:
+    """The usual item at each place, a map per run, a row per sweep."""
+    sweeps = list(dict.fromkeys(one.sweep for one in trials))
+    most = max(sum(one.sweep == sweep for one in trials) for sweep in sweeps)
+    figure, axes = pyplot.subplots(
+        len(sweeps), most, figsize=(1.3 * most, 1.5 * len(sweeps)), squeeze=False, layout="constrained"
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for row, sweep in zip(axes, sweeps, strict=True):
+        for axis, one in zip(row, [one for one in trials if one.sweep == sweep], strict=False):
+            axis.imshow(one.places, cmap="tab10", vmin=-0.5, vmax=9.5, interpolation="nearest")
+            axis.set_title(f"{sweep} {one.seed}", fontsize=7)
+    figure.savefig(path, dpi=200)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -165,6 +176,7 @@ def main() -> None:
     (options.out / "runs.json").write_text(json.dumps([asdict(one) for one in trials], indent=1) + "\n")
     (options.out / "tables.md").write_text(tables(trials))
     draw(trials, options.out / "alpha.png")
+    draw_places(trials, options.out / "places.png")
     print(tables(trials))
 
 

@@ -39,7 +39,7 @@ class Exhibits:
         pictures: P JPEGs: real frame, prediction and error side by side.
         queries: (P, D) float32, one query of each of those frames.
         items: (M, D) float32, the trained memory.
-        nearest: (M,) int64, for how many queries of all frames each item was the nearest.
+        nearest: (rows, columns, M) int64, in how many frames each item was the nearest at each place.
     """
 
     video: np.ndarray
@@ -56,12 +56,13 @@ class Collector:
     Args:
         items: (M, D) the trained memory.
         stride: see `stride_for`.
+        grid: rows and columns of queries in a frame.
     """
 
-    def __init__(self, items: Tensor, stride: int) -> None:
+    def __init__(self, items: Tensor, stride: int, grid: tuple[int, int]) -> None:
         self._items = items
         self._stride = stride
-        self._nearest = torch.zeros(len(items), dtype=torch.int64, device=items.device)
+        self._nearest = torch.zeros((*grid, len(items)), dtype=torch.int64, device=items.device)
         self._video: list[str] = []
         self._frame: list[int] = []
         self._pictures: list[bytes] = []
@@ -75,16 +76,17 @@ class Collector:
             frames: (B,) frame numbers of the batch that `seen` is a part of.
             seen: those windows.
         """
-        nearest = similarity(seen.queries, seen.items).argmax(dim=-1).flatten()
-        self._nearest += torch.bincount(nearest, minlength=len(self._items))
+        nearest = similarity(seen.queries, seen.items).argmax(dim=-1)
+        self._nearest.view(-1, len(self._items)).scatter_add_(1, nearest.mT, torch.ones_like(nearest.mT))
         numbers = frames[seen.first : seen.first + len(seen.frame)]
         chosen = np.flatnonzero(numbers % self._stride == 0)
         if not len(chosen):
             return
         rows = torch.from_numpy(chosen).to(seen.frame.device)
         strips = _strips(seen, rows).cpu().numpy()
-        patches = torch.from_numpy(sampled_place(numbers[chosen], seen.queries.shape[1])).to(rows.device)
-        self._queries.append(seen.queries[rows, patches].cpu().numpy())
+        # All places in turn, in an order without pattern.
+        places = torch.from_numpy(numbers[chosen] // self._stride * 7919 % seen.queries.shape[1])
+        self._queries.append(seen.queries[rows, places.to(rows.device)].cpu().numpy())
         self._video += [video] * len(chosen)
         self._frame += numbers[chosen].tolist()
         self._pictures += [_jpeg(strip) for strip in strips]
@@ -100,11 +102,6 @@ class Collector:
             items=self._items.cpu().numpy(),
             nearest=self._nearest.cpu().numpy(),
         )
-
-
-def sampled_place(frames: np.ndarray, places: int) -> np.ndarray:
-    """Which of a frame's queries is gathered, by its number: in turn all are, without a pattern."""
-    return frames * 7919 % places
 
 
 def stride_for(frames: int) -> int:

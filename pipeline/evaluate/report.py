@@ -224,7 +224,9 @@ def _memory(exhibits: Exhibits | None, videos: Sequence[VideoScores]) -> dict[st
     kinds = _kinds(exhibits, videos)
     items, queries = flat[: len(exhibits.items)], flat[len(exhibits.items) :]
     return {
-        "nearest": exhibits.nearest.tolist(),
+        "nearest": exhibits.nearest.sum(axis=(0, 1)).tolist(),
+        "places": exhibits.nearest.argmax(axis=2).tolist(),
+        "placed": float(exhibits.nearest.max(axis=2).sum() / exhibits.nearest.sum()),
         "items": items.tolist(),
         "queries": [[*point, kind] for point, kind in zip(queries.tolist(), kinds, strict=True)],
     }

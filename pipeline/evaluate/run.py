@@ -15,6 +15,7 @@ import torch
 
 from mnad import Observed, normality
 from mnad.fusion import fuse
+from mnad.networks import STRIDE
 from pipeline.checkpoint import Checkpoint, load_checkpoint
 from pipeline.config import dump_config, recordable
 from pipeline.distributed import Process, barrier, processes, together
@@ -203,7 +204,9 @@ def _score(job: _Job, process: Process) -> None:
     model = fuse(job.checkpoint.model()).to(process.device)
     counts = [max(0, video.frames - window + 1) for video in videos]
     maps = MapWriter(job.out)
-    collector = Collector(model.memory.items, stride_for(sum(counts)))
+    geometry = job.manifest.geometry
+    grid = (geometry.height // STRIDE, geometry.width // STRIDE)
+    collector = Collector(model.memory.items, stride_for(sum(counts)), grid)
 
     def observe(batch: VideoBatch, seen: Observed) -> None:
         name = videos[batch.video].name

@@ -61,7 +61,8 @@ def test_each_scored_frame_has_a_picture_of_three_parts(evaluation: Path) -> Non
     assert picture.shape == (16, 72, 3)
     real = smooth_frames(30, SIZE, seed=0)[4]
     assert np.abs(picture[:, :24].astype(int) - real).mean() < 12  # what JPEG leaves of it
-    assert exhibits.nearest.sum() == (26 + 14) * 2 * 3  # each query of each frame has one nearest item
+    assert exhibits.nearest.shape == (2, 3, 4)
+    assert (exhibits.nearest.sum(axis=2) == 26 + 14).all()  # at each place each frame has one nearest item
 
 
 @pytest.mark.parametrize("frames", [0, 1, MOST_PICTURES, MOST_PICTURES + 1, 10**7])
@@ -80,6 +81,8 @@ def test_the_page_holds_everything_and_names_nothing_outside(evaluation: Path) -
     assert data["runs"][0]["roc"][0] == [0, 0]
     assert data["runs"][0]["roc"][-1] == [1, 1]
     assert sum(data["memory"]["nearest"]) == 240
+    assert [len(row) for row in data["memory"]["places"]] == [3, 3]
+    assert 0.1 <= data["memory"]["placed"] <= 1
     scores = [score for _, _, score in data["misses"]]
     assert scores == sorted(scores)
     assert {(video, frame >= {"01": 15, "02": 9}[video]) for video, frame, _ in data["misses"]} <= {
@@ -269,6 +272,7 @@ def test_the_page_renders_at_any_width_and_scheme(
     assert page.locator(".timeline").count() == 2
     assert page.locator("#where").is_hidden()  # no pixel masks, no localisation
     assert page.locator("#tiles .tile").count() == 5
+    assert page.locator("#places rect").count() == 2 * 3
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     light = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert light == (scheme == "light")
