@@ -27,6 +27,8 @@ BEAT_SECONDS = 0.25
 """Between signs of life."""
 RESIDENT_LIMIT = 600 << 20
 """A worker that has ever held more than this many bytes is replaced before the next video."""
+_KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
+"""Makes glibc keep what a video used for the next: fresh pages took 8 % of the CPU time per 256x256 frame."""
 _ROOT = Path(__file__).parents[2]
 
 
@@ -109,6 +111,7 @@ class Worker:
         environment = dict(os.environ)
         known = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = f"{_ROOT}{os.pathsep}{known}" if known else str(_ROOT)
+        environment |= _KEEP_MEMORY
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "pipeline.preprocess.worker"],
             stdin=subprocess.PIPE,
