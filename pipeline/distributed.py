@@ -64,6 +64,10 @@ def processes(device: str = "auto") -> Iterator[Process]:
         torch.cuda.set_device(chosen)
     else:
         chosen = torch.device(kind)
+        # MKL chooses its tanh at the first call. In 3 of 22 starts two threads that came first together got
+        # results that differ in the last digits, and training was no longer the same bit for bit; of 40
+        # starts after a call in one thread, in none.
+        torch.tanh(torch.zeros(64))
     if world > 1:
         # Connecting lazily keeps gloo from making connections nobody uses: with them, some ranks abort
         # when the interpreter ends, after all work is done.
