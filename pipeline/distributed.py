@@ -203,19 +203,17 @@ def any_of(flags: Sequence[bool], process: Process) -> list[bool]:
     return [bool(flag) for flag in joint.tolist()]
 
 
-def from_first(value: int, process: Process) -> int:
-    """The first process's `value`, in all."""
-    if process.world == 1:
-        return value
-    joint = torch.tensor([value], dtype=torch.int64)
-    dist.broadcast(joint, src=0)
-    return int(joint.item())
-
-
 def copy_first(tensor: Tensor, process: Process) -> None:
     """Overwrite `tensor` by the first process's."""
     if process.world > 1:
         dist.broadcast(tensor, src=0)
+
+
+def from_first(value: int, process: Process) -> int:
+    """The first process's `value`, in all."""
+    joint = torch.tensor([value], dtype=torch.int64)
+    copy_first(joint, process)
+    return int(joint.item())
 
 
 @contextlib.contextmanager
