@@ -16,6 +16,7 @@ from pipeline.errors import TrainingError
 from pipeline.progress import Advance, progress
 from pipeline.train.board import Board, board
 from pipeline.train.config import TrainConfig
+from pipeline.train.locking import sole_training
 from pipeline.train.metrics import LossHistory, Meter, MetricsLog, Records, loss_means, metrics_log
 from pipeline.train.saving import Saver
 from pipeline.train.setup import Setup, prepare
@@ -60,6 +61,7 @@ def _train(config: TrainConfig, process: Process, stop: StopRequest) -> Summary:
     saver = Saver(setup)
     losses: dict[str, float] = {}
     with (
+        sole_training(setup.run, process),
         metrics_log(setup.run, setup.start, quiet=quiet) as lines,
         board(setup.run, setup.start, on=config.tensorboard and not quiet) as shown,
         progress("train", setup.total, "steps", done=setup.start, quiet=quiet) as advance,

@@ -3,10 +3,14 @@
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SAME_REQUEST_S = 2.0
+"""Signals this close to the first belong to it: a scheduler signals every process of a job, and torchrun,
+which is one of them, passes on what it gets."""
 
 
 class StopRequest:
@@ -24,16 +28,22 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_request() -> Iterator[StopRequest]:
-    """Within the block the first such signal is a request; the second does what it did before the block."""
+    """Within the block the first such signal is a request; a later one does what it did before the block."""
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request  # Python lets only the main thread handle signals
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
+    first = 0.0
 
     def remember(number: int, _: FrameType | None) -> None:
-        request.signal = signal.Signals(number).name
-        signal.signal(number, before[signal.Signals(number)])
+        nonlocal first
+        if request.signal is None:
+            request.signal = signal.Signals(number).name
+            first = time.monotonic()
+        elif time.monotonic() - first > SAME_REQUEST_S:
+            signal.signal(number, before[signal.Signals(number)])
+            signal.raise_signal(number)
 
     for number in SIGNALS:
         signal.signal(number, remember)

@@ -1,6 +1,8 @@
 """A sweep over seeds, with real training and evaluation of toy size."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from pipeline.errors import CommandError, ConfigError
 from pipeline.sweep.config import SweepConfig, parse_seeds
 from pipeline.sweep.run import sweep
+from tests.helpers.commands import command, started, wait_for_step
 from tests.helpers.shards import make_set, smooth_frames
 
 
@@ -39,6 +42,25 @@ def test_a_sweep_reports_every_seed_and_their_spread(tmp_path: Path, monkeypatch
 def test_a_command_that_fails_ends_the_sweep(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"train .*nowhere.*: exit code 1"):
         sweep(SweepConfig(shards=str(tmp_path / "nowhere"), out=str(tmp_path / "out")))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("to", ["the sweep", "all its processes"])
+def test_a_sweep_that_is_stopped_lets_its_training_save(
+    number: signal.Signals, to: str, tmp_path: Path
+) -> None:
+    made = config(tmp_path, seeds=(3,), labels=np.arange(12) >= 6)
+    args = command("sweep", made.shards, made.out, "--seeds", "3,4", "--epochs", "200", "--log-every", "1")
+    run = tmp_path / "sweep/seed-3"
+    with started(args) as process:
+        wait_for_step(run, 2, process)
+        os.killpg(process.pid, number) if to == "all its processes" else process.send_signal(number)
+        out, err = process.communicate(timeout=60)  # ends when no process holds the pipes any more
+    assert process.returncode == 1, out + err
+    assert f"error: {run}: stopped by {number.name} after step" in err
+    assert err.splitlines()[-1].startswith("error: train")
+    assert len(list((run / "checkpoints").glob("model-*"))) == 1
+    assert not (tmp_path / "sweep/seed-4").exists()
 
 
 def test_seeds_are_a_number_or_a_list() -> None:

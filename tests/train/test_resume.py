@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from pipeline.train.config import train_config
 from pipeline.train.run import train
+from pipeline.train.stopping import stop_request
 from shards.choices import Split
 from tests.helpers.commands import command, metrics, run, started, wait_for_step
 from tests.helpers.shards import make_set, smooth_frames
@@ -64,6 +66,26 @@ def test_a_run_asked_to_stop_within_an_epoch_saves_and_goes_on(
     assert_same_run(tmp_path, unbroken)
 
 
+def test_a_stop_that_reaches_a_process_twice_is_one(shard_set: Path, tmp_path: Path) -> None:
+    with started(command("train", shard_set, tmp_path, *FLAGS)) as process:
+        wait_for_step(tmp_path, 1, process)
+        for _ in range(2):  # from the scheduler, and from a launcher that passes it on
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.05)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err.splitlines()[-1].startswith(f"error: {tmp_path}: stopped by SIGTERM after step")
+
+
+def test_a_second_request_to_stop_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.train.stopping.SAME_REQUEST_S", 0.0)
+    with stop_request() as stop, pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.signal == "SIGTERM"
+        time.sleep(0.01)
+        signal.raise_signal(signal.SIGINT)
+
+
 def test_a_killed_run_goes_on_from_its_last_checkpoint(
     shard_set: Path, unbroken: Path, tmp_path: Path
 ) -> None:
@@ -78,6 +100,19 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
     assert run(args).returncode == 0
     assert_same_run(tmp_path, unbroken)
     assert not list((tmp_path / "checkpoints").glob(".tmp-*"))
+
+
+def test_a_run_is_trained_by_one_at_a_time(shard_set: Path, unbroken: Path, tmp_path: Path) -> None:
+    args = command("train", shard_set, tmp_path, *FLAGS)
+    with started(args) as process:
+        wait_for_step(tmp_path, 1, process)
+        process.send_signal(signal.SIGSTOP)
+        second = run(args)
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(timeout=60) == 0
+    assert second.returncode == 1
+    assert second.stderr.splitlines()[-1].startswith(f"error: {tmp_path}: found another training under way")
+    assert_same_run(tmp_path, unbroken)
 
 
 def test_a_finished_run_is_left_as_it_is(shard_set: Path, unbroken: Path) -> None:
