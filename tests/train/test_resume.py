@@ -124,6 +124,26 @@ def test_a_finished_run_is_left_as_it_is(shard_set: Path, unbroken: Path) -> Non
 
 @pytest.mark.ddp
 @pytest.mark.slow
+def test_a_job_that_is_stopped_saves_in_all_its_processes(shard_set: Path, tmp_path: Path) -> None:
+    flags = [flag for flag in FLAGS if "batch-size" not in flag] + ["--batch-size=2"]
+    whole = run(command("train", shard_set, tmp_path / "unbroken", *flags, processes=2))
+    assert whole.returncode == 0, whole.stderr
+    folder = tmp_path / "stopped"
+    args = command("train", shard_set, folder, *flags, processes=2)
+    with started(args) as launcher:
+        wait_for_step(folder, 2, launcher)
+        for process in (*workers(launcher.pid), launcher.pid):  # as a scheduler does; torchrun passes it on
+            os.kill(process, signal.SIGTERM)
+            time.sleep(0.05)
+        _, err = launcher.communicate(timeout=120)
+    assert f"{folder}: stopped by SIGTERM after step" in err
+    assert metrics(folder)[-1]["step"] < 2 * STEPS_PER_EPOCH, "came at the end, so this says nothing"
+    assert run(args).returncode == 0
+    assert_same_run(folder, tmp_path / "unbroken")
+
+
+@pytest.mark.ddp
+@pytest.mark.slow
 def test_torchrun_goes_on_after_a_process_died(shard_set: Path, tmp_path: Path) -> None:
     flags = [flag for flag in FLAGS if "batch-size" not in flag] + ["--batch-size=2"]
     whole = run(command("train", shard_set, tmp_path / "unbroken", *flags, processes=2))

@@ -1,0 +1,48 @@
+"""The runs that `train --average` would have made without it.
+
+    python benchmarks/unaveraged.py SHARDS AVERAGED OUT
+
+Averaging changes nothing in training (tests/train/test_averaging.py): a sweep with it holds the weights that
+the same sweep without it ends with, in its training states. This takes them out of each finished run of the
+sweep AVERAGED, writes them to a run of the same name in OUT, and evaluates that, which spares a study of both
+half of its trainings.
+"""
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from pipeline.checkpoint import checkpoint_steps, load_checkpoint, load_training_state
+from pipeline.commands import run_command
+from pipeline.runs import METRICS, model_name
+from shards.storage import Storage
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("shards", metavar="SHARDS")
+    parser.add_argument("averaged", type=Path, metavar="AVERAGED")
+    parser.add_argument("out", type=Path, metavar="OUT")
+    options = parser.parse_args()
+    for averaged in sorted(options.averaged.glob("seed-*")):
+        if not (averaged / "evaluation/metrics.json").exists():
+            continue
+        source, run = Storage(averaged), Storage(options.out / averaged.name)
+        step = checkpoint_steps(source)[-1]
+        checkpoint = load_checkpoint(str(averaged))
+        origin = {**checkpoint.origin, "options": {**checkpoint.origin["options"], "average": 0}}
+        tensors = load_training_state(source, step)["model"]
+        run.write(
+            model_name(step), dataclasses.replace(checkpoint, tensors=tensors, origin=origin).to_bytes()
+        )
+        run.write(METRICS, source.read(METRICS))
+        run_command("evaluate", options.shards, str(run), "--out", f"{run}/evaluation")
+
+
+if __name__ == "__main__":
+    main()
