@@ -1,9 +1,10 @@
 """Trains and evaluates once per seed, through the commands, and summarises what came out.
 
 Every run is reported; nothing is chosen. What was done already is not done again: a run goes on or is left
-as it is, as `train` does.
+as it is, as `train` does, and an evaluation of the same model, set and code stays.
 """
 
+import hashlib
 import json
 import statistics
 from dataclasses import dataclass
@@ -11,8 +12,11 @@ from typing import Any
 
 from pipeline.commands import run_command
 from pipeline.errors import TrainingError
+from pipeline.runs import FOLDER, model_name, model_steps
 from pipeline.sweep.config import SweepConfig
+from pipeline.version import code_version
 from shards.locations import inside, shown
+from shards.manifest import MANIFEST
 from shards.storage import Storage
 
 RESULT = "sweep.json"
@@ -69,13 +73,35 @@ def _one_seed(config: SweepConfig, seed: int) -> dict[str, Any]:
     run = inside(config.out, f"seed-{seed}")
     out = inside(run, "evaluation")
     run_command("train", config.shards, run, "--seed", str(seed), *config.train_options)
-    run_command("evaluate", config.shards, run, "--out", out)
-    metrics: dict[str, Any] = json.loads(Storage(out).read("metrics.json"))
+    metrics = _evaluation(out)
+    if metrics is None or not _made_from(config.shards, run).items() <= metrics["provenance"].items():
+        run_command("evaluate", config.shards, run, "--out", out)
+        metrics = json.loads(Storage(out).read("metrics.json"))
     if metrics["auc"] is None:
         raise TrainingError(
             f"{shown(config.shards)}: found no frame labels of both kinds, which a sweep compares by"
         )
     return metrics
+
+
+def _evaluation(out: str) -> dict[str, Any] | None:
+    """What an evaluation found, or None if there is none."""
+    storage = Storage(out)
+    if not storage.exists("metrics.json"):
+        return None
+    metrics: dict[str, Any] = json.loads(storage.read("metrics.json"))
+    return metrics
+
+
+def _made_from(shards: str, run: str) -> dict[str, str]:
+    """What an evaluation of a run's last model on a set would say that it came from."""
+    storage = Storage(run)
+    last = model_steps(storage.names(FOLDER))[-1]
+    return {
+        "code_version": code_version(),
+        "checkpoint_sha256": hashlib.sha256(storage.read(model_name(last))).hexdigest(),
+        "manifest_sha256": hashlib.sha256(Storage(shards).read(MANIFEST)).hexdigest(),
+    }
 
 
 def _auc(metrics: dict[str, Any], score: str) -> float:

@@ -28,15 +28,25 @@ def config(folder: Path, *, seeds: tuple[int, ...], labels: np.ndarray | None) -
 def test_a_sweep_reports_every_seed_and_their_spread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     labels = np.arange(12) >= 6
-    spreads = sweep(config(tmp_path, seeds=(1, 5), labels=labels))
+    made = config(tmp_path, seeds=(1, 5), labels=labels)
+    spreads = sweep(made)
     result = json.loads((tmp_path / "sweep/sweep.json").read_text())
     for name, spread in spreads.items():
         assert set(spread.values) == {1, 5}
         assert spread.mean == pytest.approx(np.mean(list(spread.values.values())))
         assert spread.sd == pytest.approx(np.std(list(spread.values.values()), ddof=1))
         assert result["figures"][name]["values"] == {str(k): v for k, v in spread.values.items()}
-    found = json.loads((tmp_path / "sweep/seed-5/evaluation/metrics.json").read_text())
-    assert spreads["AUC"].values[5] == found["auc"]
+    results = [tmp_path / f"sweep/seed-{seed}/evaluation/metrics.json" for seed in (1, 5)]
+    assert spreads["AUC"].values[5] == json.loads(results[1].read_text())["auc"]
+
+    other = json.loads(results[1].read_text())
+    other["provenance"]["checkpoint_sha256"] = "of another model"
+    results[1].write_text(json.dumps(other))
+    before = [path.stat().st_mtime_ns for path in results]
+    assert sweep(made) == spreads
+    after = [path.stat().st_mtime_ns for path in results]
+    assert after[0] == before[0], "evaluated again"
+    assert after[1] > before[1], "not evaluated again"
 
 
 def test_a_command_that_fails_ends_the_sweep(tmp_path: Path) -> None:
