@@ -4,12 +4,13 @@
 
 PED2 is a folder that `preprocess` reads, with frame labels. Each part runs as a process of its own within its
 own time limit; what one of them fails at does not stop the others. Results are printed, and written as
-gpu.json and gpu.md. `--device cpu` tries the script itself where there is no GPU, best with a small `--size`.
-Packages that the machine lacks are taken out of wheels/, where `make gpu-wheels` has put them.
+gpu.json and gpu.md after each part; results of other parts that are there already, of the same machine, stay.
+`--device cpu` tries the script itself where there is no GPU, best with a small `--size`. Packages that the
+machine lacks are taken out of wheels/, where `make gpu-wheels` has put them.
 
 tests     tests that need a CUDA device
 golden    the published implementation's values, in fp32, bf16 and fp16
-step      training samples/s and peak memory by batch size, and the share of the card's matrix peak
+step      training samples/s and peak memory by batch, eager and compiled; share of the card's matrix peak
 stream    windows/s out of shards onto the device, and training samples/s end to end
 paper     PED2 at full size: preprocess, the paper's training, evaluation; times and AUC
 """
@@ -65,6 +66,13 @@ def rows(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
         yield prefix, f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def write(results: dict[str, Any], out: Path) -> None:
+    """Results as gpu.json and as a table, gpu.md."""
+    (out / "gpu.json").write_text(json.dumps(results, indent=1) + "\n")
+    table = ["| what | result |", "|---|---|", *(f"| {key} | {value} |" for key, value in rows("", results))]
+    (out / "gpu.md").write_text("\n".join(table) + "\n")
+
+
 def main() -> None:
     """Run all parts, or those that are asked for."""
     parser = argparse.ArgumentParser(
@@ -82,18 +90,20 @@ def main() -> None:
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    results: dict[str, Any] = {"device": name, "torch": torch.__version__}
+    machine = {"device": name, "torch": torch.__version__}
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    kept = arguments.out / "gpu.json"
+    results: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
+    if {key: results.get(key) for key in machine} != machine:
+        results = machine  # of another machine: not to be mixed
     options = json.dumps(vars(arguments), default=str)
     with unpacked(arguments.wheels) as environment:
         for part in arguments.only.split(","):
             started = time.perf_counter()
             results[part] = run_part(part, options, environment)
             print(f"{part}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "gpu.json").write_text(json.dumps(results, indent=1) + "\n")
-    table = ["| what | result |", "|---|---|", *(f"| {key} | {value} |" for key, value in rows("", results))]
-    (arguments.out / "gpu.md").write_text("\n".join(table) + "\n")
-    print("\n".join(table))
+            write(results, arguments.out)
+    print((arguments.out / "gpu.md").read_text(), end="")
     if any("failed" in results[part] for part in arguments.only.split(",")):
         sys.exit(1)
 

@@ -97,17 +97,24 @@ def part_step(arguments: argparse.Namespace, device: torch.device) -> dict[str, 
         "bf16": matrix_peak(device, torch.bfloat16),
         "fp32": matrix_peak(device, torch.float32),
     }
-    rows = {}
-    cases = [("bf16", batch) for batch in arguments.batches] + [("fp32", arguments.batches[0])]
-    for name, batch in cases:
-        trainer = make_trainer(name, batch, device)
+    rows: dict[str, Any] = {}
+    first, last = arguments.batches[0], arguments.batches[-1]
+    cases = [("bf16", batch, False) for batch in arguments.batches]
+    cases += [("fp32", first, False), ("bf16", first, True), ("bf16", last, True)]
+    for name, batch, compiled in cases:
+        trainer = make_trainer(name, batch, device, compiled=compiled)
         windows = torch.rand(batch, 5, 3, arguments.size, arguments.size, device=device) * 2 - 1
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
-        seconds = seconds_per_call(lambda t=trainer, w=windows: t.step(w), device)
+        case = f"{name} batch {batch}{' compiled' if compiled else ''}"
+        try:
+            seconds = seconds_per_call(lambda t=trainer, w=windows: t.step(w), device)
+        except RuntimeError as error:  # a card too small for the batch, a compiler that is not there
+            rows[case] = {"failed": str(error).splitlines()[0]}
+            continue
         speed = batch / seconds
         work = GFLOP_PER_SAMPLE * (arguments.size / 256) ** 2 * speed / 1e3
-        rows[f"{name} batch {batch}"] = {
+        rows[case] = {
             "samples_per_second": speed,
             "tflop_per_second": work,
             "share_of_matrix_peak": work / peaks[name],
@@ -117,10 +124,10 @@ def part_step(arguments: argparse.Namespace, device: torch.device) -> dict[str, 
     return {"matrix_peak_tflop_per_second": peaks, **rows}
 
 
-def make_trainer(name: str, batch: int, device: torch.device) -> Trainer:
+def make_trainer(name: str, batch: int, device: torch.device, *, compiled: bool = False) -> Trainer:
     """A trainer of the prediction network."""
     torch.backends.cudnn.benchmark = True
-    config = train_config(shards="", run="", precision=name, batch_size=batch)
+    config = train_config(shards="", run="", precision=name, batch_size=batch, compile=compiled)
     return Trainer(MNAD("pred").to(device), config, Process(rank=0, world=1, device=device))
 
 
