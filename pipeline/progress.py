@@ -37,7 +37,7 @@ def progress(task: str, total: int, unit: str, *, done: int = 0, quiet: bool = F
     elif sys.stderr.isatty():
         columns = (
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(20),  # leaves room for the detail
             MofNCompleteColumn(),
             TextColumn(unit),
             TimeRemainingColumn(),

@@ -17,7 +17,7 @@ from pipeline.progress import Advance, progress
 from pipeline.train.board import Board, board
 from pipeline.train.config import TrainConfig
 from pipeline.train.locking import sole_training
-from pipeline.train.metrics import LossHistory, Meter, MetricsLog, Records, loss_means, metrics_log
+from pipeline.train.metrics import NAMES, LossHistory, Meter, MetricsLog, Records, loss_means, metrics_log
 from pipeline.train.saving import Saver
 from pipeline.train.setup import Setup, prepare
 from pipeline.train.step import learning_rate
@@ -119,13 +119,22 @@ def _train_epoch(
                 recent = loss_means(joint[index // config.log_every * config.log_every :], config)
                 speed = meter.read()
                 log.write(kind="step", step=before + done, epoch=epoch, lr=lr, **recent, **speed)
-                detail = f"loss {recent['total']:.5f}, {speed['samples_per_second']:.1f} samples/s"
+                detail = _shown(recent, speed)
         advance(1, detail)
     means = loss_means(history.join(setup.steps), config)
     with distributed.together(process), writing_to(setup.run):
         log.write(kind="epoch", step=before + setup.steps, epoch=epoch, lr=lr, **means)
         shown.show(setup.trainer.model, windows, before + setup.steps)
     return means
+
+
+def _shown(losses: dict[str, float], speed: dict[str, float]) -> str:
+    """What a line of progress says; first what a narrow terminal should keep."""
+    parts = ", ".join(f"{name} {losses[name]:.2g}" for name in NAMES)
+    return (
+        f"loss {losses['total']:.5f}, {speed['samples_per_second']:.1f} samples/s, "
+        f"{speed['data_wait']:.0%} waiting for data, {parts}"
+    )
 
 
 def _finish_epoch(setup: Setup, epoch: int, saver: Saver, log: MetricsLog) -> None:

@@ -1,6 +1,7 @@
 """The commands train and sweep, from the command line."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,17 @@ def test_train_writes_a_run_and_says_where(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "model-00000000.safetensors: 0 steps in 0 epochs" in result.output
     assert load_checkpoint(run).spec.method == "recon"
+
+
+def test_progress_tells_speed_losses_and_time_waited(tmp_path: Path) -> None:
+    arguments = ["train", shards(tmp_path), str(tmp_path / "run"), "--epochs", "1", "--batch-size", "2"]
+    last = CliRunner().invoke(cli.main, arguments).stderr.splitlines()[-1]
+    number = r"[\d.e+-]+"
+    losses = f"pixel {number}, compact {number}, separate {number}"
+    assert re.fullmatch(
+        rf"train: 1/1 steps, {number} s, loss {number}, {number} samples/s, \d+% waiting for data, {losses}",
+        last,
+    ), last
 
 
 @pytest.mark.parametrize(
