@@ -9,6 +9,7 @@ from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 LINE_SECONDS = 10.0
 """Seconds between plain lines where there is no terminal."""
@@ -37,13 +38,14 @@ def progress(task: str, total: int, unit: str, *, done: int = 0, quiet: bool = F
     elif sys.stderr.isatty():
         columns = (
             TextColumn("{task.description}"),
-            BarColumn(20),  # leaves room for the detail
+            BarColumn(20),
             MofNCompleteColumn(),
             TextColumn(unit),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[detail]}"),
+            # Takes what the others leave, so that it is what a narrow terminal cuts off.
+            TextColumn("{task.fields[detail]}", table_column=Column(ratio=1, no_wrap=True)),
         )
-        with Progress(*columns, console=Console(stderr=True)) as bar:
+        with Progress(*columns, console=Console(stderr=True), expand=True) as bar:
             handle = bar.add_task(task, total=total, completed=done, detail="")
 
             def advance(amount: int = 1, detail: str = "") -> None:

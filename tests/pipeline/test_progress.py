@@ -1,6 +1,9 @@
-"""What is printed about long work where there is no terminal."""
+"""What is shown of long work: lines where there is no terminal, a bar where there is one."""
 
+import io
 import itertools
+import re
+import sys
 
 import pytest
 
@@ -23,3 +26,22 @@ def test_the_time_left_is_told_as_soon_as_it_can_be_known(clock, capsys):
     assert began == "work: 0/400 things, began"
     assert later.startswith("work: 100/400 things, about 0:0")
     assert later.endswith("left")
+
+
+class Terminal(io.StringIO):
+    """Something that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_narrow_terminal_cuts_off_the_detail_alone(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    with progress("train", 18, "steps") as advance:
+        advance(17, "loss 0.01675, " + 100 * "x")
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())  # without colours
+    assert "17/18 steps" in text
+    assert "loss 0.01675, x" in text
