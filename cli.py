@@ -18,7 +18,7 @@ import click
 
 from pipeline.config import load_config
 from pipeline.errors import ConfigError, PeerError, ShardError, UserError
-from pipeline.evaluate.config import EvaluateConfig, MemoryMode, Precision, SplitChoice
+from pipeline.evaluate.config import DistanceChoice, EvaluateConfig, MemoryMode, Precision, SplitChoice
 from pipeline.import_reference.config import ImportConfig
 from pipeline.preprocess.config import DATASETS, DECODERS, ENGINES, PreprocessConfig
 from pipeline.sweep.config import SweepConfig, parse_seeds
@@ -690,6 +690,14 @@ def sweep_command(shards: str, out: str, train_options: tuple[str, ...], seeds: 
     type=float,
     default=None,
     show_default="0.01 pred, 0.015 recon",
+)
+@option(
+    "--distance",
+    heading="Method",
+    help="What the feature distance is measured to. items: the nearest, as published; places: what the "
+    "set's training videos have at the same place.",
+    type=click.Choice(get_args(DistanceChoice)),
+    default=EvaluateConfig.distance,
 )
 @option(
     "--smoothing",

@@ -1,21 +1,16 @@
-"""What the feature distance says when it is measured against what is normal at each place.
+"""What the feature distance from what is normal at each place does to the AUC, over several runs.
 
     python benchmarks/calibration.py SHARDS RUN [RUN ...]
 
-The published feature distance is the mean over places of a query's squared distance to its nearest item. Here
-it is measured, too, against the queries of all training windows at the same place: with their mean m and
-variance v per place and feature, d is the mean over features of (query - m)² / v, and what counts is the mean
-over places of d in standard deviations from its mean over the training windows. No label is used for that.
-
-Prints in percent the AUC of both distances, alone and with the PSNR of the evaluation of the run (alpha 0.6,
-min-max per video), mean and standard deviation over the runs. The published distance is that to the memory
-as it was trained, without updates at test time.
+Prints in percent the AUC of the published feature distance and of that of `evaluate --distance places`, alone
+and with the PSNR of the evaluation of the run (alpha 0.6, min-max per video), and their mean and standard
+deviation. Both without updates of the memory at test time; only the encoder is run.
 """
 
 import argparse
 import statistics
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +20,8 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from mnad import MNAD
-from mnad.memory import nearest_two
+from mnad.places import NormalPlaces
+from mnad.scoring import feature_distance
 from pipeline.checkpoint import load_checkpoint
 from pipeline.evaluate.metrics import compute_metrics
 from pipeline.evaluate.report import load_evaluation
@@ -37,8 +33,6 @@ from shards.stream import evaluation_batches
 
 BATCH = 32
 ALPHA = 0.6
-FLOOR = 1e-3
-"""Of the mean variance; added to each feature's, some of which hardly vary."""
 
 
 @torch.no_grad()
@@ -49,34 +43,6 @@ def queries(model: MNAD, shards: str, split: Split, window: int) -> Tensor:
         storage, load_manifest(storage), split, window=window, batch=BATCH, device=torch.device("cpu")
     )
     return torch.cat([model.encode(model.split(batch.windows)[0]).queries for batch in batches])
-
-
-@dataclass(frozen=True)
-class Normal:
-    """What training windows have at each place: mean and variance of queries (N, D), of distances d (N,)."""
-
-    mean: Tensor
-    variance: Tensor
-    usual: Tensor
-    spread: Tensor
-
-    @classmethod
-    def of(cls, seen: Tensor) -> "Normal":
-        """From queries (B, N, D)."""
-        mean, variance = seen.mean(dim=0), seen.var(dim=0)
-        variance += FLOOR * variance.mean()
-        distances = ((seen - mean).square() / variance).mean(dim=-1)
-        return cls(mean, variance, distances.mean(dim=0), distances.std(dim=0))
-
-    def distance(self, seen: Tensor) -> np.ndarray:
-        """Of each of the windows whose queries (B, N, D) these are, (B,) float64."""
-        distances = ((seen - self.mean).square() / self.variance).mean(dim=-1)
-        return ((distances - self.usual) / self.spread).mean(dim=-1).double().numpy()
-
-
-def item_distance(seen: Tensor, items: Tensor) -> np.ndarray:
-    """The published one, (B,) float64, of queries (B, N, D)."""
-    return (seen - nearest_two(seen, items)[0]).square().mean(dim=(-2, -1)).double().numpy()
 
 
 def areas(videos: list[VideoScores], distances: np.ndarray) -> tuple[float, float]:
@@ -101,10 +67,13 @@ def main() -> None:
     for run in options.runs:
         checkpoint = load_checkpoint(run)
         model, window = checkpoint.model(), checkpoint.spec.window
-        normal = Normal.of(queries(model, options.shards, "training", window))
+        training = queries(model, options.shards, "training", window)
+        normal = NormalPlaces.fit(lambda some=training: some.split(BATCH))
         seen = queries(model, options.shards, "testing", window)
+        items = model.memory.items.expand(len(seen), -1, -1)
         videos = list(load_evaluation(f"{run}/evaluation").videos)
-        row = (*areas(videos, item_distance(seen, model.memory.items)), *areas(videos, normal.distance(seen)))
+        distances = [distance(seen, items).numpy() for distance in (feature_distance, normal.distance)]
+        row = tuple(auc for some in distances for auc in areas(videos, some))
         rows.append(row)
         print(f"{run}: " + show(row), flush=True)
     if len(rows) > 1:

@@ -14,6 +14,9 @@ from torch import Tensor
 from mnad.memory import similarity, update
 from mnad.model import MNAD
 
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""A feature distance (B,) of queries (B, N, D), given the items (B, M, D) that each frame reads."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FrameScores:
@@ -21,7 +24,8 @@ class FrameScores:
 
     Attributes:
         psnr: (B,) float64, dB; infinite where the frame is reproduced exactly.
-        feature_distance: (B,) float64, mean squared error of the queries to their nearest items.
+        feature_distance: (B,) float64, mean squared error of the queries to their nearest items, or what
+            another distance gave.
         point_score: (B,) float64, weighted squared error, pixels in [0, 1] (equation 13).
         memory_updated: (B,) bool, whether the frame went into the memory.
     """
@@ -141,6 +145,7 @@ def score_batch(
     threshold: float,
     *,
     guess: bool = True,
+    distance: Distance = feature_distance,
     observe: Callable[[Observed], None] | None = None,
 ) -> tuple[FrameScores, Tensor]:
     """Score consecutive windows as if one at a time: read, decode, update if the point score is low.
@@ -156,6 +161,7 @@ def score_batch(
         items: (M, D) the memory before the first window.
         threshold: a frame whose point score is below it updates the memory; -inf never does.
         guess: the decision guessed for every frame at first; the last frame's is a good one.
+        distance: gives the feature distances.
         observe: is told what is final, in order; each window once.
 
     Returns:
@@ -173,7 +179,7 @@ def score_batch(
         read = torch.stack(history[:-1])
         frame = model.decode(encoded.select(rest), read)
         error = squared_error(frame, target[rest])
-        scores = _scores(error, queries, read, threshold)
+        scores = _scores(error, distance(queries, read), threshold)
         decisions: list[bool] = scores.memory_updated.tolist()
         wrong = [i for i, (a, b) in enumerate(zip(decisions, guesses, strict=True)) if a != b]
         final = wrong[0] + 1 if wrong else len(decisions)
@@ -200,8 +206,8 @@ def score_batch(
     return FrameScores.join(parts), items
 
 
-def _scores(error: Tensor, queries: Tensor, items: Tensor, threshold: float) -> FrameScores:
-    table = torch.stack([psnr(error), feature_distance(queries, items), point_score(error)])
+def _scores(error: Tensor, distance: Tensor, threshold: float) -> FrameScores:
+    table = torch.stack([psnr(error), distance, point_score(error)])
     psnrs, distances, points = table.cpu().numpy()  # the one transfer of a pass
     return FrameScores(
         psnr=psnrs, feature_distance=distances, point_score=points, memory_updated=points < threshold

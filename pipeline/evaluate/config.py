@@ -8,6 +8,7 @@ from pipeline.runs import FOLDER
 from shards import locations
 
 MemoryMode = Literal["carry", "video", "frozen"]
+DistanceChoice = Literal["items", "places"]
 Precision = Literal["auto", "fp32", "bf16"]
 SplitChoice = Literal["auto", "training", "testing"]
 
@@ -30,6 +31,8 @@ class EvaluateConfig:
             `video` starts each video with the trained memory, `frozen` never updates it.
         alpha: weight of the PSNR against the feature distance; None for the method's.
         threshold: frames whose point score is below it update the memory; None for the method's.
+        distance: `items` is the published feature distance, to the nearest item; `places` is from what the
+            set's training videos have at the same place.
         smoothing: sigma in frames of a Gaussian over each video's score, reported beside the plain
             figures; 0 for none.
         report: whether to gather pictures, draw plots and write report.html.
@@ -47,6 +50,7 @@ class EvaluateConfig:
     memory: MemoryMode = "carry"
     alpha: float | None = None
     threshold: float | None = None
+    distance: DistanceChoice = "items"
     smoothing: float = 0.0
     report: bool = True
     maps: bool = False
@@ -56,7 +60,12 @@ class EvaluateConfig:
     threads: int = 2
 
     def __post_init__(self) -> None:
-        for name, choices in (("split", SplitChoice), ("memory", MemoryMode), ("precision", Precision)):
+        for name, choices in (
+            ("split", SplitChoice),
+            ("memory", MemoryMode),
+            ("distance", DistanceChoice),
+            ("precision", Precision),
+        ):
             value = getattr(self, name)
             if value not in get_args(choices):
                 raise ConfigError(f"{name} {value!r} is not one of {', '.join(get_args(choices))}")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mnad import MNAD, FrameScores, Observed, score_batch
+from mnad.scoring import Distance, feature_distance
 from pipeline.errors import CheckpointError
 from pipeline.evaluate.config import MemoryMode
 from shards.stream import VideoBatch
@@ -51,6 +52,7 @@ class Scorer:
         memory: see EvaluateConfig.
         threshold: frames whose point score is below it update the memory.
         bf16: whether convolutions run in bfloat16.
+        distance: gives the feature distances.
         observe: is told what was seen of each batch.
     """
 
@@ -58,6 +60,7 @@ class Scorer:
     memory: MemoryMode
     threshold: float
     bf16: bool
+    distance: Distance = feature_distance
     observe: Callable[[VideoBatch, Observed], None] | None = None
 
     def videos(self, batches: Iterable[VideoBatch], advance: Callable[[int], None]) -> Iterator[ScoredVideo]:
@@ -88,7 +91,15 @@ class Scorer:
         observe = None if self.observe is None else partial(self.observe, batch)
         with torch.autocast(batch.windows.device.type, torch.bfloat16, enabled=self.bf16):
             threshold = -np.inf if frozen else self.threshold
-            return score_batch(self.model, batch.windows, items, threshold, guess=guess, observe=observe)
+            return score_batch(
+                self.model,
+                batch.windows,
+                items,
+                threshold,
+                guess=guess,
+                distance=self.distance,
+                observe=observe,
+            )
 
 
 def _check_finite(batch: VideoBatch, scores: FrameScores) -> None:

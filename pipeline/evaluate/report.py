@@ -138,7 +138,8 @@ def _subtitle(evaluation: Evaluation) -> str:
     return (
         f"{evaluation.metrics['frames']['scored']} frames of {len(evaluation.videos)} {provenance['split']} "
         f"videos; memory {provenance['memory']}, alpha {provenance['alpha']}, threshold "
-        f"{provenance['threshold']}; labels: {labels}"
+        f"{provenance['threshold']}, feature distance to {provenance.get('distance', 'items')}; "
+        f"labels: {labels}"
     )
 
 

@@ -16,10 +16,12 @@ import torch
 from mnad import Observed, normality
 from mnad.fusion import fuse
 from mnad.networks import STRIDE
+from mnad.scoring import Distance, feature_distance
 from pipeline.checkpoint import Checkpoint, load_checkpoint
 from pipeline.config import dump_config, recordable
 from pipeline.distributed import Process, barrier, processes, together
 from pipeline.errors import CheckpointError, ConfigError, ShardError
+from pipeline.evaluate.calibration import normal_places
 from pipeline.evaluate.config import ALPHA, THRESHOLD, EvaluateConfig
 from pipeline.evaluate.exhibits import (
     Collector,
@@ -145,6 +147,7 @@ def _prepare(config: EvaluateConfig, process: Process) -> _Job:
         memory=config.memory,
         alpha=ALPHA[method] if config.alpha is None else config.alpha,
         threshold=THRESHOLD[method] if config.threshold is None else config.threshold,
+        distance=config.distance,
         precision="bf16" if bf16 else "fp32",
         batch_size=largest_batch(
             config.batch_size, checkpoint.spec.height, checkpoint.spec.width, process.device
@@ -202,6 +205,21 @@ def _score(job: _Job, process: Process) -> None:
     videos = job.manifest.split(job.split)
     mine = videos_of_rank([video.frames for video in videos], process.rank, process.world)
     model = fuse(job.checkpoint.model()).to(process.device)
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    bf16 = job.provenance.precision == "bf16"
+    distance: Distance = feature_distance
+    if job.config.distance == "places":
+        distance = normal_places(
+            model,
+            job.storage,
+            job.manifest,
+            window=window,
+            batch=job.provenance.batch_size,
+            bf16=bf16,
+            device=process.device,
+            threads=job.config.threads,
+            quiet=not process.is_first,
+        ).distance
     counts = [max(0, video.frames - window + 1) for video in videos]
     maps = MapWriter(job.out)
     geometry = job.manifest.geometry
@@ -216,10 +234,11 @@ def _score(job: _Job, process: Process) -> None:
             maps.observe(video_stem(job.split, name), batch.frames, seen)
 
     scorer = Scorer(
-        model=model.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+        model=model,
         memory=job.config.memory,
         threshold=job.provenance.threshold,
-        bf16=job.provenance.precision == "bf16",
+        bf16=bf16,
+        distance=distance,
         observe=observe if job.config.report or job.config.maps else None,
     )
     total = sum(counts[index] for index in mine)

@@ -45,7 +45,7 @@ class Provenance:
         code_version: of this program.
         checkpoint, checkpoint_sha256: the model.
         shards, manifest_sha256: the data.
-        split, memory, alpha, threshold, precision, batch_size: as in EvaluateConfig, resolved.
+        split, memory, alpha, threshold, distance, precision, batch_size: as in EvaluateConfig, resolved.
         processes: how many shared the work.
         report, maps: whether pictures and error maps were gathered beside the scores.
     """
@@ -59,6 +59,7 @@ class Provenance:
     memory: str
     alpha: float
     threshold: float
+    distance: str
     precision: str
     batch_size: int
     processes: int

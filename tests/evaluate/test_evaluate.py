@@ -15,9 +15,10 @@ from click.testing import CliRunner
 
 from cli import main
 from mnad import score_batch
+from mnad.places import NormalPlaces
 from pipeline.checkpoint import load_checkpoint
 from pipeline.errors import CheckpointError, ConfigError
-from pipeline.evaluate import plotfiles
+from pipeline.evaluate import calibration, plotfiles
 from pipeline.evaluate import run as run_module
 from pipeline.evaluate.config import EvaluateConfig
 from pipeline.evaluate.run import Summary, evaluate
@@ -49,7 +50,7 @@ def labels() -> list[np.ndarray]:
 @pytest.fixture
 def shards(tmp_path: Path) -> Path:
     make_set(
-        tmp_path / "shards", {"training": [smooth_frames(8, SIZE)], "testing": videos()}, labels=labels()
+        tmp_path / "shards", {"training": [smooth_frames(14, SIZE)], "testing": videos()}, labels=labels()
     )
     return tmp_path / "shards"
 
@@ -127,6 +128,48 @@ def test_the_batch_size_makes_no_difference(evaluated: Callable[..., Summary], b
     np.testing.assert_allclose(found["anomaly_score"], expected["anomaly_score"], atol=1e-4)
 
 
+def from_places(run: Path, chosen: slice) -> np.ndarray:
+    """Distances of all test windows from what some training windows have there, straight from the frames."""
+    model = load_checkpoint(str(run)).model()
+
+    def queries(frames: np.ndarray) -> torch.Tensor:
+        windows = torch.from_numpy(frames).unfold(0, 5, 1).permute(0, 4, 3, 1, 2) / 127.5 - 1
+        with torch.no_grad():
+            return model.encode(model.split(windows)[0]).queries
+
+    normal = NormalPlaces.fit(lambda: [queries(smooth_frames(14, SIZE))[chosen]])
+    tested = [queries(frames) for frames in videos() if len(frames) >= 5]
+    return np.concatenate([normal.distance(some, model.memory.items).numpy() for some in tested])
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize(("most", "chosen"), [(4096, slice(None)), (5, slice(None, None, 2))])
+def test_the_distance_from_places_changes_nothing_else(
+    evaluated: Callable[..., Summary],
+    run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    batch_size: int,
+    most: int,
+    chosen: slice,
+) -> None:
+    monkeypatch.setattr(calibration, "MOST", most)
+    expected = table(evaluated(batch_size=batch_size))
+    summary = evaluated(batch_size=batch_size, distance="places")
+    found = table(summary)
+    assert summary.metrics["provenance"]["distance"] == "places"
+    for name in ("video", "frame", "psnr", "point_score", "memory_updated", "label"):
+        assert np.array_equal(found[name], expected[name]), name
+    np.testing.assert_allclose(found["feature_distance"], from_places(run, chosen), rtol=1e-2, atol=1e-3)
+    assert not np.allclose(found["anomaly_score"], expected["anomaly_score"])
+
+
+def test_the_distance_from_places_needs_training_videos(tmp_path: Path, run: Path) -> None:
+    make_set(tmp_path / "tests", {"testing": videos()})
+    options = EvaluateConfig(shards=str(tmp_path / "tests"), checkpoint=str(run), distance="places")
+    with pytest.raises(ConfigError, match=r"--distance places: .*tests: found 0 normal windows"):
+        evaluate(options)
+
+
 def test_labels_lie_beside_their_frames_and_the_first_frames_have_no_row(
     evaluated: Callable[..., Summary],
 ) -> None:
@@ -157,7 +200,7 @@ def test_metrics_agree_with_the_table(evaluated: Callable[..., Summary], run: Pa
 def test_without_labels_there_are_scores_and_a_note_but_no_figures(
     evaluated: Callable[..., Summary], tmp_path: Path
 ) -> None:
-    make_set(tmp_path / "bare", {"training": [smooth_frames(8, SIZE)]})
+    make_set(tmp_path / "bare", {"training": [smooth_frames(14, SIZE)]})
     summary = evaluated(shards=str(tmp_path / "bare"))
     assert summary.metrics["auc"] is None
     assert summary.metrics["metrics"] is None
@@ -262,6 +305,7 @@ def test_a_split_without_a_window_is_refused(evaluated: Callable[..., Summary], 
         ({"batch_size": 0}, "batch size 0"),
         ({"threads": 0}, "threads 0"),
         ({"smoothing": -1.0}, "smoothing -1.0"),
+        ({"distance": "none"}, "distance 'none' is not one of items, places"),
         ({"memory": "none"}, "memory 'none' is not one of carry, video, frozen"),
     ],
 )

@@ -12,6 +12,7 @@ WORK = Provenance(
     memory="video",
     alpha=0.6,
     threshold=0.01,
+    distance="items",
     precision="fp32",
     batch_size=32,
     processes=2,
