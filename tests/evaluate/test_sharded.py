@@ -28,7 +28,8 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     videos = [smooth_frames(length, SIZE, seed=seed) for seed, length in enumerate(LENGTHS)]
     for frames in videos:
         frames[len(frames) // 2] //= 3
-    make_set(root / "shards", {"testing": videos}, labels=[frames.mean((1, 2, 3)) < 50 for frames in videos])
+    labels = [frames.mean((1, 2, 3)) < 50 for frames in videos]
+    make_set(root / "shards", {"training": [smooth_frames(12, SIZE)], "testing": videos}, labels=labels)
     make_checkpoint(root / "model.safetensors", size=SIZE)
     return root
 
@@ -56,16 +57,19 @@ def table(out: Path) -> pa.Table:
 
 
 @pytest.mark.ddp
-@pytest.mark.parametrize(("memory", "worlds"), [("video", (2, 3)), ("frozen", (3,))])
+@pytest.mark.parametrize(
+    ("memory", "distance", "worlds"),
+    [("video", "items", (2, 3)), ("frozen", "items", (3,)), ("video", "places", (2,))],
+)
 def test_several_processes_give_the_table_of_one(
-    work: Path, tmp_path: Path, memory: str, worlds: tuple[int, ...]
+    work: Path, tmp_path: Path, memory: str, distance: str, worlds: tuple[int, ...]
 ) -> None:
-    evaluate(config(work, tmp_path / "one", memory=memory))
+    evaluate(config(work, tmp_path / "one", memory=memory, distance=distance))
     expected = table(tmp_path / "one")
     assert expected.num_rows == sum(LENGTHS) - 4 * len(LENGTHS)
     for processes in worlds:
         out = tmp_path / str(processes)
-        done = call(command(work, out, "--memory", memory, processes=processes))
+        done = call(command(work, out, "--memory", memory, "--distance", distance, processes=processes))
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("scores: ") == 1  # one process speaks for all
         assert len(list((out / "scores").iterdir())) == processes
