@@ -200,7 +200,7 @@ def test_metrics_agree_with_the_table(evaluated: Callable[..., Summary], run: Pa
 def test_without_labels_there_are_scores_and_a_note_but_no_figures(
     evaluated: Callable[..., Summary], tmp_path: Path
 ) -> None:
-    make_set(tmp_path / "bare", {"training": [smooth_frames(14, SIZE)]})
+    make_set(tmp_path / "bare", {"training": [smooth_frames(8, SIZE)]})
     summary = evaluated(shards=str(tmp_path / "bare"))
     assert summary.metrics["auc"] is None
     assert summary.metrics["metrics"] is None
