@@ -56,10 +56,11 @@ def normal_places(
                 storage, manifest, SPLIT, window=window, batch=batch, device=device, threads=threads
             ):
                 chosen = loaded.windows[-seen % stride :: stride]
+                seen += len(loaded.windows)
                 if len(chosen):
                     with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                        yield model.encode(model.split(chosen)[0]).queries
-                seen += len(loaded.windows)
+                        encoded = model.encode(model.split(chosen)[0])
+                    yield encoded.queries
                 advance(len(loaded.windows))
 
         try:
