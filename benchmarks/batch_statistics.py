@@ -8,37 +8,25 @@ go one by one, the memory is carried on. Prints for both ways the AUC in percent
 parts, those with running statistics from the run's evaluation.
 """
 
-import argparse
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
-import torch
+import probing
 from torch import nn
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from mnad import MNAD, FrameScores, score_batch
 from pipeline.checkpoint import load_checkpoint
-from pipeline.evaluate.metrics import compute_metrics
+from pipeline.evaluate.config import ALPHA, THRESHOLD
 from pipeline.evaluate.report import load_evaluation
 from pipeline.evaluate.scores import VideoScores
-from shards.manifest import load_manifest
-from shards.storage import Storage
-from shards.stream import evaluation_batches
-
-ALPHA, THRESHOLD = 0.6, 0.01
 
 
 def one_by_one(model: MNAD, shards: str, window: int) -> Iterator[FrameScores]:
     """Scores of each test window in order."""
-    storage, items = Storage(shards), model.memory.items.clone()
-    for batch in evaluation_batches(
-        storage, load_manifest(storage), "testing", window=window, batch=8, device=torch.device("cpu")
-    ):
+    items = model.memory.items.clone()
+    for batch in probing.batches(shards, "testing", window):
         for single in batch.windows.split(1):
-            scores, items = score_batch(model, single, items, THRESHOLD)
+            scores, items = score_batch(model, single, items, THRESHOLD[model.task])
             yield scores
 
 
@@ -50,33 +38,26 @@ def normalise_with_each_batch(model: MNAD) -> None:
             module.momentum = 0.0
 
 
-def areas(videos: list[VideoScores]) -> str:
+def areas(videos: list[VideoScores], alpha: float) -> str:
     """AUC of the score, of the PSNR and of the feature distance."""
-    found = {
-        name: compute_metrics(videos, alpha).auc
-        for name, alpha in (("AUC", ALPHA), ("PSNR", 1), ("distance", 0))
-    }
-    return ", ".join(f"{name} {100 * auc:.2f}" for name, auc in found.items() if auc is not None)
+    parts = (("AUC", alpha), ("PSNR", 1), ("distance", 0))
+    return ", ".join(f"{name} {probing.area(videos, weight):.2f}" for name, weight in parts)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("shards", metavar="SHARDS")
-    parser.add_argument("runs", nargs="+", metavar="RUN")
-    options = parser.parse_args()
-    for run in options.runs:
+    given = probing.options(__doc__)
+    for run in given.runs:
         checkpoint = load_checkpoint(run)
         model = checkpoint.model()
         normalise_with_each_batch(model)
-        scores = one_by_one(model, options.shards, checkpoint.spec.window)
+        scores = one_by_one(model, given.shards, checkpoint.spec.window)
         running = list(load_evaluation(f"{run}/evaluation").videos)
         own = [
             replace(video, scores=FrameScores.join([next(scores) for _ in video.scores.psnr]))
             for video in running
         ]
-        print(f"{run}: running {areas(running)}; of each window {areas(own)}", flush=True)
+        alpha = ALPHA[model.task]
+        print(f"{run}: running {areas(running, alpha)}; of each window {areas(own, alpha)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,73 +7,54 @@ and with the PSNR of the evaluation of the run (alpha 0.6, min-max per video), a
 deviation. Both without updates of the memory at test time; only the encoder is run.
 """
 
-import argparse
 import statistics
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
+import probing
 import torch
 from torch import Tensor
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from mnad import MNAD
 from mnad.places import NormalPlaces
 from mnad.scoring import feature_distance
 from pipeline.checkpoint import load_checkpoint
-from pipeline.evaluate.metrics import compute_metrics
+from pipeline.evaluate.config import ALPHA
 from pipeline.evaluate.report import load_evaluation
 from pipeline.evaluate.scores import VideoScores
 from shards.choices import Split
-from shards.manifest import load_manifest
-from shards.storage import Storage
-from shards.stream import evaluation_batches
-
-BATCH = 32
-ALPHA = 0.6
 
 
 @torch.no_grad()
 def queries(model: MNAD, shards: str, split: Split, window: int) -> Tensor:
     """Of all windows of a split, (B, N, D)."""
-    storage = Storage(shards)
-    batches = evaluation_batches(
-        storage, load_manifest(storage), split, window=window, batch=BATCH, device=torch.device("cpu")
-    )
+    batches = probing.batches(shards, split, window)
     return torch.cat([model.encode(model.split(batch.windows)[0]).queries for batch in batches])
 
 
-def areas(videos: list[VideoScores], distances: np.ndarray) -> tuple[float, float]:
+def areas(videos: list[VideoScores], distances: np.ndarray, alpha: float) -> tuple[float, float]:
     """AUC in percent of distances of all frames, video after video, alone and with the PSNR."""
     ends = np.cumsum([len(video.scores.psnr) for video in videos])
     with_these = [
         replace(video, scores=replace(video.scores, feature_distance=some))
         for video, some in zip(videos, np.split(distances, ends[:-1]), strict=True)
     ]
-    found = [compute_metrics(with_these, alpha).auc for alpha in (0, ALPHA)]
-    return tuple(100 * auc for auc in found if auc is not None)  # type: ignore[return-value]
+    return probing.area(with_these, 0), probing.area(with_these, alpha)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("shards", metavar="SHARDS")
-    parser.add_argument("runs", nargs="+", metavar="RUN")
-    options = parser.parse_args()
+    given = probing.options(__doc__)
     rows = []
-    for run in options.runs:
+    for run in given.runs:
         checkpoint = load_checkpoint(run)
         model, window = checkpoint.model(), checkpoint.spec.window
-        training = queries(model, options.shards, "training", window)
-        normal = NormalPlaces.fit(lambda some=training: some.split(BATCH))
-        seen = queries(model, options.shards, "testing", window)
+        training = queries(model, given.shards, "training", window)
+        normal = NormalPlaces.fit(lambda some=training: some.split(probing.BATCH))
+        seen = queries(model, given.shards, "testing", window)
         items = model.memory.items.expand(len(seen), -1, -1)
         videos = list(load_evaluation(f"{run}/evaluation").videos)
         distances = [distance(seen, items).numpy() for distance in (feature_distance, normal.distance)]
-        row = tuple(auc for some in distances for auc in areas(videos, some))
+        row = tuple(auc for some in distances for auc in areas(videos, some, ALPHA[model.task]))
         rows.append(row)
         print(f"{run}: " + show(row), flush=True)
     if len(rows) > 1:

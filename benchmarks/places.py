@@ -15,39 +15,28 @@ from, as all would if items stood for what is seen, and `within`, the share of t
 within places; the rest is between them.
 """
 
-import argparse
-import sys
-from pathlib import Path
-
+import probing
 import torch
 from torch import Tensor
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from mnad import MNAD
 from mnad.memory import similarity
 from mnad.networks import STRIDE as GRID
 from pipeline.checkpoint import load_checkpoint
-from shards.manifest import load_manifest
-from shards.storage import Storage
-from shards.stream import evaluation_batches
 
-STRIDE, BATCH = 8, 32
+STRIDE = 8
 
 
 def test_windows(shards: str, window: int) -> Tensor:
     """Every STRIDE-th test window, (B, T, C, H, W)."""
-    storage = Storage(shards)
-    batches = evaluation_batches(
-        storage, load_manifest(storage), "testing", window=window, batch=BATCH, device=torch.device("cpu")
-    )
+    batches = probing.batches(shards, "testing", window)
     return torch.cat([batch.windows[::STRIDE].clone() for batch in batches])
 
 
 @torch.no_grad()
 def encoded(model: MNAD, windows: Tensor) -> Tensor:
     """Queries (B, N, D) of windows."""
-    parts = (model.encode(model.split(part)[0]).queries for part in torch.split(windows, BATCH))
+    parts = (model.encode(model.split(part)[0]).queries for part in torch.split(windows, probing.BATCH))
     return torch.cat(list(parts))
 
 
@@ -75,17 +64,12 @@ def probe(model: MNAD, windows: Tensor) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("shards", metavar="SHARDS")
-    parser.add_argument("runs", nargs="+", metavar="RUN")
-    options = parser.parse_args()
+    given = probing.options(__doc__)
     windows: Tensor | None = None
-    for run in options.runs:
+    for run in given.runs:
         checkpoint = load_checkpoint(run)
         if windows is None:
-            windows = test_windows(options.shards, checkpoint.spec.window)
+            windows = test_windows(given.shards, checkpoint.spec.window)
         figures = probe(checkpoint.model(), windows)
         print(f"{run}: " + ", ".join(f"{name} {value:.2f} %" for name, value in figures.items()))
 

@@ -15,7 +15,6 @@ and `range` the feature distance's 99th percentile over its 1st, of all test fra
 import argparse
 import json
 import statistics
-import sys
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -24,13 +23,10 @@ import matplotlib
 matplotlib.use("Agg")
 import numpy as np
 from matplotlib import pyplot
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from probing import area
 
 from pipeline.evaluate.exhibits import read_exhibits
-from pipeline.evaluate.metrics import compute_metrics
 from pipeline.evaluate.report import load_evaluation
-from pipeline.evaluate.scores import VideoScores
 from shards.storage import Storage
 
 ALPHAS = np.linspace(0, 1, 21)
@@ -67,14 +63,6 @@ class Trial:
     range: float
     by_alpha: tuple[float, ...]
     places: tuple[tuple[int, ...], ...]
-
-
-def area(videos: list[VideoScores], alpha: float) -> float:
-    """AUC in percent of the score that weighs the PSNR with `alpha`."""
-    auc = compute_metrics(videos, alpha).auc
-    if auc is None:
-        raise SystemExit("the test videos have no labels of both kinds; a study needs them")
-    return 100 * auc
 
 
 def trial(run: Path) -> Trial:

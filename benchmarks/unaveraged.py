@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pipeline.checkpoint import checkpoint_steps, load_checkpoint, load_training_state
+from pipeline.checkpoint import load_checkpoint, load_training_state
 from pipeline.commands import run_command
-from pipeline.runs import METRICS, model_name
+from pipeline.runs import METRICS, checkpoint_steps, model_name
 from shards.storage import Storage
 
 

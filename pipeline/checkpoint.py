@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from mnad import MNAD
 from pipeline.errors import CheckpointError
 from pipeline.header import FORMAT, VERSION, ModelSpec, header_from_start
-from pipeline.runs import FOLDER, model_name, model_steps, training_name
+from pipeline.runs import FOLDER, checkpoint_steps, model_name, training_name
 from shards import locations
 from shards.storage import Storage
 
@@ -163,11 +163,6 @@ def require_space(run: Storage, model: nn.Module, keep: int, models: int) -> Non
             f"{run}: found {free >> 20} MiB free, expected {needed >> 20} MiB for checkpoints; make room, "
             "lower --keep or choose another RUN"
         )
-
-
-def checkpoint_steps(run: Storage) -> list[int]:
-    """The steps of a run's whole checkpoints, ascending."""
-    return model_steps(run.names(FOLDER))
 
 
 def load_checkpoint(location: str) -> Checkpoint:

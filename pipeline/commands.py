@@ -5,21 +5,16 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from pipeline.errors import CommandError
+from pipeline.signals import SIGNALS, handling
 from shards.locations import shown
 
 _LAUNCHED = ("RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 """What torchrun tells a process of a group; a command started from one is alone."""
-_DEFAULTS: dict[signal.Signals, Any] = {
-    signal.SIGTERM: signal.SIG_DFL,
-    signal.SIGINT: signal.default_int_handler,
-}
 
 
 def run_command(*arguments: str) -> None:
@@ -50,19 +45,11 @@ def run_command(*arguments: str) -> None:
 def _signals_to(child: subprocess.Popen[bytes]) -> Iterator[list[int]]:
     """Within the block a signal that would end this process goes to `child`, and into the list, instead."""
     passed_on: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield passed_on  # Python lets only the main thread handle signals
-        return
 
     def pass_on(number: int, _: FrameType | None) -> None:
         passed_on.append(number)
         child.send_signal(number)
 
-    taken = [number for number, default in _DEFAULTS.items() if signal.getsignal(number) == default]
-    for number in taken:
-        signal.signal(number, pass_on)
-    try:
+    defaults = (signal.SIG_DFL, signal.default_int_handler)
+    with handling(pass_on, [number for number in SIGNALS if signal.getsignal(number) in defaults]):
         yield passed_on
-    finally:
-        for number in taken:
-            signal.signal(number, _DEFAULTS[number])

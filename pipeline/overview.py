@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.errors import CheckpointError
 from pipeline.header import Header, read_header
-from pipeline.runs import FOLDER, METRICS, model_name, model_steps, training_name
+from pipeline.runs import FOLDER, METRICS, checkpoint_steps, model_name, training_name
 from pipeline.tables import Table
 from shards.storage import Storage
 
@@ -24,7 +24,7 @@ def overview(storage: Storage) -> list[Table]:
     Raises:
         CheckpointError: it is neither, or its checkpoint is damaged.
     """
-    steps = model_steps(storage.names(FOLDER))
+    steps = checkpoint_steps(storage)
     if not steps and not storage.exists(METRICS):
         return _file(storage)
     tables = []

@@ -1,7 +1,10 @@
-"""What the files of a run are called; imports no torch, so that a run can be found without it."""
+"""What the files of a run are called; imports nothing large, so that a run can be found without it."""
 
 import re
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shards.storage import Storage
 
 FOLDER = "checkpoints"
 """Where in a run its checkpoints lie."""
@@ -20,6 +23,6 @@ def training_name(step: int) -> str:
     return f"{FOLDER}/training-{step:08d}.pt"
 
 
-def model_steps(names: Iterable[str]) -> list[int]:
-    """The steps of the models among the names in FOLDER, ascending."""
-    return sorted(int(match[1]) for name in names if (match := _MODEL.fullmatch(name)))
+def checkpoint_steps(run: "Storage") -> list[int]:
+    """The steps of a run's whole checkpoints, ascending."""
+    return sorted(int(match[1]) for name in run.names(FOLDER) if (match := _MODEL.fullmatch(name)))

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from mnad.networks import WIDTHS
-from pipeline.checkpoint import Checkpoint, checkpoint_steps, tensors_from_bytes
+from pipeline.checkpoint import Checkpoint, tensors_from_bytes
 from pipeline.errors import CheckpointError
 from pipeline.import_reference.config import ImportConfig
 from pipeline.import_reference.pickles import TensorRef, read_torch_file
 from pipeline.import_reference.weights import named_tensors, our_name, spec_of
-from pipeline.runs import FOLDER
+from pipeline.runs import FOLDER, checkpoint_steps
 from pipeline.version import code_version
 from shards import locations
 from shards.storage import Storage

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.commands import run_command
 from pipeline.errors import TrainingError
-from pipeline.runs import FOLDER, model_name, model_steps
+from pipeline.runs import checkpoint_steps, model_name
 from pipeline.sweep.config import SweepConfig
 from pipeline.version import code_version
 from shards.locations import inside, shown
@@ -73,10 +73,9 @@ def _one_seed(config: SweepConfig, seed: int) -> dict[str, Any]:
     run = inside(config.out, f"seed-{seed}")
     out = inside(run, "evaluation")
     run_command("train", config.shards, run, "--seed", str(seed), *config.train_options)
-    metrics = _evaluation(out)
-    if metrics is None or not _made_from(config.shards, run).items() <= metrics["provenance"].items():
+    if not _is_evaluated(config.shards, run, Storage(out)):
         run_command("evaluate", config.shards, run, "--out", out)
-        metrics = json.loads(Storage(out).read("metrics.json"))
+    metrics: dict[str, Any] = json.loads(Storage(out).read("metrics.json"))
     if metrics["auc"] is None:
         raise TrainingError(
             f"{shown(config.shards)}: found no frame labels of both kinds, which a sweep compares by"
@@ -84,24 +83,19 @@ def _one_seed(config: SweepConfig, seed: int) -> dict[str, Any]:
     return metrics
 
 
-def _evaluation(out: str) -> dict[str, Any] | None:
-    """What an evaluation found, or None if there is none."""
-    storage = Storage(out)
-    if not storage.exists("metrics.json"):
-        return None
-    metrics: dict[str, Any] = json.loads(storage.read("metrics.json"))
-    return metrics
-
-
-def _made_from(shards: str, run: str) -> dict[str, str]:
-    """What an evaluation of a run's last model on a set would say that it came from."""
-    storage = Storage(run)
-    last = model_steps(storage.names(FOLDER))[-1]
-    return {
+def _is_evaluated(shards: str, run: str, out: Storage) -> bool:
+    """Whether there is an evaluation of the run's last model on the set, by the code as it is."""
+    if not out.exists("metrics.json"):
+        return False
+    models = Storage(run)
+    model = models.read(model_name(checkpoint_steps(models)[-1]))
+    made_from = {
         "code_version": code_version(),
-        "checkpoint_sha256": hashlib.sha256(storage.read(model_name(last))).hexdigest(),
+        "checkpoint_sha256": hashlib.sha256(model).hexdigest(),
         "manifest_sha256": hashlib.sha256(Storage(shards).read(MANIFEST)).hexdigest(),
     }
+    provenance: dict[str, Any] = json.loads(out.read("metrics.json"))["provenance"]
+    return made_from.items() <= provenance.items()
 
 
 def _auc(metrics: dict[str, Any], score: str) -> float:

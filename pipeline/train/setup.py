@@ -15,7 +15,6 @@ from mnad.seeding import seed_memory
 from pipeline import distributed
 from pipeline.checkpoint import (
     Checkpoint,
-    checkpoint_steps,
     load_checkpoint,
     load_training_state,
     require_space,
@@ -25,7 +24,7 @@ from pipeline.config import dump_config
 from pipeline.distributed import Process
 from pipeline.errors import CheckpointError, ConfigError
 from pipeline.header import ModelSpec
-from pipeline.runs import model_name
+from pipeline.runs import checkpoint_steps, model_name
 from pipeline.train import precision
 from pipeline.train.board import require_board
 from pipeline.train.config import TrainConfig

@@ -2,12 +2,12 @@
 
 import contextlib
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+from pipeline.signals import SIGNALS, handling
+
 SAME_REQUEST_S = 2.0
 """Signals this close to the first belong to it: a scheduler signals every process of a job, and torchrun,
 which is one of them, passes on what it gets."""
@@ -30,9 +30,6 @@ class StopRequest:
 def stop_request() -> Iterator[StopRequest]:
     """Within the block the first such signal is a request; a later one does what it did before the block."""
     request = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
-        yield request  # Python lets only the main thread handle signals
-        return
     before = {number: signal.getsignal(number) for number in SIGNALS}
     first = 0.0
 
@@ -45,10 +42,5 @@ def stop_request() -> Iterator[StopRequest]:
             signal.signal(number, before[signal.Signals(number)])
             signal.raise_signal(number)
 
-    for number in SIGNALS:
-        signal.signal(number, remember)
-    try:
+    with handling(remember):
         yield request
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -18,6 +18,8 @@ from tests.helpers.shards import make_set, smooth_frames
 STEPS_PER_EPOCH = 4
 OPTIONS = {"epochs": 2, "batch_size": 4, "log_every": 1, "checkpoint_epochs": 1, "threads": 1}
 FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in OPTIONS.items()]
+FLAGS_OF_TWO = [flag for flag in FLAGS if "batch-size" not in flag] + ["--batch-size=2"]
+"""For two processes that together do what one does."""
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,14 @@ def shard_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def unbroken(shard_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("unbroken")
     train(train_config(shards=str(shard_set), run=str(folder), **OPTIONS))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unbroken_by_two(shard_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unbroken-by-two")
+    whole = run(command("train", shard_set, folder, *FLAGS_OF_TWO, processes=2))
+    assert whole.returncode == 0, whole.stderr
     return folder
 
 
@@ -124,37 +134,34 @@ def test_a_finished_run_is_left_as_it_is(shard_set: Path, unbroken: Path) -> Non
 
 @pytest.mark.ddp
 @pytest.mark.slow
-def test_a_job_that_is_stopped_saves_in_all_its_processes(shard_set: Path, tmp_path: Path) -> None:
-    flags = [flag for flag in FLAGS if "batch-size" not in flag] + ["--batch-size=2"]
-    whole = run(command("train", shard_set, tmp_path / "unbroken", *flags, processes=2))
-    assert whole.returncode == 0, whole.stderr
-    folder = tmp_path / "stopped"
-    args = command("train", shard_set, folder, *flags, processes=2)
+def test_a_job_that_is_stopped_saves_in_all_its_processes(
+    shard_set: Path, unbroken_by_two: Path, tmp_path: Path
+) -> None:
+    args = command("train", shard_set, tmp_path, *FLAGS_OF_TWO, processes=2)
     with started(args) as launcher:
-        wait_for_step(folder, 2, launcher)
+        wait_for_step(tmp_path, 2, launcher)
         for process in (*workers(launcher.pid), launcher.pid):  # as a scheduler does; torchrun passes it on
             os.kill(process, signal.SIGTERM)
             time.sleep(0.05)
         _, err = launcher.communicate(timeout=120)
-    assert f"{folder}: stopped by SIGTERM after step" in err
-    assert metrics(folder)[-1]["step"] < 2 * STEPS_PER_EPOCH, "came at the end, so this says nothing"
+    assert f"{tmp_path}: stopped by SIGTERM after step" in err
+    assert metrics(tmp_path)[-1]["step"] < 2 * STEPS_PER_EPOCH, "came at the end, so this says nothing"
     assert run(args).returncode == 0
-    assert_same_run(folder, tmp_path / "unbroken")
+    assert_same_run(tmp_path, unbroken_by_two)
 
 
 @pytest.mark.ddp
 @pytest.mark.slow
-def test_torchrun_goes_on_after_a_process_died(shard_set: Path, tmp_path: Path) -> None:
-    flags = [flag for flag in FLAGS if "batch-size" not in flag] + ["--batch-size=2"]
-    whole = run(command("train", shard_set, tmp_path / "unbroken", *flags, processes=2))
-    assert whole.returncode == 0, whole.stderr
-    folder = tmp_path / "broken"
-    with started(command("train", shard_set, folder, *flags, processes=2, restarts=1)) as launcher:
-        wait_for_step(folder, STEPS_PER_EPOCH + 1, launcher)
+def test_torchrun_goes_on_after_a_process_died(
+    shard_set: Path, unbroken_by_two: Path, tmp_path: Path
+) -> None:
+    args = command("train", shard_set, tmp_path, *FLAGS_OF_TWO, processes=2, restarts=1)
+    with started(args) as launcher:
+        wait_for_step(tmp_path, STEPS_PER_EPOCH + 1, launcher)
         os.kill(workers(launcher.pid)[1], signal.SIGKILL)
         _, err = launcher.communicate(timeout=120)
     assert launcher.returncode == 0, err
-    assert_same_run(folder, tmp_path / "unbroken")
+    assert_same_run(tmp_path, unbroken_by_two)
 
 
 def workers(launcher: int) -> list[int]:

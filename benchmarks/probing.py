@@ -1,0 +1,48 @@
+"""What probes of trained runs share: their options, the videos they look at, the AUC they print.
+
+Importing it lets a script find the project's packages.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from pipeline.evaluate.metrics import compute_metrics
+from pipeline.evaluate.scores import VideoScores
+from shards.choices import Split
+from shards.manifest import load_manifest
+from shards.storage import Storage
+from shards.stream import VideoBatch, evaluation_batches
+
+BATCH = 32
+
+
+def options(description: str | None) -> argparse.Namespace:
+    """SHARDS and one or more RUNs from the command line, as `shards` and `runs`."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("shards", metavar="SHARDS")
+    parser.add_argument("runs", nargs="+", metavar="RUN")
+    return parser.parse_args()
+
+
+def batches(shards: str, split: Split, window: int) -> Iterator[VideoBatch]:
+    """Each window of a split once, in order, on the CPU."""
+    storage = Storage(shards)
+    return evaluation_batches(
+        storage, load_manifest(storage), split, window=window, batch=BATCH, device=torch.device("cpu")
+    )
+
+
+def area(videos: list[VideoScores], alpha: float) -> float:
+    """AUC in percent of the score that weighs the PSNR with `alpha`."""
+    auc = compute_metrics(videos, alpha).auc
+    if auc is None:
+        raise SystemExit("the test videos have no labels of both kinds; a study needs them")
+    return 100 * auc
