@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 import click
 
-from pipeline.config import load_config
+from pipeline.config import Device, load_config
 from pipeline.errors import ConfigError, PeerError, ShardError, UserError
 from pipeline.evaluate.config import DistanceChoice, EvaluateConfig, MemoryMode, Precision, SplitChoice
 from pipeline.import_reference.config import ImportConfig
@@ -529,7 +529,7 @@ def inspect_command(location: str, sheet: str | None, rows: int) -> None:
 @option(
     "--device",
     heading="Computation",
-    type=click.Choice(["auto", "cpu", "cuda"]),
+    type=click.Choice(get_args(Device)),
     default=TrainConfig.device,
     help="auto is CUDA where there is one.",
 )
@@ -716,11 +716,17 @@ def sweep_command(shards: str, out: str, train_options: tuple[str, ...], seeds: 
 @option(
     "--precision",
     heading="Speed",
-    help="Of the convolutions; auto is bf16 on CUDA and fp32 elsewhere.",
+    help="Of the convolutions; fp32 is exact, bf16 faster on GPUs and on CPUs with AMX.",
     type=click.Choice(get_args(Precision)),
     default=EvaluateConfig.precision,
 )
-@option("--device", heading="Speed", help="cpu, cuda or auto.", default=EvaluateConfig.device)
+@option(
+    "--device",
+    heading="Speed",
+    type=click.Choice(get_args(Device)),
+    default=EvaluateConfig.device,
+    help="auto is CUDA where there is one.",
+)
 @option(
     "--threads",
     heading="Speed",

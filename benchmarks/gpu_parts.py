@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from mnad import MNAD, score_batch
 from pipeline.distributed import Process
+from pipeline.evaluate.inference import full_float32
 from pipeline.train import precision
 from pipeline.train.config import train_config
 from pipeline.train.metrics import LossHistory
@@ -65,7 +66,6 @@ def matrix_peak(device: torch.device, dtype: torch.dtype) -> float:
 
 def part_golden(arguments: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     """Largest differences of evaluation from the golden values."""
-    torch.backends.cudnn.allow_tf32 = False
     expected, meta = golden.load()
     found: dict[str, Any] = {}
     for task in ("pred", "recon"):
@@ -75,7 +75,7 @@ def part_golden(arguments: argparse.Namespace, device: torch.device) -> dict[str
             for k in range(3):
                 clip = golden.video(24, meta["height"], meta["width"], meta["seed"] + k)
                 windows = golden.windows(clip, golden.WINDOW[task]).to(device)
-                with precision.autocast(name, device):
+                with full_float32(), precision.autocast(name, device):
                     scores, items = score_batch(model, windows, items, meta[f"{task}_threshold"])
                 parts.append(scores)
             psnr = np.concatenate([part.psnr for part in parts])
@@ -180,18 +180,33 @@ def part_paper(arguments: argparse.Namespace, device: torch.device) -> dict[str,
             "train": command(
                 "train", shards, run, "--preset", "paper-ped2", "--epochs", arguments.epochs, *chosen
             ),
-            "evaluate": command(
-                "evaluate", shards, run, "--out", f"{name}/evaluation", "--no-report", *chosen
-            ),
+            **{
+                f"evaluate {kind}": command(
+                    "evaluate",
+                    shards,
+                    run,
+                    "--out",
+                    f"{name}/{kind}",
+                    "--precision",
+                    kind,
+                    "--no-report",
+                    *chosen,
+                )
+                for kind in ("fp32", "bf16")
+            },
         }
-        metrics = json.loads(Path(name, "evaluation/metrics.json").read_text())
+        metrics = {
+            kind: json.loads(Path(name, kind, "metrics.json").read_text()) for kind in ("fp32", "bf16")
+        }
         lines = [json.loads(line) for line in Path(run, "metrics.jsonl").read_text().splitlines()]
         speeds = [line["samples_per_second"] for line in lines if line["kind"] == "step"]
         return {
             "seconds": seconds,
             "training_samples_per_second": float(np.median(speeds)),
-            "evaluation_frames_per_second": metrics["timing"]["frames_per_second"],
-            "auc": metrics["auc"],
+            "evaluation_frames_per_second": {
+                kind: found["timing"]["frames_per_second"] for kind, found in metrics.items()
+            },
+            "auc": {kind: found["auc"] for kind, found in metrics.items()},
         }
 
 

@@ -8,10 +8,13 @@ locations in it are without credentials and query.
 import dataclasses
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.errors import ConfigError
 from shards import locations
+
+Device = Literal["auto", "cpu", "cuda"]
+"""Where a stage computes; `auto` is CUDA where there is one."""
 
 
 def load_config(path: Path) -> dict[str, dict[str, Any]]:

@@ -24,7 +24,8 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from pipeline.errors import LostContactError, PeerError, ShardError, UserError
+from pipeline.config import Device
+from pipeline.errors import ConfigError, LostContactError, PeerError, ShardError, UserError
 
 TIMEOUT = timedelta(minutes=10)
 """How long a process waits for the others before it gives up: longer than a checkpoint takes to write."""
@@ -50,17 +51,21 @@ class Process:
 
 
 @contextlib.contextmanager
-def processes(device: str = "auto") -> Iterator[Process]:
+def processes(device: Device = "auto") -> Iterator[Process]:
     """Join the other processes, if torchrun started several, and part from them at the end.
 
     Args:
-        device: `cpu`, `cuda`, or `auto` for CUDA where there is one.
+        device: where to compute.
+
+    Raises:
+        ConfigError: there is no GPU for this process.
+        LostContactError: another process is gone.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     rank = int(os.environ.get("RANK", "0"))
     kind = device if device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
     if kind == "cuda":
-        chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        chosen = _own_gpu(int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(chosen)
     else:
         chosen = torch.device(kind)
@@ -88,6 +93,22 @@ def processes(device: str = "auto") -> Iterator[Process]:
         if world > 1:
             gc.collect()  # a network in a reference cycle would outlive the group that it holds
             dist.destroy_process_group()
+
+
+def _own_gpu(number: int) -> torch.device:
+    """The GPU of the machine's process `number`: each has one of its own."""
+    found = torch.cuda.device_count()
+    if found == 0:
+        raise ConfigError(
+            f"--device cuda: found no GPU that PyTorch {torch.__version__} can use, expected one; install a "
+            "PyTorch for your GPU, or take --device cpu"
+        )
+    if number >= found:
+        raise ConfigError(
+            f"--device cuda: found {found} GPUs for {number + 1} or more processes on this machine, expected "
+            f"one GPU for each; start torchrun with --nproc-per-node {found}"
+        )
+    return torch.device("cuda", number)
 
 
 def _meet() -> PrefixStore:
@@ -277,6 +298,5 @@ def _of_all(value: bytes, process: Process) -> list[bytes]:
 
 
 def barrier(process: Process) -> None:
-    """Wait until all processes are here."""
-    if process.world > 1:
-        dist.barrier()
+    """Wait until all processes are here; never for a device."""
+    any_of([False], process)

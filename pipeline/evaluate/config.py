@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from pipeline.config import Device
 from pipeline.errors import ConfigError
 from pipeline.runs import FOLDER
 from shards import locations
 
 MemoryMode = Literal["carry", "video", "frozen"]
 DistanceChoice = Literal["items", "places"]
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["fp32", "bf16"]
 SplitChoice = Literal["auto", "training", "testing"]
 
 ALPHA = {"pred": 0.6, "recon": 0.7}
@@ -38,8 +39,8 @@ class EvaluateConfig:
         report: whether to gather pictures, draw plots and write report.html.
         maps: whether to write error maps; with pixel masks in the set, localisation is measured on them.
         batch_size: windows scored together, at most; no influence on the result.
-        precision: `auto` is bf16 on CUDA and fp32 elsewhere.
-        device: `cpu`, `cuda` or `auto`.
+        precision: of the convolutions; `fp32` gives the published scores, on GPUs too.
+        device: `cpu`, `cuda`, or `auto` for CUDA where there is one.
         threads: that read and decode shards.
     """
 
@@ -55,8 +56,8 @@ class EvaluateConfig:
     report: bool = True
     maps: bool = False
     batch_size: int = 32
-    precision: Precision = "auto"
-    device: str = "auto"
+    precision: Precision = "fp32"
+    device: Device = "auto"
     threads: int = 2
 
     def __post_init__(self) -> None:
@@ -65,6 +66,7 @@ class EvaluateConfig:
             ("memory", MemoryMode),
             ("distance", DistanceChoice),
             ("precision", Precision),
+            ("device", Device),
         ):
             value = getattr(self, name)
             if value not in get_args(choices):

@@ -1,6 +1,7 @@
 """Runs the model over videos in order, and groups what comes out by video."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -26,6 +27,15 @@ def largest_batch(wanted: int, height: int, width: int, device: torch.device) ->
     No score depends on it.
     """
     return wanted if device.type != "cpu" else max(1, min(wanted, _CPU_BATCH_PIXELS // (height * width)))
+
+
+def full_float32() -> AbstractContextManager[None]:
+    """The context in which CUDA, too, convolves float32 with all of its 24 bits.
+
+    By default cuDNN rounds what it convolves to TF32's 11. Rounded so on a CPU, the published scores moved
+    by 5e-4 dB, where without it they are met to 1e-6 dB.
+    """
+    return torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False)
 
 
 @dataclass(frozen=True, kw_only=True)

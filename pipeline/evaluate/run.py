@@ -30,7 +30,7 @@ from pipeline.evaluate.exhibits import (
     stride_for,
     write_exhibits,
 )
-from pipeline.evaluate.inference import Scorer, largest_batch
+from pipeline.evaluate.inference import Scorer, full_float32, largest_batch
 from pipeline.evaluate.localisation import MaskedVideo, fit_masks, localisation
 from pipeline.evaluate.maps import MapWriter, delete_maps, read_maps
 from pipeline.evaluate.metrics import compute_metrics, micro_auc
@@ -114,7 +114,8 @@ def evaluate(config: EvaluateConfig) -> Summary | None:
                 delete_maps(job.out)
         barrier(process)
         if not is_whole(job.out, rank, provenance):
-            _score(job, process)
+            with full_float32():
+                _score(job, process)
         wait_for_parts(job.out, process.world)
         return _conclude(job) if process.is_first else None
 
@@ -136,7 +137,6 @@ def _prepare(config: EvaluateConfig, process: Process) -> _Job:
             "choose another --split or preprocess longer videos"
         )
     method = checkpoint.spec.method
-    bf16 = config.precision == "bf16" or (config.precision == "auto" and process.device.type == "cuda")
     provenance = Provenance(
         code_version=code_version(),
         checkpoint=checkpoint.name,
@@ -148,7 +148,7 @@ def _prepare(config: EvaluateConfig, process: Process) -> _Job:
         alpha=ALPHA[method] if config.alpha is None else config.alpha,
         threshold=THRESHOLD[method] if config.threshold is None else config.threshold,
         distance=config.distance,
-        precision="bf16" if bf16 else "fp32",
+        precision=config.precision,
         batch_size=largest_batch(
             config.batch_size, checkpoint.spec.height, checkpoint.spec.width, process.device
         ),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from pipeline.config import Device
 from pipeline.errors import ConfigError
 from shards.choices import CACHES, CacheName
 
@@ -80,7 +81,7 @@ class TrainConfig:
     sync_bn: bool = False
     compile: bool = False
     precision: Precision = "auto"
-    device: str = "auto"
+    device: Device = "auto"
     threads: int = 2
     cache: CacheName = "none"
     log_every: int = 10
@@ -97,7 +98,7 @@ class TrainConfig:
             ("bn_init", get_args(BatchNormInit)),
             ("memory_init", get_args(MemoryInit)),
             ("precision", get_args(Precision)),
-            ("device", ("auto", "cpu", "cuda")),
+            ("device", get_args(Device)),
             ("cache", CACHES),
         ):
             _require(self, name, getattr(self, name) in allowed, f"one of {', '.join(allowed)}")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.errors import ConfigError
 from pipeline.evaluate.config import EvaluateConfig
 
 BUCKET = "s3://key:secret@bucket"
@@ -39,3 +40,9 @@ def test_a_place_that_was_given_is_taken() -> None:
     assert (
         EvaluateConfig(shards="s", checkpoint="c", out=f"{BUCKET}/o{QUERY}").output() == f"{BUCKET}/o{QUERY}"
     )
+
+
+@pytest.mark.parametrize(("option", "value"), [("device", "tpu"), ("precision", "fp16"), ("memory", "none")])
+def test_an_unknown_choice_is_refused(option: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"{option} '{value}' is not one of"):
+        EvaluateConfig(shards="s", checkpoint="c", **{option: value})

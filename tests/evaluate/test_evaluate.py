@@ -12,9 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner
+from torch import Tensor
 
 from cli import main
-from mnad import score_batch
+from mnad import MNAD, score_batch
+from mnad.model import Encoded
 from mnad.places import NormalPlaces
 from pipeline.checkpoint import load_checkpoint
 from pipeline.errors import CheckpointError, ConfigError
@@ -328,3 +330,22 @@ def test_the_command_reports_a_user_error_in_one_line(shards: Path, tmp_path: Pa
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
     assert "no checkpoint found" in result.stderr
+
+
+@pytest.mark.parametrize("distance", ["items", "places"])
+def test_float32_is_never_rounded_to_tf32(
+    shards: Path, run: Path, monkeypatch: pytest.MonkeyPatch, distance: str
+) -> None:
+    allowed = []
+    encode = MNAD.encode
+
+    def watched(model: MNAD, inputs: Tensor) -> Encoded:
+        allowed.append(torch.backends.cudnn.allow_tf32)
+        return encode(model, inputs)
+
+    monkeypatch.setattr(MNAD, "encode", watched)
+    before = torch.backends.cudnn.allow_tf32
+    evaluate(EvaluateConfig(shards=str(shards), checkpoint=str(run), distance=distance, report=False))
+    assert allowed
+    assert not any(allowed)
+    assert torch.backends.cudnn.allow_tf32 == before

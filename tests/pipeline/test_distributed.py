@@ -27,6 +27,19 @@ def test_one_process_needs_no_group() -> None:
         distributed.barrier(process)
 
 
+@pytest.mark.parametrize(
+    ("gpus", "number", "expected"),
+    [(0, "0", "found no GPU .* take --device cpu"), (2, "2", "found 2 GPUs .* --nproc-per-node 2")],
+)
+def test_a_process_without_a_gpu_says_so(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, number: str, expected: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setenv("LOCAL_RANK", number)
+    with pytest.raises(ConfigError, match=expected), processes("cuda"):
+        pass
+
+
 def exchange() -> dict[str, object]:
     with processes("cpu") as process:
         peak, total = torch.tensor([1.0, 2.0]) * (1 - 2 * process.rank), torch.ones(2) + process.rank
