@@ -172,6 +172,12 @@ def part_paper(arguments: argparse.Namespace, device: torch.device) -> dict[str,
             return time.perf_counter() - started
 
         chosen = ("--device", device.type)
+
+        def evaluated(kind: str) -> float:
+            output = ("--out", f"{name}/{kind}", "--no-report")
+            return command("evaluate", shards, run, *output, "--precision", kind, *chosen)
+
+        kinds = ("fp32", "bf16")
         seconds = {
             # PyAV decodes and no picture is drawn, so that neither decord nor matplotlib has to be there.
             "preprocess": command(
@@ -180,24 +186,9 @@ def part_paper(arguments: argparse.Namespace, device: torch.device) -> dict[str,
             "train": command(
                 "train", shards, run, "--preset", "paper-ped2", "--epochs", arguments.epochs, *chosen
             ),
-            **{
-                f"evaluate {kind}": command(
-                    "evaluate",
-                    shards,
-                    run,
-                    "--out",
-                    f"{name}/{kind}",
-                    "--precision",
-                    kind,
-                    "--no-report",
-                    *chosen,
-                )
-                for kind in ("fp32", "bf16")
-            },
+            **{f"evaluate {kind}": evaluated(kind) for kind in kinds},
         }
-        metrics = {
-            kind: json.loads(Path(name, kind, "metrics.json").read_text()) for kind in ("fp32", "bf16")
-        }
+        metrics = {kind: json.loads(Path(name, kind, "metrics.json").read_text()) for kind in kinds}
         lines = [json.loads(line) for line in Path(run, "metrics.jsonl").read_text().splitlines()]
         speeds = [line["samples_per_second"] for line in lines if line["kind"] == "step"]
         return {
