@@ -58,14 +58,14 @@ def processes(device: Device = "auto") -> Iterator[Process]:
         device: where to compute.
 
     Raises:
-        ConfigError: there is no GPU for this process.
+        ConfigError: there are fewer GPUs than processes on this machine.
         LostContactError: another process is gone.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     rank = int(os.environ.get("RANK", "0"))
     kind = device if device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
     if kind == "cuda":
-        chosen = _own_gpu(int(os.environ.get("LOCAL_RANK", "0")))
+        chosen = _own_gpu()
         torch.cuda.set_device(chosen)
     else:
         chosen = torch.device(kind)
@@ -95,20 +95,16 @@ def processes(device: Device = "auto") -> Iterator[Process]:
             dist.destroy_process_group()
 
 
-def _own_gpu(number: int) -> torch.device:
-    """The GPU of the machine's process `number`: each has one of its own."""
-    found = torch.cuda.device_count()
-    if found == 0:
+def _own_gpu() -> torch.device:
+    """This process's GPU: each process of the machine has one of its own."""
+    found, processes_here = torch.cuda.device_count(), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if found < processes_here:
         raise ConfigError(
-            f"--device cuda: found no GPU that PyTorch {torch.__version__} can use, expected one; install a "
+            f"--device cuda: found {found} GPUs that PyTorch {torch.__version__} can use, expected "
+            f"{processes_here}, one for each process on this machine; start fewer processes, install a "
             "PyTorch for your GPU, or take --device cpu"
         )
-    if number >= found:
-        raise ConfigError(
-            f"--device cuda: found {found} GPUs for {number + 1} or more processes on this machine, expected "
-            f"one GPU for each; start torchrun with --nproc-per-node {found}"
-        )
-    return torch.device("cuda", number)
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def _meet() -> PrefixStore:

@@ -27,16 +27,17 @@ def test_one_process_needs_no_group() -> None:
         distributed.barrier(process)
 
 
-@pytest.mark.parametrize(
-    ("gpus", "number", "expected"),
-    [(0, "0", "found no GPU .* take --device cpu"), (2, "2", "found 2 GPUs .* --nproc-per-node 2")],
-)
-def test_a_process_without_a_gpu_says_so(
-    monkeypatch: pytest.MonkeyPatch, gpus: int, number: str, expected: str
+@pytest.mark.parametrize(("gpus", "started", "rank"), [(0, 1, 0), (2, 3, 0), (2, 3, 2)])
+def test_fewer_gpus_than_processes_are_refused_by_each(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, started: int, rank: int
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    monkeypatch.setenv("LOCAL_RANK", number)
-    with pytest.raises(ConfigError, match=expected), processes("cuda"):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(started))
+    monkeypatch.setenv("LOCAL_RANK", str(rank))
+    with (
+        pytest.raises(ConfigError, match=f"found {gpus} GPUs .* expected {started}, one for each process"),
+        processes("cuda"),
+    ):
         pass
 
 
