@@ -510,7 +510,7 @@ def inspect_command(location: str, sheet: str | None, rows: int) -> None:
     heading="Computation",
     type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
     default=TrainConfig.precision,
-    help="Of the convolutions; auto is bf16 on GPUs and CPUs with AMX. Memory and losses are float32.",
+    help="Of the convolutions; auto is bf16 where that is faster. Memory and losses are float32.",
 )
 @option(
     "--sync-bn",
@@ -620,7 +620,7 @@ def train_command(**options: Any) -> None:
     heading="Runs",
     default=str(len(SweepConfig.seeds)),
     metavar="N or LIST",
-    help="How many, or which (0,3,7).",
+    help="How many, or which (0,3,7; 5, for the one).",
 )
 def sweep_command(shards: str, out: str, train_options: tuple[str, ...], seeds: str) -> None:
     """Train and evaluate once per seed; report mean and standard deviation of the AUC.
@@ -716,7 +716,7 @@ def sweep_command(shards: str, out: str, train_options: tuple[str, ...], seeds: 
 @option(
     "--precision",
     heading="Speed",
-    help="Of the convolutions; fp32 is exact, bf16 faster on GPUs and on CPUs with AMX.",
+    help="Of the convolutions; fp32 is exact, bf16 faster on GPUs and some CPUs.",
     type=click.Choice(get_args(Precision)),
     default=EvaluateConfig.precision,
 )

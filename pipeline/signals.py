@@ -12,9 +12,11 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @contextlib.contextmanager
 def handling(
-    handler: Callable[[int, FrameType | None], None], numbers: Iterable[signal.Signals] = SIGNALS
+    handler: Callable[[int, FrameType | None], None],
+    numbers: Iterable[signal.Signals] = SIGNALS,
+    stays: Callable[[], bool] = lambda: False,
 ) -> Iterator[None]:
-    """Within the block `handler` gets the signals; what did before does after it.
+    """Within the block `handler` gets the signals; what did before does after it, unless `stays()` then.
 
     Nothing changes in threads other than the main one: Python lets only that handle signals.
     """
@@ -25,5 +27,6 @@ def handling(
     try:
         yield
     finally:
-        for number, old in before.items():
-            signal.signal(number, old)
+        if not stays():
+            for number, old in before.items():
+                signal.signal(number, old)

@@ -30,13 +30,13 @@ class SweepConfig:
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """Seeds from `5` (0 to 4) or `0,3,7`.
+    """Seeds from `5` (0 to 4), `0,3,7`, or `5,` (5 alone).
 
     Raises:
         ConfigError: `text` is neither.
     """
     try:
-        numbers = [int(part) for part in text.split(",")]
+        numbers = [int(part) for part in text.removesuffix(",").split(",")]
     except ValueError:
         raise ConfigError(f"--seeds: found {text!r}, expected a number of seeds or a list 0,3,7") from None
     return tuple(numbers) if "," in text else tuple(range(numbers[0]))

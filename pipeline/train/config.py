@@ -49,7 +49,8 @@ class TrainConfig:
         seed: of the initial weights and the order of windows.
         sync_bn: BatchNorm over the batches of all processes; on CUDA.
         compile: compile the network; pays after some minutes.
-        precision: of the convolutions; `auto` is bf16 where that is faster (GPUs, CPUs with AMX), else fp32.
+        precision: of the convolutions; `auto` is bf16 where that is faster, which is tried out on a CPU, else
+            fp32, and for a run that goes on what it had.
         device: `cpu`, `cuda`, or `auto` for CUDA where there is one.
         threads: that read and decode shards, per process.
         cache: `none`, or keep decoded segments in host memory (`ram`) or on the GPU (`device`).

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast, get_args
 
 import torch
 from torch import Tensor
@@ -107,7 +107,6 @@ def prepare(config: TrainConfig, process: Process) -> Setup:
         ShardError, ConfigError, CheckpointError: the shards cannot be read, do not fit the options, or the
             run was made with other options.
     """
-    config = dataclasses.replace(config, precision=precision.resolve(config.precision, process.device))
     with distributed.together(process):
         shards, run = Storage(config.shards), Storage(config.run)
         manifest = load_manifest(shards)
@@ -124,6 +123,13 @@ def prepare(config: TrainConfig, process: Process) -> Setup:
         if config.tensorboard:
             require_board(run)
         known = checkpoint_steps(run)
+    # What the first process sees as the latest is the latest for all.
+    start = distributed.from_first(known[-1] if known else -1, process)
+    latest, state = None, None
+    with distributed.together(process):
+        if start >= 0:
+            latest = load_checkpoint(locations.inside(config.run, model_name(start)))
+    config = dataclasses.replace(config, precision=_precision(config, latest, process))
     geometry = manifest.geometry
     spec = ModelSpec(
         method=config.method,
@@ -148,12 +154,8 @@ def prepare(config: TrainConfig, process: Process) -> Setup:
         items=config.memory_items,
         bn_init=config.bn_init,
     )
-    # What the first process sees as the latest is the latest for all.
-    start = distributed.from_first(known[-1] if known else -1, process)
-    latest, state = None, None
     with distributed.together(process):
-        if start >= 0:
-            latest = load_checkpoint(locations.inside(config.run, model_name(start)))
+        if latest is not None:
             _check_same(latest, spec, origin)
             state = load_training_state(run, start)
             model.load_state_dict(latest.tensors)
@@ -182,6 +184,16 @@ def prepare(config: TrainConfig, process: Process) -> Setup:
         is_restored=latest is not None,
         losses=state["losses"] if state else None,
     )
+
+
+def _precision(config: TrainConfig, latest: Checkpoint | None, process: Process) -> precision.Resolved:
+    """The same in all processes, and `auto` is what a run that goes on had: machines differ in what it is."""
+    options = {} if latest is None else latest.origin.get("options", {})
+    if config.precision == "auto" and "precision" in options:
+        return cast(precision.Resolved, options["precision"])
+    choices = get_args(precision.Resolved)
+    found = precision.resolve(config.precision, process.device)
+    return cast(precision.Resolved, choices[distributed.from_first(choices.index(found), process)])
 
 
 def _plan(config: TrainConfig, process: Process, stream: TrainingStream, epoch: int) -> EpochPlan:

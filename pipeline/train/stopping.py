@@ -28,7 +28,10 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_request() -> Iterator[StopRequest]:
-    """Within the block the first such signal is a request; a later one does what it did before the block."""
+    """Within the block the first such signal is a request; a later one does what it did before the block.
+
+    After a request that holds beyond the block, too: what passes the same request on may come last.
+    """
     request = StopRequest()
     before = {number: signal.getsignal(number) for number in SIGNALS}
     first = 0.0
@@ -42,5 +45,5 @@ def stop_request() -> Iterator[StopRequest]:
             signal.signal(number, before[signal.Signals(number)])
             signal.raise_signal(number)
 
-    with handling(remember):
+    with handling(remember, stays=lambda: bool(request)):
         yield request

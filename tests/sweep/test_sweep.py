@@ -76,6 +76,7 @@ def test_a_sweep_that_is_stopped_lets_its_training_save(
 def test_seeds_are_a_number_or_a_list() -> None:
     assert parse_seeds("3") == (0, 1, 2)
     assert parse_seeds("4,2") == (4, 2)
+    assert parse_seeds("3,") == (3,)
     with pytest.raises(ConfigError, match="found 'many'"):
         parse_seeds("many")
 

@@ -3,11 +3,13 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.signals import SIGNALS
 from pipeline.train.config import train_config
 from pipeline.train.run import train
 from pipeline.train.stopping import stop_request
@@ -20,6 +22,14 @@ OPTIONS = {"epochs": 2, "batch_size": 4, "log_every": 1, "checkpoint_epochs": 1,
 FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in OPTIONS.items()]
 FLAGS_OF_TWO = [flag for flag in FLAGS if "batch-size" not in flag] + ["--batch-size=2"]
 """For two processes that together do what one does."""
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_before() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +104,24 @@ def test_a_second_request_to_stop_ends_at_once(monkeypatch: pytest.MonkeyPatch) 
         assert stop.signal == "SIGTERM"
         time.sleep(0.01)
         signal.raise_signal(signal.SIGINT)
+
+
+def test_a_stop_that_is_passed_on_late_is_still_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with stop_request():
+        signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
+    monkeypatch.setattr("pipeline.train.stopping.SAME_REQUEST_S", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_without_a_request_signals_do_afterwards_what_they_did_before() -> None:
+    before = [signal.getsignal(number) for number in SIGNALS]
+    with stop_request():
+        assert [signal.getsignal(number) for number in SIGNALS] != before
+    assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(

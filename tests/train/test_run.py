@@ -4,6 +4,7 @@ import dataclasses
 import tomllib
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,12 +12,15 @@ import torch
 
 from mnad import MNAD
 from pipeline.checkpoint import load_checkpoint, load_training_state
+from pipeline.distributed import processes
 from pipeline.errors import CheckpointError, ConfigError, CorruptShardError, ShardError, TrainingError
 from pipeline.runs import model_name, training_name
 from pipeline.train.config import TrainConfig, train_config
 from pipeline.train.run import train
+from pipeline.train.setup import prepare
 from shards.storage import Storage
 from tests.helpers.commands import command, metrics, run
+from tests.helpers.ranks import run_ranks
 from tests.helpers.shards import make_set, smooth_frames
 
 
@@ -49,6 +53,33 @@ def test_a_run_leaves_checkpoint_metrics_and_options(method: str, steps: int, tm
     assert lines[-1]["total"] == pytest.approx(summary.losses["total"])
     written = tomllib.loads((tmp_path / "run/config.toml").read_text())["train"]
     assert TrainConfig(**written) == options
+
+
+def test_a_run_goes_on_in_the_precision_that_auto_gave_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards(tmp_path)
+    monkeypatch.setattr("pipeline.train.precision.convolution_speedup", lambda: 9.0)
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: True)
+    train(config(tmp_path))
+    monkeypatch.setattr("pipeline.train.precision.convolution_speedup", lambda: 0.5)  # another machine
+    train(config(tmp_path))
+    assert tomllib.loads((tmp_path / "run/config.toml").read_text())["train"]["precision"] == "bf16"
+    with pytest.raises(CheckpointError, match="--precision: found 'bf16', expected 'fp32'"):
+        train(config(tmp_path, precision="fp32"))
+
+
+def precision_of_unlike_machines(folder: Path) -> str:
+    with processes("cpu") as process:
+        found = ("bf16", "fp32")[process.rank]
+        with mock.patch("pipeline.train.precision.resolve", return_value=found):
+            return prepare(config(folder, batch_size=1), process).config.precision
+
+
+@pytest.mark.ddp
+def test_processes_on_unlike_machines_compute_in_one_precision(tmp_path: Path) -> None:
+    shards(tmp_path)
+    assert run_ranks(2, precision_of_unlike_machines, tmp_path) == ["bf16", "bf16"]
 
 
 def test_no_epochs_give_the_untrained_network_of_the_seed(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from mnad import MNAD
 from pipeline.distributed import Process
 from pipeline.train.config import Precision, train_config
 from pipeline.train.metrics import NAMES, LossHistory
-from pipeline.train.precision import resolve
+from pipeline.train.precision import convolution_speedup, resolve
 from pipeline.train.step import Trainer
 from tests.helpers.shards import smooth_frames
 from tests.helpers.training import random_windows
@@ -110,3 +110,22 @@ def test_auto_is_made_definite() -> None:
         "bf16",
         "fp16",
     ]
+
+
+@pytest.mark.parametrize(
+    ("has_bf16", "speedup", "expected"), [(True, 1.8, "bf16"), (True, 1.1, "fp32"), (False, 9.0, "fp32")]
+)
+def test_auto_is_bf16_on_a_cpu_that_has_it_and_is_clearly_faster_with_it(
+    has_bf16: bool, speedup: float, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has_bf16)
+    monkeypatch.setattr("pipeline.train.precision.convolution_speedup", lambda: speedup)
+    assert resolve("auto", torch.device("cpu")) == expected
+
+
+def test_trying_the_cpu_out_changes_nothing() -> None:
+    torch.manual_seed(0)
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    assert 0 < convolution_speedup() < float("inf")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
