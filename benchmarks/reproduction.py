@@ -4,9 +4,10 @@
     python cli.py sweep SHARDS OUT/uniform --seeds 5 --epochs 6 --batch-size 4 --bn-init uniform
     python benchmarks/reproduction.py OUT/ones OUT/uniform --out FOLDER
 
-Reads the last epoch's evaluation of each run; trains nothing and chooses nothing. Writes to FOLDER runs.json,
-tables.md (all runs; means and standard deviations by sweep), alpha.png (the AUC against the weight of the
-PSNR) and places.png (each run's usual item at each place of the frame). Of a memory: `used` is how many items
+Reads the last epoch's evaluation of each run; trains nothing and chooses nothing. A runs.json that it has
+written before can stand for its runs. Writes to FOLDER runs.json, tables.md (all runs; means and standard
+deviations by sweep), alpha.png (the AUC against the weight of the PSNR) and places.png (each run's usual item
+at each place of the frame). Of a memory: `used` is how many items
 are nearest to at least 0.1 % of the test frames' queries, `closest` the highest cosine between two items,
 `placed` the percentage of queries whose item is the usual one at their place in the frame, whatever is there,
 and `range` the feature distance's 99th percentile over its 1st, of all test frames.
@@ -96,6 +97,13 @@ def trial(run: Path) -> Trial:
     )
 
 
+def trials_of(source: Path) -> list[Trial]:
+    """Of a sweep's finished runs, or of a runs.json."""
+    if source.suffix == ".json":
+        return [Trial(**one) for one in json.loads(source.read_text())]
+    return [trial(run) for run in sorted(source.glob("seed-*")) if (run / EVALUATION).is_dir()]
+
+
 def tables(trials: list[Trial]) -> str:
     """All runs, then each sweep's mean and standard deviation, in Markdown."""
     names = [
@@ -153,13 +161,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("sweeps", type=Path, nargs="+", metavar="SWEEP")
+    parser.add_argument("sources", type=Path, nargs="+", metavar="SWEEP or runs.json")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    runs = [
-        run for sweep in options.sweeps for run in sorted(sweep.glob("seed-*")) if (run / EVALUATION).is_dir()
-    ]
-    trials = [trial(run) for run in runs]
+    trials = [one for source in options.sources for one in trials_of(source)]
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "runs.json").write_text(json.dumps([asdict(one) for one in trials], indent=1) + "\n")
     (options.out / "tables.md").write_text(tables(trials))

@@ -24,6 +24,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
+from pipeline.allocator import keep_freed_memory
 from pipeline.config import Device
 from pipeline.errors import ConfigError, LostContactError, PeerError, ShardError, UserError
 
@@ -73,6 +74,7 @@ def processes(device: Device = "auto") -> Iterator[Process]:
         # results that differ in the last digits, and training was no longer the same bit for bit; of 40
         # starts after a call in one thread, in none.
         torch.tanh(torch.zeros(64))
+        keep_freed_memory()
     if world > 1:
         # Connecting lazily keeps gloo from making connections nobody uses: with them, some ranks abort
         # when the interpreter ends, after all work is done.
