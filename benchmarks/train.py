@@ -9,18 +9,23 @@ step          the same step on a batch that is there already
 convolutions  the same network forward and backward in the same format and layout, and nothing else: no
               memory, no memory losses, no optimiser, no data
 
-Ours, step and convolutions are in the precision that `auto` gives. All take turns within one process,
-`--steps` steps each in every round; medians over rounds. Goals on a CPU at 256x256 and batch 4: ours at
-least 3 times plain, and at most 1.35 times the convolutions' time.
+Ours, step and convolutions are in the precision that `auto` gives, and keep freed memory as the stage does.
+Each has a process of its own. They take turns, `--steps` steps each in every round; medians over rounds.
+Goals on a CPU at 256x256 and batch 4: ours at least 3 times plain, and at most 1.35 times the convolutions'
+time.
 """
 
 import argparse
 import json
+import multiprocessing
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import cv2
@@ -32,6 +37,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from mnad import MNAD
+from pipeline.allocator import keep_freed_memory
 from pipeline.distributed import Process
 from pipeline.train import precision
 from pipeline.train.config import TrainConfig, train_config
@@ -48,33 +54,56 @@ WINDOW, FRAMES = 5, 68
 CAMERA = (240, 360)
 
 
-def write_jpegs(folder: Path) -> list[Path]:
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What is measured.
+
+    Attributes:
+        folder: of the frames, as jpeg/ and as shards/.
+        size, batch: of a batch of windows.
+        threads: of each contender.
+        precision: of all but the plain way.
+    """
+
+    folder: Path
+    size: int
+    batch: int
+    threads: int
+    precision: precision.Resolved
+
+    @property
+    def config(self) -> TrainConfig:
+        """Options of our training."""
+        shards = str(self.folder / "shards")
+        return train_config(shards=shards, run="", batch_size=self.batch, precision=self.precision)
+
+
+def write_jpegs(folder: Path) -> None:
     """One video as the plain way reads it."""
     folder.mkdir()
-    paths = [folder / f"{index:03d}.jpg" for index in range(FRAMES)]
-    for path, frame in zip(paths, smooth_frames(FRAMES, CAMERA), strict=True):
-        cv2.imwrite(str(path), frame)
-    return paths
+    for index, frame in enumerate(smooth_frames(FRAMES, CAMERA)):
+        cv2.imwrite(str(folder / f"{index:03d}.jpg"), frame)
 
 
-def plain_windows(paths: list[Path], size: int, batch: int) -> Iterator[Tensor]:
+def plain_windows(case: Case) -> Iterator[Tensor]:
     """Random batches (B, T, 3, H, W), each frame decoded anew for every window that it is in."""
+    paths, size = sorted((case.folder / "jpeg").iterdir()), (case.size, case.size)
     rng = np.random.default_rng(0)
     while True:
         windows = []
-        for start in rng.integers(0, FRAMES - WINDOW + 1, batch):
+        for start in rng.integers(0, FRAMES - WINDOW + 1, case.batch):
             images = [cv2.imread(str(path)) for path in paths[start : start + WINDOW]]
-            resized = [cv2.resize(image, (size, size)).astype(np.float32) / 127.5 - 1 for image in images]
+            resized = [cv2.resize(image, size).astype(np.float32) / 127.5 - 1 for image in images]
             windows.append(np.stack(resized).transpose(0, 3, 1, 2))
         yield torch.from_numpy(np.stack(windows).copy())
 
 
-def plain_steps(paths: list[Path], size: int, batch: int) -> Callable[[], float]:
+def plain_steps(case: Case) -> Callable[[], float]:
     """A step as one writes it first."""
     torch.manual_seed(0)
     model = MNAD("pred").train()
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-4)
-    batches = plain_windows(paths, size, batch)
+    batches = plain_windows(case)
 
     def step() -> float:
         inputs, target = model.split(next(batches))
@@ -102,9 +131,9 @@ def plain_steps(paths: list[Path], size: int, batch: int) -> Callable[[], float]
     return step
 
 
-def stage_batches(folder: Path, config: TrainConfig) -> Iterator[Tensor]:
+def stage_batches(case: Case) -> Iterator[Tensor]:
     """Batches of one epoch after another, as the stage reads them."""
-    storage = Storage(folder)
+    config, storage = case.config, Storage(case.folder / "shards")
     stream = TrainingStream(
         storage, load_manifest(storage), "training", window=WINDOW, device=CPU, threads=config.threads
     )
@@ -115,11 +144,11 @@ def stage_batches(folder: Path, config: TrainConfig) -> Iterator[Tensor]:
         yield from stream.batches(plan)
 
 
-def our_steps(batches: Iterator[Tensor], config: TrainConfig) -> Callable[[], None]:
+def our_steps(batches: Iterator[Tensor], case: Case) -> Callable[[], None]:
     """The stage's step and its book-keeping."""
     torch.manual_seed(0)
     process = Process(rank=0, world=1, device=CPU)
-    trainer = Trainer(MNAD("pred"), config, process)
+    trainer = Trainer(MNAD("pred"), case.config, process)
     history = LossHistory(1, 0, process)
 
     def step() -> None:
@@ -128,14 +157,14 @@ def our_steps(batches: Iterator[Tensor], config: TrainConfig) -> Callable[[], No
     return step
 
 
-def convolutions(size: int, batch: int) -> Callable[[], None]:
+def convolutions(case: Case) -> Callable[[], None]:
     """Forward and backward of the network's layers alone, in the format and layout of our step."""
     model = MNAD("pred").to(memory_format=torch.channels_last).train()
-    resolved = precision.resolve("auto", CPU)
-    inputs = torch.rand(batch, 3 * (WINDOW - 1), size, size).contiguous(memory_format=torch.channels_last)
+    inputs = torch.rand(case.batch, 3 * (WINDOW - 1), case.size, case.size)
+    inputs = inputs.contiguous(memory_format=torch.channels_last)
 
     def step() -> None:
-        with precision.autocast(resolved, CPU):
+        with precision.autocast(case.precision, CPU):
             features, skips = model.encoder(inputs)
             frame = model.decoder(torch.cat([features, features], dim=1), skips)
         frame.float().sum().backward()
@@ -144,18 +173,53 @@ def convolutions(size: int, batch: int) -> Callable[[], None]:
     return step
 
 
-def measure(contenders: dict[str, Callable[[], object]], rounds: int, steps: int) -> dict[str, float]:
-    """Median seconds per step of each, taking turns."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for step in contenders.values():
-        step()
-    for _ in range(rounds):
-        for name, step in contenders.items():
-            started = time.perf_counter()
-            for _ in range(steps):
-                step()
-            seconds[name].append((time.perf_counter() - started) / steps)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+def from_shards(case: Case) -> Callable[[], None]:
+    return our_steps(stage_batches(case), case)
+
+
+def from_memory(case: Case) -> Callable[[], None]:
+    held = torch.rand(case.batch, WINDOW, 3, case.size, case.size) * 2 - 1
+    return our_steps(iter(lambda: held, None), case)
+
+
+CONTENDERS: dict[str, Callable[[Case], Callable[[], object]]] = {
+    "plain": plain_steps,
+    "ours": from_shards,
+    "step": from_memory,
+    "convolutions": convolutions,
+}
+
+
+def compete(name: str, case: Case, turns: Connection) -> None:
+    """A contender's process: makes as many steps as it is told, and tells the seconds per step."""
+    torch.set_num_threads(case.threads)
+    if name != "plain":
+        keep_freed_memory()
+    step = CONTENDERS[name](case)
+    while steps := turns.recv():
+        started = time.perf_counter()
+        for _ in range(steps):
+            step()
+        turns.send((time.perf_counter() - started) / steps)
+
+
+def measure(case: Case, rounds: int, steps: int) -> dict[str, float]:
+    """Median seconds per step of each contender, taking turns; a first step each does not count."""
+    context = multiprocessing.get_context("spawn")
+    seconds: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+    with ExitStack() as stack:
+        turns = {}
+        for name in CONTENDERS:
+            turns[name], theirs = context.Pipe()
+            process = context.Process(target=compete, args=(name, case, theirs), daemon=True)
+            process.start()
+            stack.callback(process.join)
+            stack.callback(turns[name].send, 0)
+        for taken in (1, *[steps] * rounds):
+            for name, turn in turns.items():
+                turn.send(taken)
+                seconds[name].append(turn.recv())
+    return {name: statistics.median(values[1:]) for name, values in seconds.items()}
 
 
 def main() -> None:
@@ -169,26 +233,19 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
     size, batch = arguments.size, arguments.batch
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        paths = write_jpegs(folder / "jpeg")
+        write_jpegs(folder / "jpeg")
         make_set(folder / "shards", {"training": [smooth_frames(FRAMES, (size, size))]}, window=WINDOW)
-        config = train_config(shards=str(folder / "shards"), run="", batch_size=batch)
-        held = torch.rand(batch, WINDOW, 3, size, size) * 2 - 1
-        contenders: dict[str, Callable[[], object]] = {
-            "plain": plain_steps(paths, size, batch),
-            "ours": our_steps(stage_batches(folder / "shards", config), config),
-            "step": our_steps(iter(lambda: held, None), config),
-            "convolutions": convolutions(size, batch),
-        }
-        seconds = measure(contenders, arguments.rounds, arguments.steps)
+        resolved = precision.resolve("auto", CPU)
+        case = Case(folder=folder, size=size, batch=batch, threads=arguments.threads, precision=resolved)
+        seconds = measure(case, arguments.rounds, arguments.steps)
     result = {
         "size": size,
         "batch": batch,
         "threads": arguments.threads,
-        "precision": precision.resolve("auto", CPU),
+        "precision": resolved,
         "samples_per_second": {name: batch / value for name, value in seconds.items()},
         "ours_over_plain": seconds["plain"] / seconds["ours"],
         "ours_time_over_convolutions": seconds["ours"] / seconds["convolutions"],
