@@ -147,7 +147,8 @@ def test_any_batch_size_gives_the_scores_of_one_window_at_a_time(
         return FrameScores.join(parts), items
 
     points = run(1, -math.inf, False)[0].point_score
-    threshold = float(np.quantile(points, quantile)) * (1 if video == "noise" else 1.001)
+    # Beside a point score, never at one: batches differ in the last of its digits.
+    threshold = float(np.quantile(points, quantile)) * (0.9999 if video == "noise" else 1.001)
     expected, last = run(1, threshold, True)
     for batch, guess in ((3, True), (len(windows), False)):
         found, items = run(batch, threshold, guess)
