@@ -5,14 +5,14 @@
 Takes every 8th test window. Of each place it finds the usual item, the one that is most often the nearest to
 the query there, and prints in percent how many queries have their place's usual item
 
-real      in those windows
-rolled    in some of them moved to the right by half their width, so that each place shows another
-blank     in a window of middle gray
-noise     in windows of noise
+real          in those windows
+right, down   in some of them moved by half their width or height, so that each place shows another
+blank         in a window of middle gray
+noise         in windows of noise
 
-as well as `followed`, how many queries of the rolled windows have the usual item of the place they came
-from, as all would if items stood for what is seen, and `within`, the share of the queries' variance that is
-within places; the rest is between them.
+For `right` and `down` follow how many queries have instead the usual item of the place that they came from,
+as all would if items stood for what is seen, and for how many places the two items are the same anyway.
+`within` is the share of the queries' variance that is within places; the rest is between them.
 """
 
 import probing
@@ -25,6 +25,8 @@ from mnad.networks import STRIDE as GRID
 from pipeline.checkpoint import load_checkpoint
 
 STRIDE = 8
+DIRECTIONS = {"right": -1, "down": -2}
+"""Dimension of windows, and of the grid of places, along which they are moved."""
 
 
 def test_windows(shards: str, window: int) -> Tensor:
@@ -40,6 +42,11 @@ def encoded(model: MNAD, windows: Tensor) -> Tensor:
     return torch.cat(list(parts))
 
 
+def percentage(holds: Tensor) -> float:
+    """How often it holds."""
+    return 100 * holds.float().mean().item()
+
+
 def probe(model: MNAD, windows: Tensor) -> dict[str, float]:
     """The figures of one model."""
     items = model.memory.items
@@ -47,20 +54,21 @@ def probe(model: MNAD, windows: Tensor) -> dict[str, float]:
     usual = similarity(queries, items).argmax(dim=-1).mode(dim=0).values
     few = windows[::STRIDE]
     noise = torch.randn(few.shape, generator=torch.Generator().manual_seed(0)).clamp(-1, 1)
-    shown = {
-        "real": queries,
-        "rolled": encoded(model, few.roll(few.shape[-1] // 2, dims=-1)),
-        "blank": encoded(model, torch.zeros_like(few[:1])),
-        "noise": encoded(model, noise),
+    shown = {"real": queries}
+    shown |= {
+        name: encoded(model, few.roll(few.shape[dim] // 2, dims=dim)) for name, dim in DIRECTIONS.items()
     }
+    shown |= {"blank": encoded(model, torch.zeros_like(few[:1])), "noise": encoded(model, noise)}
     nearest = {name: similarity(some, items).argmax(dim=-1) for name, some in shown.items()}
-    agreeing = {name: 100 * (found == usual).float().mean().item() for name, found in nearest.items()}
-    columns = few.shape[-1] // GRID
-    came_from = usual.view(-1, columns).roll(columns // 2, dims=-1).flatten()
-    followed = 100 * (nearest["rolled"] == came_from).float().mean().item()
+    figures = {name: percentage(found == usual) for name, found in nearest.items()}
+    grid = usual.view(-1, few.shape[-1] // GRID)
+    for name, dim in DIRECTIONS.items():
+        came_from = grid.roll(grid.shape[dim] // 2, dims=dim).flatten()
+        figures[f"{name}, item of where from"] = percentage(nearest[name] == came_from)
+        figures[f"{name}, items the same"] = percentage(usual == came_from)
     within = (queries - queries.mean(dim=0)).square().sum(dim=-1).mean()
     total = (queries - queries.mean(dim=(0, 1))).square().sum(dim=-1).mean()
-    return {**agreeing, "followed": followed, "within": 100 * (within / total).item()}
+    return {**figures, "within": 100 * (within / total).item()}
 
 
 def main() -> None:
@@ -71,7 +79,7 @@ def main() -> None:
         if windows is None:
             windows = test_windows(given.shards, checkpoint.spec.window)
         figures = probe(checkpoint.model(), windows)
-        print(f"{run}: " + ", ".join(f"{name} {value:.2f} %" for name, value in figures.items()))
+        print(f"{run}: " + "; ".join(f"{name} {value:.2f} %" for name, value in figures.items()))
 
 
 if __name__ == "__main__":
