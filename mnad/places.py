@@ -1,8 +1,9 @@
 """A feature distance that the paper does not have: from what is normal at each place of the frame.
 
 The published one (equation 11) is the distance of each query to its nearest item. Where items stand for
-places, most of it is how far a place is from its item, whatever is seen there. Here a query is compared with
-those of normal windows at the same place instead, and each place counts by how much it usually varies.
+parts of the background, most of it is how far the background at a place is from its item, whoever passes
+there. Here a query is compared with those of normal windows at the same place instead, and each place counts
+by how much it usually varies.
 
 Dimension letters: B batch, N queries of a frame, one at each place, D features.
 """
