@@ -192,8 +192,9 @@ def _precision(config: TrainConfig, latest: Checkpoint | None, process: Process)
     if config.precision == "auto" and "precision" in options:
         return cast(precision.Resolved, options["precision"])
     choices = get_args(precision.Resolved)
-    found = precision.resolve(config.precision, process.device)
-    return cast(precision.Resolved, choices[distributed.from_first(choices.index(found), process)])
+    # Tried out by the first process alone: its answer counts, and several at once would slow each other.
+    mine = choices.index(precision.resolve(config.precision, process.device)) if process.is_first else 0
+    return cast(precision.Resolved, choices[distributed.from_first(mine, process)])
 
 
 def _plan(config: TrainConfig, process: Process, stream: TrainingStream, epoch: int) -> EpochPlan:
