@@ -15,7 +15,7 @@ SOURCES = sorted(
 OWNERS = {
     "av": ("pipeline/preprocess/",),
     "decord": ("pipeline/preprocess/",),
-    "click": ("cli.py",),
+    "click": ("cli.py", "pipeline/terminal/command_line.py"),
     "webdataset": ("shards/verify.py",),
     "pyarrow": ("shards/storage.py", "pipeline/evaluate/scores.py"),
     "sklearn": ("pipeline/evaluate/metrics.py",),

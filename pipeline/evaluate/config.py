@@ -1,10 +1,10 @@
 """Options of `evaluate`."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 from pipeline.config import Device
-from pipeline.errors import ConfigError
+from pipeline.options import Argument, Option, check, described
 from pipeline.runs import FOLDER
 from shards import locations
 
@@ -19,68 +19,110 @@ THRESHOLD = {"pred": 0.01, "recon": 0.015}
 """Published point score below which a frame updates the memory, by method."""
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
-    """What to evaluate, and how.
+    """What to evaluate, and how."""
 
-    Attributes:
-        shards: location of the shard set.
-        checkpoint: a run, or a checkpoint file.
-        out: folder for the results; None for `evaluation-<shard set>` in the run or beside the file.
-        split: `auto` takes testing videos if there are any, else training videos.
-        memory: `carry` updates the memory from video to video (the published protocol, one process),
-            `video` starts each video with the trained memory, `frozen` never updates it.
-        alpha: weight of the PSNR against the feature distance; None for the method's.
-        threshold: frames whose point score is below it update the memory; None for the method's.
-        distance: `items` is the published feature distance, to the nearest item; `places` is from what the
-            set's training videos have at the same place.
-        smoothing: sigma in frames of a Gaussian over each video's score, reported beside the plain
-            figures; 0 for none.
-        report: whether to gather pictures, draw plots and write report.html.
-        maps: whether to write error maps; with pixel masks in the set, localisation is measured on them.
-        batch_size: windows scored together, at most; no influence on the result.
-        precision: of the convolutions; `fp32` gives the published scores, on GPUs too.
-        device: `cpu`, `cuda`, or `auto` for CUDA where there is one.
-        threads: that read and decode shards.
-    """
-
-    shards: str
-    checkpoint: str
-    out: str | None = None
-    split: SplitChoice = "auto"
-    memory: MemoryMode = "carry"
-    alpha: float | None = None
-    threshold: float | None = None
-    distance: DistanceChoice = "items"
-    smoothing: float = 0.0
-    report: bool = True
-    maps: bool = False
-    batch_size: int = 32
-    precision: Precision = "fp32"
-    device: Device = "auto"
-    threads: int = 2
+    shards: Annotated[str, Argument("SHARDS", "The shard set whose videos are scored.")]
+    checkpoint: Annotated[
+        str, Argument("RUN-or-CHECKPOINT", "A run, whose latest checkpoint is taken, or a checkpoint file.")
+    ]
+    out: Annotated[
+        str | None,
+        Option(
+            "Folder for the results.",
+            "Input and output",
+            metavar="FOLDER",
+            default="evaluation-SHARDS in the run or beside the file",
+        ),
+    ] = None
+    split: Annotated[
+        SplitChoice,
+        Option(
+            "Which videos are scored; auto takes the testing videos if there are any, and otherwise the "
+            "training videos.",
+            "Input and output",
+        ),
+    ] = "auto"
+    report: Annotated[
+        bool,
+        Option(
+            "Gathers pictures, draws plots for papers, and writes report.html, a page for any browser.",
+            "Input and output",
+        ),
+    ] = True
+    maps: Annotated[
+        bool,
+        Option(
+            "Writes error maps; where the set has pixel masks, localisation is measured on them.",
+            "Input and output",
+        ),
+    ] = False
+    memory: Annotated[
+        MemoryMode,
+        Option(
+            "How test frames update the memory. carry: from video to video, as published, in one process; "
+            "video: every video starts with the trained memory; frozen: never.",
+            "Method",
+        ),
+    ] = "carry"
+    alpha: Annotated[
+        float | None,
+        Option(
+            "Weight of the PSNR against the feature distance.",
+            "Method",
+            least=0,
+            most=1,
+            default="pred 0.6, recon 0.7",
+        ),
+    ] = None
+    threshold: Annotated[
+        float | None,
+        Option(
+            "Frames whose point score is below it update the memory.",
+            "Method",
+            least=0,
+            default="pred 0.01, recon 0.015",
+        ),
+    ] = None
+    distance: Annotated[
+        DistanceChoice,
+        Option(
+            "What the feature distance is measured to. items: the nearest memory item, as published; "
+            "places: what the set's training videos have at the same place of the frame.",
+            "Method",
+        ),
+    ] = "items"
+    smoothing: Annotated[
+        float,
+        Option(
+            "Sigma of a Gaussian over each video's scores; smoothed figures are reported beside the plain "
+            "ones, and 0 reports none.",
+            "Method",
+            least=0,
+            metavar="FRAMES",
+        ),
+    ] = 0.0
+    batch_size: Annotated[
+        int,
+        Option("Most windows that are scored together; the scores do not depend on it.", "Speed", least=1),
+    ] = 32
+    precision: Annotated[
+        Precision,
+        Option(
+            "Precision of the convolutions; fp32 gives the published scores, bf16 is faster on GPUs and on "
+            "some CPUs.",
+            "Speed",
+        ),
+    ] = "fp32"
+    device: Annotated[
+        Device, Option("Where the network runs; auto takes CUDA where there is a GPU.", "Speed")
+    ] = "auto"
+    threads: Annotated[int, Option("Threads that read and decode shards.", "Speed", least=1)] = 2
 
     def __post_init__(self) -> None:
-        for name, choices in (
-            ("split", SplitChoice),
-            ("memory", MemoryMode),
-            ("distance", DistanceChoice),
-            ("precision", Precision),
-            ("device", Device),
-        ):
-            value = getattr(self, name)
-            if value not in get_args(choices):
-                raise ConfigError(f"{name} {value!r} is not one of {', '.join(get_args(choices))}")
-        if self.alpha is not None and not 0 <= self.alpha <= 1:
-            raise ConfigError(f"alpha {self.alpha} is not between 0 and 1")
-        if self.threshold is not None and not self.threshold >= 0:
-            raise ConfigError(f"threshold {self.threshold} is negative; frozen memory needs --memory frozen")
-        if not 0 <= self.smoothing < float("inf"):
-            raise ConfigError(f"smoothing {self.smoothing} is not a number of frames, 0 or more")
-        if self.batch_size < 1:
-            raise ConfigError(f"batch size {self.batch_size} is less than 1")
-        if self.threads < 1:
-            raise ConfigError(f"threads {self.threads} is less than 1")
+        check(self)
 
     def output(self) -> str:
         """Where the results go; in a bucket, with the credentials and query of the checkpoint's location."""

@@ -33,7 +33,7 @@ def import_reference(config: ImportConfig) -> Checkpoint:
     renamed = _renamed(named_tensors(root), model_name)
     items = _memory(keys, keys_name)
     shapes = {name: tuple(tensor.shape) for name, tensor in renamed.items()}
-    spec = spec_of(shapes, len(items), config.height, config.width, model_name)
+    spec = spec_of(shapes, len(items), *config.size, model_name)
     with torch.device("meta"):
         expected = spec.build().state_dict()
     expected.pop("memory.items")

@@ -2,83 +2,108 @@
 
 import os
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 from pipeline.errors import ConfigError
-from pipeline.sizes import SIZE_STEP
-from shards.choices import CODECS, SPLITS, CodecName, Split
+from pipeline.options import Argument, Option, check, described, wrong
+from pipeline.sizes import SIZE, SIZE_STEP, SIZES, fits
+from shards.choices import CodecName, Split
 
 DatasetName = Literal["auto", "ped2", "ped1", "avenue", "shanghaitech", "folder"]
 DecoderName = Literal["auto", "decord", "pyav"]
 EngineName = Literal["pool", "dask"]
-DATASETS: tuple[DatasetName, ...] = get_args(DatasetName)
-DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)
-ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class PreprocessConfig:
-    """What to read, how to store it, and what to do about trouble.
+    """What to read, how to store it, and what to do about trouble."""
 
-    Attributes:
-        source: folder or video file, local or remote.
-        shards: folder of the shard set, local or remote.
-        dataset: the layout that the source must have; `auto` recognises it.
-        labels: label file or folder; None looks for one in the source, `none` goes without.
-        split: of a source that is not divided into training and testing.
-        size: height and width of stored frames, pixels.
-        codec: how pixels are stored; `raw` and `deflate` are lossless.
-        quality: of the jpeg codec, 1 to 100.
-        window: T, the longest window the shards must serve, frames.
-        decoder: of video files; `auto` lets decord read regular files, unless they are long, and PyAV the
-            others.
-        on_error: what a video that cannot be read does to the run.
-        on_damage: what a video with damaged or missing frames is: an error, or kept with its damage counted.
-        engine: `pool` works with processes of this machine, `dask` on a cluster.
-        scheduler: address of the dask scheduler.
-        workers: processes that decode; of the pool.
-        stall_seconds: without any progress, after which a video is given up.
-    """
-
-    source: str
-    shards: str
-    dataset: DatasetName = "auto"
-    labels: str | None = None
-    split: Split = "training"
-    size: tuple[int, int] = (256, 256)
-    codec: CodecName = "raw"
-    quality: int = 95
-    window: int = 5
-    decoder: DecoderName = "auto"
-    on_error: Literal["fail", "skip"] = "fail"
-    on_damage: Literal["fail", "keep"] = "fail"
-    engine: EngineName = "pool"
-    scheduler: str | None = None
-    workers: int = CORES
-    stall_seconds: float = 120.0
+    source: Annotated[
+        str, Argument("SOURCE", "A dataset, a folder of videos, or a video file; local or remote.")
+    ]
+    shards: Annotated[str, Argument("SHARDS", "The folder of the shard set; local or remote.")]
+    dataset: Annotated[
+        DatasetName, Option("The layout that SOURCE must have; auto recognises it.", "What to read")
+    ] = "auto"
+    labels: Annotated[
+        str | None,
+        Option(
+            "Label file or folder of the testing videos; 'none' goes without labels.",
+            "What to read",
+            metavar="PATH",
+            default="looked for in SOURCE",
+        ),
+    ] = None
+    split: Annotated[
+        Split,
+        Option("What the videos are, if SOURCE is not divided into training and testing.", "What to read"),
+    ] = "training"
+    decoder: Annotated[
+        DecoderName,
+        Option("What decodes video files.", "What to read"),
+    ] = "auto"
+    size: Annotated[
+        tuple[int, int],
+        Option(
+            f"Height and width of stored frames, pixels, multiples of {SIZE_STEP}.",
+            "How to store it",
+            custom=SIZE,
+        ),
+    ] = (256, 256)
+    codec: Annotated[
+        CodecName, Option("How pixels are stored; raw and deflate are lossless.", "How to store it")
+    ] = "raw"
+    quality: Annotated[int, Option("Quality of the jpeg codec.", "How to store it", least=1, most=100)] = 95
+    window: Annotated[
+        int,
+        Option(
+            "The longest window that the shards must serve.", "How to store it", least=1, metavar="FRAMES"
+        ),
+    ] = 5
+    workers: Annotated[
+        int, Option("Processes that decode.", "How to work", least=1, default="the number of cores")
+    ] = CORES
+    engine: Annotated[
+        EngineName,
+        Option(
+            "Where videos are decoded: pool uses processes of this machine, dask a dask.distributed cluster.",
+            "How to work",
+        ),
+    ] = "pool"
+    scheduler: Annotated[
+        str | None,
+        Option("Address of the dask scheduler, such as tcp://head:8786.", "How to work", metavar="ADDRESS"),
+    ] = None
+    on_error: Annotated[
+        Literal["fail", "skip"],
+        Option(
+            "What happens to a video that cannot be read: it ends the run, or it is left out and listed.",
+            "How to work",
+        ),
+    ] = "fail"
+    on_damage: Annotated[
+        Literal["fail", "keep"],
+        Option(
+            "What happens to a video with damaged or missing frames: it is an error, or it is kept and its "
+            "damage is counted.",
+            "How to work",
+        ),
+    ] = "fail"
+    stall_seconds: Annotated[
+        float,
+        Option(
+            "Seconds without any progress after which a video is given up.",
+            "How to work",
+            above=0,
+            metavar="SECONDS",
+        ),
+    ] = 120.0
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("dataset", DATASETS),
-            ("decoder", DECODERS),
-            ("engine", ENGINES),
-            ("codec", CODECS),
-            ("split", SPLITS),
-            ("on_error", ("fail", "skip")),
-            ("on_damage", ("fail", "keep")),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ConfigError(f"{name} {getattr(self, name)!r}: expected one of {', '.join(allowed)}")
-        if any(edge < SIZE_STEP or edge % SIZE_STEP for edge in self.size):
-            raise ConfigError(
-                f"size {self.size[0]}x{self.size[1]}: height and width must be multiples of {SIZE_STEP}, "
-                "because the networks halve them three times"
-            )
+        check(self)
+        if not fits(self.size):
+            raise wrong(self, "size", SIZES)
         if (self.engine == "dask") != (self.scheduler is not None):
             raise ConfigError("--engine dask and --scheduler ADDRESS belong together")
-        if not 1 <= self.quality <= 100:
-            raise ConfigError(f"quality {self.quality}: expected 1 to 100")
-        for name in ("window", "workers", "stall_seconds"):
-            if getattr(self, name) <= 0:
-                raise ConfigError(f"{name} {getattr(self, name)}: expected more than 0")

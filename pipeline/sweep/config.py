@@ -1,42 +1,58 @@
 """Options of a sweep."""
 
 from dataclasses import dataclass
+from typing import Annotated, Any
 
 from pipeline.errors import ConfigError
+from pipeline.options import Argument, Custom, Option, check, described, wrong
 
 
+def _parse_seeds(given: Any) -> tuple[int, ...]:
+    """Seeds from `5` (0 to 4), `0,3,7`, `5,` (5 alone), 5 or [0, 3, 7]."""
+    if isinstance(given, list | tuple):
+        return tuple(int(seed) for seed in given)
+    text = str(given)
+    numbers = [int(part) for part in text.removesuffix(",").split(",")]
+    return tuple(numbers) if "," in text else tuple(range(numbers[0]))
+
+
+SEEDS = Custom(
+    notation="N or LIST",
+    parse=_parse_seeds,
+    expected="a number of seeds or a list 0,3,7",
+    show=lambda seeds: ",".join(map(str, seeds)),
+)
+"""How --seeds is written."""
+
+
+@described
 @dataclass(frozen=True, kw_only=True)
 class SweepConfig:
-    """One sweep.
+    """One sweep."""
 
-    Attributes:
-        shards: the set to train on and to evaluate on.
-        out: a folder; the run of seed N is its `seed-N`.
-        seeds: of the runs.
-        train_options: given to each `train`, such as `--epochs 8`.
-    """
-
-    shards: str
-    out: str
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    train_options: tuple[str, ...] = ()
+    shards: Annotated[str, Argument("SHARDS", "The shard set to train on and to evaluate on.")]
+    out: Annotated[str, Argument("OUT", "The folder of the sweep; the run of seed N is OUT/seed-N.")]
+    train_options: Annotated[
+        tuple[str, ...],
+        Argument(
+            "[TRAIN OPTIONS]",
+            "Options for each training, such as --epochs 8.",
+            is_many=True,
+            is_passed_on=True,
+        ),
+    ] = ()
+    seeds: Annotated[
+        tuple[int, ...],
+        Option(
+            "How many seeds are run, counted from 0, or which ones (0,3,7; or 5, for 5 alone).",
+            "Runs",
+            custom=SEEDS,
+        ),
+    ] = (0, 1, 2, 3, 4)
 
     def __post_init__(self) -> None:
+        check(self)
         if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
-            found = ",".join(map(str, self.seeds))
-            raise ConfigError(f"--seeds: found {found!r}, expected different numbers, each at least 0")
+            raise wrong(self, "seeds", "different numbers, each at least 0")
         if "--seed" in self.train_options:
             raise ConfigError("--seed: found among the options of train, expected --seeds of the sweep")
-
-
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """Seeds from `5` (0 to 4), `0,3,7`, or `5,` (5 alone).
-
-    Raises:
-        ConfigError: `text` is neither.
-    """
-    try:
-        numbers = [int(part) for part in text.removesuffix(",").split(",")]
-    except ValueError:
-        raise ConfigError(f"--seeds: found {text!r}, expected a number of seeds or a list 0,3,7") from None
-    return tuple(numbers) if "," in text else tuple(range(numbers[0]))

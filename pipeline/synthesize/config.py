@@ -1,34 +1,35 @@
 """Options of the synthetic set."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from pipeline.errors import ConfigError
+from pipeline.options import Argument, Option, check, described, wrong
+from pipeline.sizes import SIZE
+
+_LEAST_EDGE = 64
+"""Pixels below which a walker of the scene is smaller than the network's stride."""
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class SynthesizeConfig:
-    """What to make.
+    """What to make."""
 
-    Attributes:
-        out: folder to write, new or empty.
-        training_clips, testing_clips: videos per split.
-        frames: per video.
-        size: frame height and width in pixels.
-        seed: the same seed draws the same pixels.
-    """
-
-    out: str
-    training_clips: int = 8
-    testing_clips: int = 6
-    frames: int = 100
-    size: tuple[int, int] = (144, 192)
-    seed: int = 0
+    out: Annotated[str, Argument("OUT", "The folder to write, new or empty.")]
+    training_clips: Annotated[int, Option("Videos of ordinary life.", "Set", least=1)] = 8
+    testing_clips: Annotated[int, Option("Videos with two unusual events each.", "Set", least=1)] = 6
+    frames: Annotated[
+        int, Option("Frames per video; an event needs some room.", "Set", least=40, metavar="FRAMES")
+    ] = 100
+    size: Annotated[tuple[int, int], Option("Height and width of frames, pixels.", "Set", custom=SIZE)] = (
+        144,
+        192,
+    )
+    seed: Annotated[
+        int, Option("Seed of the scenes; the same seed draws the same pixels.", "Set", least=0)
+    ] = 0
 
     def __post_init__(self) -> None:
-        if self.training_clips < 1 or self.testing_clips < 1:
-            found = f"{self.training_clips} training and {self.testing_clips} testing clips"
-            raise ConfigError(f"found {found}, expected at least one of each")
-        if self.frames < 40:
-            raise ConfigError(f"found {self.frames} frames per clip, expected 40 or more to hold an event")
-        if min(self.size) < 64:
-            raise ConfigError(f"found frames of {self.size[0]}x{self.size[1]}, expected 64x64 or more")
+        check(self)
+        if min(self.size) < _LEAST_EDGE:
+            raise wrong(self, "size", f"{_LEAST_EDGE}x{_LEAST_EDGE} or more")

@@ -1,11 +1,11 @@
 """Options of training, their defaults and their rules."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pipeline.config import Device
-from pipeline.errors import ConfigError
-from shards.choices import CACHES, CacheName
+from pipeline.options import Argument, Declared, Option, check, described, wrong
+from shards.choices import CacheName
 
 Method = Literal["pred", "recon"]
 BatchNormInit = Literal["ones", "uniform"]
@@ -27,100 +27,181 @@ PRESETS: dict[str, dict[str, Any]] = {
 """The paper's training of each dataset, for one process; BatchNorm starts as in the PyTorch it used."""
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One training run.
+    """One training run."""
 
-    Attributes:
-        shards: the shard set to train on; its training split is used.
-        run: where checkpoints and metrics go; a run that is there already goes on.
-        method: predict the next frame, or rebuild a frame.
-        window: T, frames per window, the target included.
-        epochs: passes over the training windows; 0 writes the untrained network.
-        batch_size: windows per process and pass through the network.
-        accumulate: such batches per optimiser step; the memory sees them, too, as one batch.
-        lr: Adam's learning rate at the start; it falls along a cosine, epoch by epoch.
-        loss_compact, loss_separate: weights of the two memory losses.
-        memory_items: M.
-        bn_init: BatchNorm weights at the start, ones or drawn from U(0, 1).
-        memory_init: memory items at the start, random as in the paper, or queries of the first windows that
-            lie far from each other.
-        average: save the running average of the weights over about so many steps; 0 for the weights.
-        seed: of the initial weights and the order of windows.
-        sync_bn: BatchNorm over the batches of all processes; on CUDA.
-        compile: compile the network; pays after some minutes.
-        precision: of the convolutions; `auto` is bf16 where that is faster, which is tried out on a CPU, else
-            fp32, and for a run that goes on what it had.
-        device: `cpu`, `cuda`, or `auto` for CUDA where there is one.
-        threads: that read and decode shards, per process.
-        cache: `none`, or keep decoded segments in host memory (`ram`) or on the GPU (`device`).
-        log_every: steps from one line of metrics to the next.
-        checkpoint_minutes: at most this much work is lost when a process is killed.
-        checkpoint_epochs: besides, a checkpoint every so many epochs; 0 for none.
-        keep: the latest checkpoints that stay on disk.
-        tensorboard: also write for TensorBoard.
-        validate: a shard set whose test videos are evaluated meanwhile, or None. For watching: a model chosen
-            by what comes out has seen the test set.
-        every: epochs from one such evaluation to the next.
-    """
-
-    shards: str
-    run: str
-    method: Method = "pred"
-    window: int = 5
-    epochs: int = 60
-    batch_size: int = 4
-    accumulate: int = 1
-    lr: float = 2e-4
-    loss_compact: float = 0.1
-    loss_separate: float = 0.1
-    memory_items: int = 10
-    bn_init: BatchNormInit = "ones"
-    memory_init: MemoryInit = "random"
-    average: int = 0
-    seed: int = 0
-    sync_bn: bool = False
-    compile: bool = False
-    precision: Precision = "auto"
-    device: Device = "auto"
-    threads: int = 2
-    cache: CacheName = "none"
-    log_every: int = 10
-    checkpoint_minutes: float = 10.0
-    checkpoint_epochs: int = 0
-    keep: int = 2
-    tensorboard: bool = False
-    validate: str | None = None
-    every: int = 1
+    shards: Annotated[str, Argument("SHARDS", "The shard set to train on; its training split is used.")]
+    run: Annotated[
+        str,
+        Argument("RUN", "The folder for checkpoints and metrics; a run that is there already is resumed."),
+    ]
+    method: Annotated[
+        Method, Option("Whether the network predicts the next frame or reconstructs a frame.", "Method")
+    ] = "pred"
+    window: Annotated[
+        int,
+        Option(
+            "Frames per window, the target included.",
+            "Method",
+            least=1,
+            metavar="FRAMES",
+            default="pred 5, recon 1",
+        ),
+    ] = 5
+    memory_items: Annotated[
+        int, Option("Items in the memory, the M of the paper.", "Method", least=2, metavar="M")
+    ] = 10
+    loss_compact: Annotated[
+        float,
+        Option(
+            "Weight of the loss that pulls each query to its nearest item.",
+            "Method",
+            least=0,
+            default="pred 0.1, recon 0.01",
+        ),
+    ] = 0.1
+    loss_separate: Annotated[
+        float,
+        Option(
+            "Weight of the loss that keeps the nearest and the second-nearest item apart.",
+            "Method",
+            least=0,
+            default="pred 0.1, recon 0.01",
+        ),
+    ] = 0.1
+    bn_init: Annotated[
+        BatchNormInit,
+        Option(
+            "Initial BatchNorm weights: 1, or drawn from U(0, 1) as by the PyTorch that the paper used.",
+            "Method",
+        ),
+    ] = "ones"
+    memory_init: Annotated[
+        MemoryInit,
+        Option(
+            "Initial memory items: random as in the paper, or queries of the first windows that lie far "
+            "from one another.",
+            "Method",
+        ),
+    ] = "random"
+    epochs: Annotated[
+        int,
+        Option("Passes over the training windows; 0 writes the untrained network.", "Optimisation", least=0),
+    ] = 60
+    batch_size: Annotated[
+        int, Option("Windows per process and pass through the network.", "Optimisation", least=1)
+    ] = 4
+    accumulate: Annotated[
+        int,
+        Option(
+            "Batches per optimiser step; the memory sees them as one batch, too.", "Optimisation", least=1
+        ),
+    ] = 1
+    lr: Annotated[
+        float,
+        Option(
+            "Adam's initial learning rate, which falls along a cosine from epoch to epoch.",
+            "Optimisation",
+            above=0,
+            default="pred 2e-4, recon 2e-5",
+        ),
+    ] = 2e-4
+    average: Annotated[
+        int,
+        Option(
+            "Saves the running average of the weights over about this many steps; 0 saves the weights "
+            "themselves.",
+            "Optimisation",
+            least=0,
+            metavar="STEPS",
+        ),
+    ] = 0
+    seed: Annotated[
+        int, Option("Seed of the initial weights and of the order of windows.", "Optimisation", least=0)
+    ] = 0
+    precision: Annotated[
+        Precision,
+        Option(
+            "Precision of the convolutions; memory and losses are always float32. auto takes bf16 where it "
+            "is faster, which is measured on a CPU, and otherwise fp32; a resumed run keeps its precision.",
+            "Computation",
+        ),
+    ] = "auto"
+    sync_bn: Annotated[
+        bool,
+        Option("Computes BatchNorm over the batches of all processes; needs CUDA.", "Computation"),
+    ] = False
+    compile: Annotated[
+        bool,
+        Option("Compiles the network first, which takes minutes and makes every step faster.", "Computation"),
+    ] = False
+    device: Annotated[
+        Device, Option("Where the network runs; auto takes CUDA where there is a GPU.", "Computation")
+    ] = "auto"
+    threads: Annotated[
+        int, Option("Threads per process that read and decode shards.", "Computation", least=1)
+    ] = 2
+    cache: Annotated[
+        CacheName,
+        Option(
+            "Where decoded frames are kept after the first epoch: nowhere, in host memory, or on the device.",
+            "Computation",
+        ),
+    ] = "none"
+    log_every: Annotated[
+        int, Option("Steps between two lines of metrics.jsonl.", "Run", least=1, metavar="STEPS")
+    ] = 10
+    checkpoint_minutes: Annotated[
+        float,
+        Option(
+            "Minutes between two checkpoints, and so the most work that a killed process loses.",
+            "Run",
+            least=0,
+            metavar="MINUTES",
+        ),
+    ] = 10.0
+    checkpoint_epochs: Annotated[
+        int,
+        Option("Epochs between two additional checkpoints; 0 writes none.", "Run", least=0, metavar="EPOCHS"),
+    ] = 0
+    keep: Annotated[int, Option("Number of latest checkpoints that stay on disk.", "Run", least=1)] = 2
+    tensorboard: Annotated[
+        bool,
+        Option("Also writes losses and sample predictions for TensorBoard, to RUN/tensorboard.", "Run"),
+    ] = False
+    validate: Annotated[
+        str | None,
+        Option(
+            "A shard set whose testing videos are evaluated during training. This is for watching only: a "
+            "model that is chosen by these figures has seen the test set.",
+            "Run",
+            metavar="SHARDS",
+        ),
+    ] = None
+    every: Annotated[
+        int, Option("Epochs between two evaluations of --validate.", "Run", least=1, metavar="EPOCHS")
+    ] = 1
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("method", get_args(Method)),
-            ("bn_init", get_args(BatchNormInit)),
-            ("memory_init", get_args(MemoryInit)),
-            ("precision", get_args(Precision)),
-            ("device", get_args(Device)),
-            ("cache", CACHES),
-        ):
-            _require(self, name, getattr(self, name) in allowed, f"one of {', '.join(allowed)}")
-        for name in ("batch_size", "accumulate", "threads", "log_every", "keep", "every"):
-            _require(self, name, getattr(self, name) >= 1, "at least 1")
-        for name in ("epochs", "checkpoint_epochs", "seed", "average"):
-            _require(self, name, getattr(self, name) >= 0, "at least 0")
-        for name in ("loss_compact", "loss_separate", "checkpoint_minutes"):
-            _require(self, name, getattr(self, name) >= 0, "at least 0")
-        _require(self, "lr", self.lr > 0, "more than 0")
-        _require(self, "memory_items", self.memory_items >= 2, "at least 2, the nearest and the second")
-        if self.method == "pred":
-            _require(self, "window", self.window >= 2, "at least 2 for prediction")
-        else:
-            _require(self, "window", self.window == 1, "1 for reconstruction")
+        check(self)
+        if self.method == "pred" and self.window < 2:
+            raise wrong(self, "window", "at least 2 for prediction")
+        if self.method == "recon" and self.window != 1:
+            raise wrong(self, "window", "1 for reconstruction")
 
 
-def _require(config: TrainConfig, name: str, holds: bool, expected: str) -> None:
-    if not holds:
-        option = name.replace("_", "-")
-        raise ConfigError(f"--{option}: found {getattr(config, name)!r}, expected {expected}")
+PRESET = Declared(
+    name="preset",
+    kind=Literal[tuple(PRESETS)],
+    about=Option(
+        f"The paper's settings for a dataset, one of {', '.join(PRESETS)}; options that are given win.",
+        "Method",
+    ),
+    default=None,
+)
+"""An option of the command that is no field: it sets several of them."""
 
 
 def train_config(preset: str | None = None, **given: Any) -> TrainConfig:
@@ -135,8 +216,8 @@ def train_config(preset: str | None = None, **given: Any) -> TrainConfig:
     Raises:
         ConfigError: an option breaks its rule.
     """
-    if preset is not None and preset not in PRESETS:
-        raise ConfigError(f"--preset: found {preset!r}, expected one of {', '.join(PRESETS)}")
+    if preset is not None:
+        PRESET.check(preset)
     chosen = PRESETS.get(preset or "", {}) | {
         name: value for name, value in given.items() if value is not None
     }

@@ -301,14 +301,14 @@ def test_a_split_without_a_window_is_refused(evaluated: Callable[..., Summary], 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"alpha": 1.5}, "alpha 1.5"),
-        ({"threshold": -1.0}, "threshold -1.0"),
-        ({"threshold": float("nan")}, "threshold nan"),
-        ({"batch_size": 0}, "batch size 0"),
-        ({"threads": 0}, "threads 0"),
-        ({"smoothing": -1.0}, "smoothing -1.0"),
-        ({"distance": "none"}, "distance 'none' is not one of items, places"),
-        ({"memory": "none"}, "memory 'none' is not one of carry, video, frozen"),
+        ({"alpha": 1.5}, "--alpha: found 1.5, expected 0 to 1"),
+        ({"threshold": -1.0}, "--threshold: found -1.0, expected at least 0"),
+        ({"threshold": float("nan")}, "--threshold: found nan, expected a number"),
+        ({"batch_size": 0}, "--batch-size: found 0, expected at least 1"),
+        ({"threads": 0}, "--threads: found 0, expected at least 1"),
+        ({"smoothing": -1.0}, "--smoothing: found -1.0, expected at least 0"),
+        ({"distance": "none"}, "--distance: found 'none', expected one of items, places"),
+        ({"memory": "none"}, "--memory: found 'none', expected one of carry, video, frozen"),
     ],
 )
 def test_options_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:

@@ -49,7 +49,7 @@ def test_a_whole_pickled_module_becomes_a_checkpoint_with_its_values(
     imported(
         published.whole_module(state, legacy=legacy),
         published.save(published.keys(), legacy=legacy),
-        height=64,
+        size=(64, 256),
     )
     checkpoint = load_checkpoint(str(tmp_path / "out.safetensors"))
     spec = checkpoint.spec
@@ -257,8 +257,10 @@ def test_something_else_is_named(imported: Callable[..., Any], data: bytes) -> N
 def test_a_missing_file_and_a_bad_size_are_named(imported: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"nothing\.pth: not found"):
         import_reference(ImportConfig(model=str(tmp_path / "nothing.pth"), keys="", out="out.safetensors"))
-    with pytest.raises(ConfigError, match="height 100 is not a multiple of 8"):
-        imported(b"", height=100)
+    with pytest.raises(
+        ConfigError, match=r"--size: found \(100, 256\), expected height and width that are multiples of 8"
+    ):
+        imported(b"", size=(100, 256))
 
 
 def test_the_command_says_what_it_imported(tmp_path: Path) -> None:

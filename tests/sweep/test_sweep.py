@@ -4,12 +4,15 @@ import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+import cli
 from pipeline.errors import CommandError, ConfigError
-from pipeline.sweep.config import SweepConfig, parse_seeds
+from pipeline.sweep.config import SEEDS, SweepConfig
 from pipeline.sweep.run import sweep
 from tests.helpers.commands import command, started, wait_for_step
 from tests.helpers.shards import make_set, smooth_frames
@@ -73,12 +76,17 @@ def test_a_sweep_that_is_stopped_lets_its_training_save(
     assert not (tmp_path / "sweep/seed-4").exists()
 
 
-def test_seeds_are_a_number_or_a_list() -> None:
-    assert parse_seeds("3") == (0, 1, 2)
-    assert parse_seeds("4,2") == (4, 2)
-    assert parse_seeds("3,") == (3,)
-    with pytest.raises(ConfigError, match="found 'many'"):
-        parse_seeds("many")
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("3", (0, 1, 2)), ("4,2", (4, 2)), ("3,", (3,)), (2, (0, 1)), ([5, 7], (5, 7))]
+)
+def test_seeds_are_a_number_or_a_list(text: Any, seeds: tuple[int, ...]) -> None:
+    assert SEEDS.parse(text) == seeds
+
+
+def test_seeds_of_another_form_are_refused(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli.main, ["sweep", "shards", str(tmp_path), "--seeds", "many"])
+    assert result.exit_code == 2
+    assert result.stderr == "error: --seeds: found 'many', expected a number of seeds or a list 0,3,7\n"
 
 
 @pytest.mark.parametrize("seeds", [(), (1, 1), (-1, 2)])

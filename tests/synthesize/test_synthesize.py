@@ -70,5 +70,5 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_clips_too_short_for_an_event_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="expected 40 or more"):
+    with pytest.raises(ConfigError, match="--frames: found 10, expected at least 40"):
         config(tmp_path, frames=10)

@@ -42,7 +42,7 @@ def test_progress_tells_speed_losses_and_time_waited(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--epochs", "many"], 2, "Invalid value for '--epochs'"),
+        (["--epochs", "many"], 2, "error: --epochs: found 'many', expected a whole number\n"),
         (["--window", "1"], 2, "error: --window: found 1, expected at least 2 for prediction"),
         (["--batch-size", "9"], 2, "expected at least 9, one batch in each process"),
     ],

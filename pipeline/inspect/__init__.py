@@ -1,0 +1,1 @@
+"""The stage that shows and checks what the other stages leave: shard sets, runs, checkpoints."""
