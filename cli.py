@@ -181,6 +181,25 @@ class Size(click.ParamType[tuple[int, int]]):
         return edges[0], edges[-1]
 
 
+class DepthRangeOption(click.ParamType["tuple[int, int] | str"]):
+    """`LOW:HIGH` or `auto`."""
+
+    name = "LOW:HIGH | auto"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int] | str:
+        """The two values, or `auto`."""
+        if value == "auto":
+            return "auto"
+        parts = value if isinstance(value, list | tuple) else str(value).split(":")
+        try:
+            low, high = (int(part) for part in parts)
+        except (TypeError, ValueError):
+            self.fail(f"{value!r} is not a range; give LOW:HIGH as 7000:7510, or auto", param, ctx)
+        return low, high
+
+
 @main.command("preprocess")
 @click.argument("source")
 @click.argument("shards")
@@ -211,6 +230,13 @@ class Size(click.ParamType[tuple[int, int]]):
     type=click.Choice(DECODERS),
     default=PreprocessConfig.decoder,
     help="Of video files; auto: decord for regular files of up to 400 MB decoded, PyAV for others.",
+)
+@option(
+    "--depth-range",
+    heading="How to store it",
+    type=DepthRangeOption(),
+    show_default="the highest 8 bits",
+    help="Values of 16-bit images that are stored as 0 and 255; auto: each video's lowest and highest.",
 )
 @option(
     "--size",

@@ -15,6 +15,7 @@ SOURCES = sorted(
 OWNERS = {
     "av": ("pipeline/preprocess/",),
     "decord": ("pipeline/preprocess/",),
+    "PIL": ("pipeline/preprocess/imageheaders.py",),
     "click": ("cli.py",),
     "webdataset": ("shards/verify.py",),
     "pyarrow": ("shards/storage.py", "pipeline/evaluate/scores.py"),

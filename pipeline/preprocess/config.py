@@ -11,6 +11,7 @@ from shards.choices import CODECS, SPLITS, CodecName, Split
 DatasetName = Literal["auto", "ped2", "ped1", "avenue", "shanghaitech", "folder"]
 DecoderName = Literal["auto", "decord", "pyav"]
 EngineName = Literal["pool", "dask"]
+DepthRange = tuple[int, int] | Literal["auto"]
 DATASETS: tuple[DatasetName, ...] = get_args(DatasetName)
 DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
@@ -33,6 +34,9 @@ class PreprocessConfig:
         window: T, the longest window the shards must serve, frames.
         decoder: of video files; `auto` lets decord read regular files, unless they are long, and PyAV the
             others.
+        depth_range: values of images of 16 bits that are stored as 0 and 255; `auto` takes each video's
+            lowest and highest, None keeps the highest 8 bits. Video files of more than 8 bits, which
+            FFmpeg converts, are refused with it.
         on_error: what a video that cannot be read does to the run.
         on_damage: what a video with damaged or missing frames is: an error, or kept with its damage counted.
         engine: `pool` works with processes of this machine, `dask` on a cluster.
@@ -51,6 +55,7 @@ class PreprocessConfig:
     quality: int = 95
     window: int = 5
     decoder: DecoderName = "auto"
+    depth_range: DepthRange | None = None
     on_error: Literal["fail", "skip"] = "fail"
     on_damage: Literal["fail", "keep"] = "fail"
     engine: EngineName = "pool"
@@ -77,6 +82,12 @@ class PreprocessConfig:
             )
         if (self.engine == "dask") != (self.scheduler is not None):
             raise ConfigError("--engine dask and --scheduler ADDRESS belong together")
+        if (
+            isinstance(self.depth_range, tuple)
+            and not 0 <= self.depth_range[0] < self.depth_range[1] <= 65535
+        ):
+            low, high = self.depth_range
+            raise ConfigError(f"depth range {low}:{high}: expected 0 <= LOW < HIGH <= 65535")
         if not 1 <= self.quality <= 100:
             raise ConfigError(f"quality {self.quality}: expected 1 to 100")
         for name in ("window", "workers", "stall_seconds"):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.preprocess.config import DecoderName
+from pipeline.preprocess.config import DecoderName, DepthRange
 from pipeline.preprocess.source import Source, SourceFile
 from pipeline.preprocess.videos import SourceMasks, SourceVideo
 from shards.choices import Split
@@ -30,7 +30,9 @@ class Job:
         size: height and width of stored frames.
         codec, window: how they are stored.
         decoder: of video files.
+        depth_range: of images of more than 8 bits, see `PreprocessConfig`.
         keep_damage: whether damaged frames are counted rather than refused.
+        is_check: whether the video is only to be opened, which takes milliseconds.
     """
 
     source: str
@@ -41,6 +43,8 @@ class Job:
     window: int
     decoder: DecoderName
     keep_damage: bool
+    depth_range: DepthRange | None = None
+    is_check: bool = False
 
     def to_json(self) -> str:
         """One line."""
@@ -54,6 +58,8 @@ def job_from_json(text: str) -> Job:
     if video["masks"] is not None:
         video["masks"] = SourceMasks(**{**video["masks"], "files": _files(video["masks"]["files"])})
     video = SourceVideo(**{**video, "files": _files(video["files"]), "strays": tuple(video["strays"])})
+    if isinstance(record["depth_range"], list):
+        record["depth_range"] = tuple(record["depth_range"])
     return Job(
         **{
             **record,

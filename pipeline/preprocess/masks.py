@@ -23,8 +23,13 @@ def masks(source_masks: SourceMasks) -> Iterator[np.ndarray]:
     where = f"{source}/{file.path}"
     if source_masks.form == "images":
         for file in source_masks.files:
-            image = decode_image(source.read(file.path), f"{source}/{file.path}")
-            yield np.asarray(image.any(axis=2))
+            picture = decode_image(source.read(file.path), f"{source}/{file.path}")
+            if picture.damage:
+                raise SourceError(
+                    f"{source}/{file.path}: damaged ({picture.damage}); mend the file or go without masks "
+                    "with --labels none"
+                )
+            yield np.asarray((picture.pixels if picture.deep is None else picture.deep).any(axis=2))
     elif source_masks.form == "npy":
         try:
             array = np.load(io.BytesIO(source.read(file.path)), allow_pickle=False)

@@ -16,6 +16,16 @@ from pipeline.errors import SourceError
 
 av.logging.set_level(av.logging.ERROR)
 
+_DEMUXERS = (
+    *("amv", "asf", "asf_o", "av1", "avi", "cavsvideo", "dhav", "dirac", "dv", "flv", "gxf", "h261", "h263"),
+    *("h264", "hevc", "ivf", "live_flv", "m4v", "matroska", "mjpeg", "mjpeg_2000", "mov", "mpeg", "mpegts"),
+    *("mpegvideo", "mpjpeg", "mxf", "nut", "obu", "ogg", "rm", "smjpeg", "vc1", "vc1test", "vvc", "wtv"),
+    "yuv4mpegpipe",
+)
+_RESTRICTIONS = {"format_whitelist": ",".join(_DEMUXERS), "protocol_whitelist": "file"}
+"""Containers that hold their frames themselves, read from files. Playlists and patterns (concat, hls, dash,
+image2, …) open what else they name, whatever the file is called."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
@@ -122,14 +132,24 @@ def audit(path: Path, name: str, beat: Callable[[int, int], None]) -> Audit:
             raise SourceError(f"{name}: {error.strerror}") from error
 
 
+def check(path: Path, name: str) -> None:
+    """Open a video file and look for its video stream.
+
+    Raises:
+        SourceError: it is not a video file, or one without a video stream.
+    """
+    with av.logging.Capture(local=False), _opened(path, name) as container:
+        _video_stream(container, name)
+
+
 def _opened(path: Path, name: str) -> av.container.InputContainer:
     try:
-        return av.open(str(path), metadata_errors="replace")
+        return av.open(str(path), metadata_errors="replace", options=_RESTRICTIONS)
     except (av.FFmpegError, OSError) as error:
         size = path.stat().st_size
         raise SourceError(
-            f"{name}: found {size} bytes that are no video file FFmpeg reads ({error.strerror}); mend or "
-            "remove it, or leave it out with --on-error skip"
+            f"{name}: found {size} bytes that are no video file FFmpeg reads, or a playlist, picture or "
+            f"sound ({error.strerror}); mend or remove it, or leave it out with --on-error skip"
         ) from error
 
 

@@ -18,7 +18,7 @@ CONFIG = "config.toml"
 STAMPS = "stamps.json"
 """Beside the manifest: stamps of the source files, which spare the next run reading them. Not part of the
 set, for it differs from machine to machine."""
-_PIXEL_OPTIONS = ("size", "codec", "quality", "window", "decoder")
+_PIXEL_OPTIONS = ("size", "codec", "quality", "window", "decoder", "depth_range")
 """Options that decide what the bytes of a shard are."""
 
 Key = tuple[str, str]
@@ -38,6 +38,12 @@ class State:
     parts: dict[Key, Part]
     sizes: dict[str, int]
     suspect: frozenset[str]
+
+    def file_names(self) -> dict[Key, str]:
+        """The file that each video was made from, of those that were made from a video file."""
+        return {
+            key: part.video.source["file"] for key, part in self.parts.items() if "file" in part.video.source
+        }
 
     def finished(self, source: Source, video: SourceVideo, beat: Beat) -> Part | None:
         """The video's part if its shards are there and its source is the one they were made from."""
@@ -93,8 +99,8 @@ def _refuse_other_options(storage: Storage, config: PreprocessConfig) -> None:
     for option in _PIXEL_OPTIONS:
         if recorded.get(option) != wanted.get(option):
             raise ConfigError(
-                f"{storage}: was made with --{option} {recorded.get(option)}, now asked for "
-                f"{wanted.get(option)}; use the same or choose another folder"
+                f"{storage}: was made with --{option.replace('_', '-')} {recorded.get(option)}, now asked "
+                f"for {wanted.get(option)}; use the same or choose another folder"
             )
 
 

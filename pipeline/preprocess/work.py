@@ -4,18 +4,22 @@ Done again it gives the same files, and what it leaves is the same wherever and 
 shards under their final names and, after them, a part file with the video's record for the manifest.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from pipeline.errors import SourceError
 from pipeline.preprocess import pyav_frames
-from pipeline.preprocess.images import decode_image, resized
+from pipeline.preprocess.depth import DepthMap, chosen_range
+from pipeline.preprocess.imageheaders import LARGEST_BYTES, LARGEST_PIXELS
+from pipeline.preprocess.images import Picture, decode_image, resized
 from pipeline.preprocess.jobs import Beat, Job, Part, files_digest, fingerprint, part_name, stamp, sum_line
 from pipeline.preprocess.masks import masks
-from pipeline.preprocess.source import Source, printable
+from pipeline.preprocess.source import Source, SourceFile, printable
 from pipeline.preprocess.videos import SourceVideo, missing_numbers
 from shards.manifest import Shard, Video
 from shards.masks import Masks, write_masks
@@ -26,6 +30,8 @@ DECORD_BYTES = 400 << 20
 """Decoded frames of a file that decord may get. Whenever its decoding thread falls behind, decord takes in
 hundreds of packets and then decodes them all, also while its consumer is busy writing: 1.4 GB were seen at
 1920x1080 with pauses of a second. Only a file that fits as a whole is sure to fit."""
+_MOST_NAMES = 20
+"""Bad images of a video that an error names."""
 
 
 def process_video(job: Job, beat: Beat) -> Part:
@@ -65,6 +71,18 @@ def process_video(job: Job, beat: Beat) -> Part:
     return part
 
 
+def check_video(job: Job) -> None:
+    """Open a local video file, to find what is none before hours are spent on others.
+
+    Raises:
+        SourceError: it cannot be opened, or holds no video.
+    """
+    file = job.video.files[0]
+    source = Source(job.source)
+    with source.local(file.path) as path:
+        pyav_frames.check(path, f"{source}/{file.path}")
+
+
 def _write(
     storage: Storage,
     job: Job,
@@ -88,12 +106,28 @@ def _process_images(
 ) -> tuple[int, tuple[Shard, ...], dict[str, Any]]:
     video = job.video
     digest = hashlib.sha256()
+    damage = pyav_frames.Damage()
+    depth = DepthMap(chosen_range(job.depth_range, _readable(source, video, beat)))
 
     def decoded() -> Iterator[np.ndarray]:
-        for file in video.files:
-            data = source.read(file.path)
-            digest.update(sum_line(file, hashlib.sha256(data).hexdigest()))
-            yield decode_image(data, f"{source}/{file.path}")
+        bad: list[tuple[str, SourceError]] = []
+        for number, file in enumerate(video.files):
+            try:
+                data = _read_image(source, file)
+                digest.update(sum_line(file, hashlib.sha256(data).hexdigest()))
+                picture = _decoded(data, f"{source}/{file.path}", keep_damage=job.keep_damage)
+            except SourceError as error:
+                bad.append((file.name, error))
+                continue
+            if picture.damage:
+                damage.frames += 1
+                damage.first = number if damage.first is None else damage.first
+            if bad:  # the rest is only looked through, to name all that is bad in one go
+                beat(number, len(video.files))
+            else:
+                yield depth.frame(picture, f"{source}/{file.path}")
+        if bad:
+            raise _error_of(bad, f"{source}/{PurePosixPath(video.files[0].path).parent}", len(video.files))
 
     frames, shards = _write(storage, job, decoded(), len(video.files), beat)
     facts = {
@@ -104,8 +138,49 @@ def _process_images(
         "last": printable(video.files[-1].name),
         "missing_numbers": [list(gap) for gap in missing_numbers([file.name for file in video.files])],
         "strays": list(video.strays),
+        "damaged_frames": damage.frames,
+        "first_damaged": damage.first,
+        **depth.facts(),
     }
     return frames, shards, facts
+
+
+def _readable(source: Source, video: SourceVideo, beat: Beat) -> Iterator[Picture]:
+    """The pictures of a video, without those that cannot be read: they are for who decodes them to report."""
+    for file in video.files:
+        beat(0, len(video.files))
+        with contextlib.suppress(SourceError):
+            yield decode_image(_read_image(source, file), f"{source}/{file.path}")
+
+
+def _read_image(source: Source, file: SourceFile) -> bytes:
+    if file.size > LARGEST_BYTES:
+        raise SourceError(
+            f"{source}/{file.path}: found an image file of {file.size >> 20} MB, expected at most "
+            f"{LARGEST_BYTES >> 20} MB; make it smaller, or leave the video out with --on-error skip"
+        )
+    return source.read(file.path)
+
+
+def _decoded(data: bytes, name: str, *, keep_damage: bool) -> Picture:
+    picture = decode_image(data, name)
+    if picture.damage and not keep_damage:
+        raise SourceError(
+            f"{name}: damaged ({picture.damage}); mend the file, keep it with --on-damage keep, or leave the "
+            "video out with --on-error skip"
+        )
+    return picture
+
+
+def _error_of(bad: list[tuple[str, SourceError]], folder: str, images: int) -> SourceError:
+    """One error that names all bad images of a video."""
+    if len(bad) == 1:
+        return bad[0][1]
+    names = ", ".join(printable(name) for name, _ in bad[:_MOST_NAMES])
+    more = f" and {len(bad) - _MOST_NAMES} more" if len(bad) > _MOST_NAMES else ""
+    return SourceError(
+        f"{folder}: {len(bad)} of {images} images cannot be used: {names}{more}; the first: {bad[0][1]}"
+    )
 
 
 def _process_file(
@@ -116,6 +191,7 @@ def _process_file(
     facts = {"kind": "video", "file": printable(file.name), **fingerprint(source, job.video, beat)}
     with source.local(file.path) as path:
         audit = pyav_frames.audit(path, name, beat)
+        _refuse_unbearable(audit, job, name)
         damage = pyav_frames.Damage()
         decoder, reasons = choose_decoder(job, audit, name)
         if decoder == "decord":
@@ -143,6 +219,20 @@ def _process_file(
         "first_damaged": damage.first,
     }
     return frames, shards, facts
+
+
+def _refuse_unbearable(audit: pyav_frames.Audit, job: Job, name: str) -> None:
+    """Frames too large to decode, and a range that FFmpeg's conversion to 8 bits knows nothing of."""
+    if audit.height * audit.width > LARGEST_PIXELS:
+        raise SourceError(
+            f"{name}: found frames of {audit.width}x{audit.height} (width x height), expected at most "
+            f"{LARGEST_PIXELS} pixels; make them smaller, or leave the video out with --on-error skip"
+        )
+    if job.depth_range is not None and audit.bits > 8:
+        raise SourceError(
+            f"{name}: found a video file of {audit.bits} bits per channel, but --depth-range maps images "
+            "alone; save its frames as 16-bit PNG files, or go without --depth-range"
+        )
 
 
 def choose_decoder(job: Job, audit: pyav_frames.Audit, name: str) -> tuple[str, list[str]]:

@@ -21,12 +21,16 @@ from types import TracebackType
 from typing import Any
 
 from pipeline.errors import ShardError, SourceError, UserError
-from pipeline.preprocess.jobs import Beat
+from pipeline.preprocess.jobs import Beat, Job
+from shards.segments import SEGMENT_WINDOWS
 
 BEAT_SECONDS = 0.25
 """Between signs of life."""
 RESIDENT_LIMIT = 600 << 20
 """A worker that has ever held more than this many bytes is replaced before the next video."""
+DECODING_SPACE = 3 << 30
+"""Bytes of address space that decoding may take. The largest image takes 1.6 GB as JPEG 2000; a video of 8K
+with 16 reference frames 0.8 GB; decord 0.4 GB; reserves of threads that are never touched the rest."""
 _KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
 """Makes glibc keep what a video used for the next: fresh pages took 8 % of the CPU time per 256x256 frame."""
 _ROOT = Path(__file__).parents[2]
@@ -145,11 +149,34 @@ class Worker:
         return f"{how} ({last[0].strip()})" if last else how
 
 
+def _address_space() -> int:
+    """Bytes of address space that this process holds, 0 where that is not known."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
+def _limit_address_space(held: int, job: Job) -> None:
+    """Let a decoder that a hostile file makes ask for more and more run into a wall before the machine does.
+
+    Args:
+        held: bytes that libraries took before the first job.
+        job: what is to be done, whose segments are held beside what the decoder takes.
+    """
+    if held:
+        segments = 4 * (SEGMENT_WINDOWS + job.window) * job.size[0] * job.size[1] * 3
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        wanted = held + DECODING_SPACE + segments
+        soft = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, most))
+
+
 def main() -> None:
     """Do jobs until the standard input ends."""
     from pipeline.preprocess.images import use_one_thread
     from pipeline.preprocess.jobs import job_from_json
-    from pipeline.preprocess.work import process_video
+    from pipeline.preprocess.work import check_video, process_video
 
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print must not get between the answers
@@ -167,9 +194,21 @@ def main() -> None:
             beaten = now
             answer(frames=frames, expected=expected)
 
+    held = _address_space()
     for line in sys.stdin:
         try:
-            process_video(job_from_json(line), beat)
+            job = job_from_json(line)
+            _limit_address_space(held, job)
+            if job.is_check:
+                check_video(job)
+            else:
+                process_video(job, beat)
+        except MemoryError:
+            answer(
+                error=f"{job.source}: video {job.video.title} needs more memory than its files should; "
+                "leave it out with --on-error skip",
+                kind="SourceError",
+            )
         except (UserError, ShardError) as error:
             answer(error=str(error), kind="ShardError" if isinstance(error, ShardError) else "SourceError")
         except Exception:
