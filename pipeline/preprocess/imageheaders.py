@@ -4,7 +4,7 @@ import io
 import itertools
 import warnings
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from pipeline.errors import SourceError
 
@@ -38,9 +38,10 @@ def check_header(data: bytes, name: str) -> None:
                 width, height = image.size
                 pages = _pages(image)
     except Exception as error:  # parsers of broken files raise whatever Python has
+        reason = "" if isinstance(error, UnidentifiedImageError) else f" ({' '.join(str(error).split())})"
         raise SourceError(
             f"{name}: found {len(data)} bytes that are no image of a known format (BMP, JPEG, JPEG 2000, "
-            "PNG, PGM, PPM, TIFF or WebP); mend or remove the file, or leave the "
+            f"PNG, PGM, PPM, TIFF or WebP){reason}; mend or remove the file, or leave the "
             "video out with --on-error skip"
         ) from error
     if width * height > LARGEST_PIXELS:

@@ -13,21 +13,22 @@ class StandardError:
     """Listens to this process's standard error, which only a worker can afford."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115
+        with tempfile.TemporaryFile() as file:
+            self._file = os.dup(file.fileno())  # for as long as the process lives
 
     @contextlib.contextmanager
     def heard(self) -> Iterator[list[str]]:
         """A list that holds, after the block, the lines that were printed in it."""
         lines: list[str] = []
         kept = os.dup(2)
-        os.dup2(self._file.fileno(), 2)
+        os.dup2(self._file, 2)
         try:
             yield lines
         finally:
             os.dup2(kept, 2)
             os.close(kept)
-            if self._file.seek(0, os.SEEK_END):
-                self._file.seek(0)
-                lines += self._file.read(_MOST_BYTES).decode(errors="replace").splitlines()
-                self._file.seek(0)
-                self._file.truncate()
+            if os.lseek(self._file, 0, os.SEEK_END):
+                os.lseek(self._file, 0, os.SEEK_SET)
+                lines += os.read(self._file, _MOST_BYTES).decode(errors="replace").splitlines()
+                os.lseek(self._file, 0, os.SEEK_SET)
+                os.ftruncate(self._file, 0)
