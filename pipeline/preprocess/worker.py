@@ -29,8 +29,8 @@ BEAT_SECONDS = 0.25
 RESIDENT_LIMIT = 600 << 20
 """A worker that has ever held more than this many bytes is replaced before the next video."""
 DECODING_SPACE = 3 << 30
-"""Bytes of address space that decoding may take. The largest image takes 1.6 GB as JPEG 2000; a video of 8K
-with 16 reference frames 0.8 GB; decord 0.4 GB; reserves of threads that are never touched the rest."""
+"""Bytes of address space that decoding may take: 1.1 GB for the largest image, 0.8 GB for a video of 8K with
+16 reference frames, 0.4 GB for decord; twice that, for reserves of threads and pools that stay untouched."""
 _KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
 """Makes glibc keep what a video used for the next: fresh pages took 8 % of the CPU time per 256x256 frame."""
 _ROOT = Path(__file__).parents[2]
