@@ -232,13 +232,6 @@ class DepthRangeOption(click.ParamType["tuple[int, int] | str"]):
     help="Of video files; auto: decord for regular files of up to 400 MB decoded, PyAV for others.",
 )
 @option(
-    "--depth-range",
-    heading="How to store it",
-    type=DepthRangeOption(),
-    show_default="the highest 8 bits",
-    help="Values of 16-bit images that are stored as 0 and 255; auto: each video's lowest and highest.",
-)
-@option(
     "--size",
     heading="How to store it",
     type=Size(),
@@ -268,6 +261,13 @@ class DepthRangeOption(click.ParamType["tuple[int, int] | str"]):
     help="Longest window the shards must serve, frames.",
 )
 @option(
+    "--depth-range",
+    heading="How to store it",
+    type=DepthRangeOption(),
+    show_default="the highest 8 bits",
+    help="Values of 16-bit images that are stored as 0 and 255; auto: each video's lowest and highest.",
+)
+@option(
     "--workers",
     heading="How to work",
     type=click.IntRange(1),
@@ -293,7 +293,7 @@ class DepthRangeOption(click.ParamType["tuple[int, int] | str"]):
     heading="How to work",
     type=click.Choice(["fail", "skip"]),
     default=PreprocessConfig.on_error,
-    help="What a video that cannot be read does: end the run, or be left out and listed.",
+    help="What a video that cannot be read, or a link to nowhere, does: end the run, or be left out.",
 )
 @option(
     "--on-damage",

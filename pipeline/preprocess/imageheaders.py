@@ -11,8 +11,8 @@ from pipeline.errors import SourceError
 FORMATS = ("BMP", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 """Formats as Pillow names them; whatever else OpenCV can read (GIF, EXR, AVIF, …) no suffix asks for."""
 LARGEST_PIXELS = 1 << 26
-"""Pixels of the largest image that is decoded: 8192x8192, twice a frame of 8K. A worker that decodes one holds
-0.6 or 0.7 GB at its peak for PNG, TIFF and WebP, 1.2 GB for JPEG 2000 and for a PNG of 16 bits."""
+"""Pixels of the largest image that is decoded: 8192x8192, twice a frame of 8K. A worker that decodes one
+holds 0.6 or 0.7 GB at its peak for PNG, TIFF and WebP, 1.2 GB for JPEG 2000 and for a PNG of 16 bits."""
 LARGEST_BYTES = 8 * LARGEST_PIXELS + (64 << 20)
 """Bytes of the largest image file that is read: so many pixels of four 16-bit channels, uncompressed."""
 _MOST_PAGES = 1000

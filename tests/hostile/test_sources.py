@@ -8,12 +8,16 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.errors import SourceError
 from pipeline.preprocess.config import PreprocessConfig
+from pipeline.preprocess.jobs import Job
+from pipeline.preprocess.layouts import recognise
 from pipeline.preprocess.run import preprocess
 from pipeline.preprocess.source import list_tree
+from shards.codec import Codec
 from tests.helpers.videos import scene, write_images, write_video
 
 SECONDS = 30
@@ -161,3 +165,37 @@ def test_a_link_to_everything_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "source" / "root").symlink_to("/")
     tree = list_tree(str(tmp_path / "source"))
     assert (list(tree.files), tree.oddities.again) == (["a.mp4"], ["root"])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jp2", ".mkv"])
+def test_a_decoder_that_wants_too_much_memory_is_one_line(suffix: str, tmp_path: Path) -> None:
+    """With little address space instead of much memory."""
+    picture = np.zeros((3000, 4000, 3), np.uint8)
+    if suffix == ".mkv":
+        write_video(tmp_path / "source" / "a.mkv", [picture] * 3, codec="ffv1", pixels="bgr0")
+    else:
+        write_images(tmp_path / "source", [picture], pattern=f"a{suffix}")
+    (video,) = recognise(list_tree(str(tmp_path / "source")), "auto", "training").videos
+    job = Job(
+        source=str(tmp_path / "source"),
+        shards=str(tmp_path / "shards"),
+        video=video,
+        size=(32, 32),
+        codec=Codec(),
+        window=5,
+        decoder="pyav",
+        keep_damage=False,
+    )
+    program = "from pipeline.preprocess import worker; worker.DECODING_SPACE = 8 << 20; worker.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=job.to_json(),
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert answer.get("kind") == "SourceError", done.stdout + done.stderr
+    assert f"a{suffix}: " in answer["error"]
+    assert "\n" not in answer["error"]
