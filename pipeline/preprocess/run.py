@@ -111,7 +111,7 @@ def preprocess(config: PreprocessConfig) -> Summary:
         frames=sum(video.frames for video in fresh),
         seconds=time.monotonic() - started,
         skipped=skipped,
-        notes=tuple(notes(manifest)),
+        notes=(*(labels.notes if labels is not None else ()), *notes(manifest)),
     )
 
 
