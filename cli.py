@@ -196,7 +196,7 @@ class Size(click.ParamType[tuple[int, int]]):
     heading="What to read",
     metavar="PATH",
     show_default="looked for in SOURCE",
-    help="Label file or folder of the testing videos; 'none' goes without.",
+    help="Label file (.npy, .mat, .m, .csv) or folder of the testing videos; 'none' goes without.",
 )
 @option(
     "--split",

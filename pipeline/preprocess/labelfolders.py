@@ -77,7 +77,7 @@ def read_frame_labels(tree: Tree, folder: str, layout: Layout) -> FrameLabels | 
         file=title,
         convention=f"1 = abnormal, one array per video{numbering}",
         values=values,
-        notes=partial_notes(title, matched, layout, "they have no labels"),
+        notes=partial_notes(title, matched),
     )
 
 
@@ -138,18 +138,10 @@ def mask_labels(tree: Tree, layout: Layout, is_wanted: Callable[[SourceMasks], b
     if not masked:
         return None
     title = printable(PurePosixPath(masked[0].files[0].path).parent.name or "masks")
-    notes = []
-    used = {PurePosixPath(masks.files[0].path) for masks in masked if masks.form != "images"}
-    beside = {
-        file.path for path in used for file in tree.children(_folder(path)) if file.suffix == path.suffix
-    }
-    if len(beside) > len(used):
-        notes.append(f"{title}: holds masks of {len(beside)} videos, of which {len(used)} are here")
-    missing = [video.name for video in layout.testing() if video.masks is None]
-    if missing:
-        notes.append(f"{title}: holds no masks of testing videos {some(missing)}: they have no labels")
-    return MaskLabels(file=title, notes=tuple(notes))
-
-
-def _folder(path: PurePosixPath) -> str:
-    return str(path).rpartition("/")[0]
+    used = [masks.files[0] for masks in masked if masks.form != "images"]
+    folders = {(file.path.rpartition("/")[0], file.suffix) for file in used}
+    count = sum(file.suffix == suffix for folder, suffix in folders for file in tree.children(folder))
+    if count == len(used):
+        return MaskLabels(file=title)
+    note = f"{title}: holds masks of {count} videos, of which {len(used)} are here"
+    return MaskLabels(file=title, notes=(note,))

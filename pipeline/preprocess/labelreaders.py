@@ -90,14 +90,12 @@ def read_frames(tree: Tree, file: SourceFile, video: SourceVideo) -> Frames | No
     return Frames(values=table.values[""], first=table.first)
 
 
-def partial_notes(file: str, matched: Matched, layout: Layout, otherwise: str) -> tuple[str, ...]:
-    """What a user should know of labels that fit the testing videos only in part.
+def partial_notes(file: str, matched: Matched) -> tuple[str, ...]:
+    """What a user should know of labels whose names are not those of the testing videos.
 
     Args:
         file: with the labels.
         matched: its names.
-        layout: with the testing videos.
-        otherwise: what becomes of videos that it does not label.
     """
     notes = []
     if matched.unknown:
@@ -107,10 +105,6 @@ def partial_notes(file: str, matched: Matched, layout: Layout, otherwise: str) -
     if matched.by_number:
         pairs = some([f"{shown(name)} is {matched.videos[name]}" for name in matched.by_number])
         notes.append(f"{file}: matched by number: {pairs}")
-    there = set(matched.videos.values())
-    missing = [video.name for video in layout.testing() if video.name not in there]
-    if missing:
-        notes.append(f"{file}: says nothing of testing videos {some(missing)}: {otherwise}")
     return tuple(notes)
 
 
@@ -228,13 +222,13 @@ def _by_name(file: str, table: FrameTable | IntervalTable | TimeTable, layout: L
             file=file,
             convention=f"1 = abnormal, frames of each video from {table.first}",
             values=values,
-            notes=(*notes, *partial_notes(file, matched, layout, "they have no labels")),
+            notes=(*notes, *partial_notes(file, matched)),
         )
     labelled = list(table.intervals if isinstance(table, IntervalTable) else table.times)
     matched = _matched(labelled, layout, where)
-    notes += partial_notes(file, matched, layout, "they are taken as wholly normal")
+    notes += partial_notes(file, matched)
     if isinstance(table, TimeTable):
-        return TimeLabels(file=file, times=_by_video(table.times, matched), notes=notes)
+        return TimeLabels(file=file, intervals=_by_video(table.times, matched), notes=notes)
     return IntervalLabels(
         file=file,
         convention="0-based, end exclusive",

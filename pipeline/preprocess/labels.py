@@ -164,13 +164,13 @@ class TimeLabels:
 
     Attributes:
         file: where they came from.
-        times: name to [start, end) in seconds from the video's start; in any order, and they may overlap. A
+        intervals: name to [start, end) in seconds from the video's start; in any order, and may overlap. A
             video without is wholly normal.
         notes: what a user should know.
     """
 
     file: str
-    times: dict[str, list[tuple[Fraction, Fraction]]]
+    intervals: dict[str, list[tuple[Fraction, Fraction]]]
     notes: tuple[str, ...] = ()
 
     @property
@@ -181,7 +181,7 @@ class TimeLabels:
     def apply(self, videos: list[Video]) -> dict[str, Intervals]:
         """Turn times into frames, and check these against their video."""
         intervals = {
-            video.name: [self._frames(video, start, end) for start, end in self.times.get(video.name, [])]
+            video.name: [self._frames(video, start, end) for start, end in self.intervals.get(video.name, [])]
             for video in videos
         }
         return IntervalLabels(file=self.file, convention="", intervals=intervals).apply(videos)

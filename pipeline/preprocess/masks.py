@@ -10,7 +10,7 @@ from pipeline.preprocess.bytestream import ByteStream
 from pipeline.preprocess.images import decode_image
 from pipeline.preprocess.matfiles import open_cell
 from pipeline.preprocess.npyfiles import open_npy
-from pipeline.preprocess.source import Source, printable
+from pipeline.preprocess.source import Source, SourceFile, printable
 from pipeline.preprocess.videos import SourceMasks
 
 MASK_PIXELS = 1 << 25
@@ -46,11 +46,8 @@ def open_masks(source_masks: SourceMasks, frames: int) -> PixelMasks:
     file = source_masks.files[0]
     where = printable(f"{source}/{file.path}")
     if source_masks.form == "images":
-        planes = (
-            np.asarray(decode_image(source.read(file.path), printable(f"{source}/{file.path}")).any(axis=2))
-            for file in source_masks.files
-        )
-        return PixelMasks(where=where, count=len(source_masks.files), planes=planes)
+        files = source_masks.files
+        return PixelMasks(where=where, count=len(files), planes=_pictures(source, files))
     stream = ByteStream(source.chunks(file.path), where)
     if source_masks.form == "npy":
         array = open_npy(stream)
@@ -64,6 +61,12 @@ def open_masks(source_masks: SourceMasks, frames: int) -> PixelMasks:
     inflated = frames * (8 * MASK_PIXELS + 1024) + (1 << 16)
     cell = open_cell(stream, "volLabel", values=MASK_PIXELS, inflated=inflated)
     return PixelMasks(where=where, count=cell.count, planes=_marked(cell.elements, where))
+
+
+def _pictures(source: Source, files: tuple[SourceFile, ...]) -> Iterator[np.ndarray]:
+    for file in files:
+        picture = decode_image(source.read(file.path), printable(f"{source}/{file.path}"))
+        yield np.asarray(picture.any(axis=2))
 
 
 def _marked(matrices: Iterator[np.ndarray], where: str) -> Iterator[np.ndarray]:

@@ -66,11 +66,12 @@ def open_cell(stream: ByteStream, key: str, *, values: int, inflated: int) -> Ce
         SourceError: the file is of another version or damaged, has no such variable, or holds something else.
     """
     header = stream.read(128)
-    if header.startswith(b"MATLAB 7.3"):
-        raise SourceError(f"{stream.where}: a MATLAB 7.3 file; save it again with -v7")
-    order: Order = ">" if header[126:] == b"MI" else "<"
     if header[126:] not in (b"MI", b"IM"):
         raise SourceError(f"{stream.where}: not a MATLAB file of version 5 to 7; save it again with -v7")
+    order: Order = ">" if header[126:] == b"MI" else "<"
+    (version,) = struct.unpack(f"{order}H", header[124:126])
+    if version >> 8 == 2:
+        raise SourceError(f"{stream.where}: a MATLAB 7.3 file; save it again with -v7")
     while tag := stream.read(8):
         kind, size = _tag(tag, order, stream.where)
         end = stream.position + size
