@@ -1,8 +1,9 @@
 """MATLAB files of version 5 to 7 as label archives use them: a cell vector of matrices.
 
 scipy.io reads the whole format, and believes what a file says of itself: it inflates without an end,
-allocates as much as the dimensions ask for, and 30,000 cells inside one another crash the interpreter.
-Labels need little of the format; read one matrix after another, they take the memory of one matrix.
+allocates as much as the dimensions ask for, and ends the interpreter over some flipped bytes or 30,000 cells
+inside one another. Labels need little of the format; read one matrix after another, they take the memory of
+one matrix.
 """
 
 import math
