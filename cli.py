@@ -215,7 +215,7 @@ class DepthRangeOption(click.ParamType["tuple[int, int] | str"]):
     heading="What to read",
     metavar="PATH",
     show_default="looked for in SOURCE",
-    help="Label file or folder of the testing videos; 'none' goes without.",
+    help="Label file (.npy, .mat, .m, .csv) or folder of the testing videos; 'none' goes without.",
 )
 @option(
     "--split",

@@ -22,7 +22,6 @@ OWNERS = {
     "sklearn": ("pipeline/evaluate/metrics.py",),
     "matplotlib": ("pipeline/evaluate/plots.py",),
     "safetensors": ("pipeline/checkpoint.py",),
-    "scipy": ("pipeline/preprocess/matfiles.py",),
     "dask": ("pipeline/preprocess/",),
     "distributed": ("pipeline/preprocess/",),
     "urllib3": ("shards/http.py",),

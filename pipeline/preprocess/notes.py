@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.preprocess.labels import IntervalLabels, Labels
+from pipeline.preprocess.labels import IntervalLabels, Labels, TimeLabels
 from shards.manifest import Manifest, Video
 
 
@@ -61,7 +61,7 @@ def unlabelled(manifest: Manifest, labels: Labels | None) -> Iterator[str]:
     without = [video.name for video in testing if video.abnormal is None]
     if without and len(without) < len(testing):
         yield f"{len(without)} of {len(testing)} testing videos have no labels, such as {without[0]}"
-    if isinstance(labels, IntervalLabels):
+    if isinstance(labels, IntervalLabels | TimeLabels):
         silent = [video.name for video in testing if video.name not in labels.intervals]
         if silent:
             yield (

@@ -117,7 +117,12 @@ def preprocess(config: PreprocessConfig) -> Summary:
         frames=sum(video.frames for video in fresh),
         seconds=time.monotonic() - started,
         skipped=skipped,
-        notes=(*notes(manifest), *unlabelled(manifest, labels), *unread(tree, layout, config.labels)),
+        notes=(
+            *(labels.notes if labels is not None else ()),
+            *notes(manifest),
+            *unlabelled(manifest, labels),
+            *unread(tree, layout, config.labels),
+        ),
     )
 
 

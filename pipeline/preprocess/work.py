@@ -18,7 +18,7 @@ from pipeline.preprocess.depth import DepthMap, chosen_range
 from pipeline.preprocess.imageheaders import LARGEST_BYTES, LARGEST_PIXELS
 from pipeline.preprocess.images import Picture, decode_image, resized
 from pipeline.preprocess.jobs import Beat, Job, Part, files_digest, fingerprint, part_name, stamp, sum_line
-from pipeline.preprocess.masks import masks
+from pipeline.preprocess.masks import open_masks
 from pipeline.preprocess.source import Source, SourceFile, printable
 from pipeline.preprocess.videos import SourceVideo, missing_numbers
 from shards.manifest import Shard, Video
@@ -276,12 +276,11 @@ def _refusing(
 
 def _process_masks(storage: Storage, video: SourceVideo, frames: int) -> Masks:
     assert video.masks is not None
-    stem = video_stem(video.split, video.name)
-    count, stored = write_masks(storage, stem, masks(video.masks))
-    if count != frames:
-        where = f"{Source(video.masks.location)}/{video.masks.files[0].path}"
+    masks = open_masks(video.masks, frames)
+    if masks.count != frames:
         raise SourceError(
-            f"{where}: {count} masks for video {video.name}, which has {frames} frames; mend them or go "
-            "without with --labels none"
+            f"{masks.where}: {masks.count} masks for video {video.name}, which has {frames} frames; mend "
+            "them or go without with --labels none"
         )
+    _, stored = write_masks(storage, video_stem(video.split, video.name), masks.planes)
     return stored
