@@ -18,12 +18,11 @@ from cli import main
 from mnad import FrameScores
 from pipeline.errors import ReportError
 from pipeline.evaluate.config import EvaluateConfig
-from pipeline.evaluate.exhibits import MOST_PICTURES, read_exhibits, stride_for
+from pipeline.evaluate.exhibits import MOST_PICTURES, stride_for
 from pipeline.evaluate.report import Evaluation, load_evaluation, render, write_report
 from pipeline.evaluate.run import evaluate
 from pipeline.evaluate.scores import VideoScores
 from pipeline.evaluate.timelines import MOST_POINTS, MOST_VIDEOS, limits, timelines
-from shards.storage import Storage
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.shards import make_set, smooth_frames
 
@@ -53,7 +52,7 @@ def data_of(page: Path) -> dict[str, Any]:
 
 
 def test_each_scored_frame_has_a_picture_of_three_parts(evaluation: Path) -> None:
-    exhibits = read_exhibits(Storage(evaluation), 1)
+    exhibits = load_evaluation(str(evaluation)).exhibits
     assert exhibits is not None
     assert exhibits.video.tolist() == ["01"] * 26 + ["02"] * 14
     assert exhibits.frame.tolist() == [*range(4, 30), *range(4, 18)]

@@ -50,7 +50,7 @@ def test_what_is_written_is_read_in_the_order_asked_for(out: Storage) -> None:
     videos = [video("a"), video("bb", labelled=False), video("ccc", 1)]
     write_part(out, 0, [videos[2], videos[0]], WORK, TIMING)
     write_part(out, 1, [videos[1]], WORK, TIMING)
-    found = read_scores(out, 2, ["a", "bb", "nothing", "ccc"])
+    found = read_scores(out, WORK.to_json(), ["a", "bb", "nothing", "ccc"])
     assert [item.name for item in found] == ["a", "bb", "ccc"]
     for item, expected in zip(found, videos, strict=True):
         assert np.array_equal(item.frames, expected.frames)
@@ -59,7 +59,7 @@ def test_what_is_written_is_read_in_the_order_asked_for(out: Storage) -> None:
         assert expected.labels is None or np.array_equal(item.labels, expected.labels)
         for field in dataclasses.fields(FrameScores):
             assert np.array_equal(getattr(item.scores, field.name), getattr(expected.scores, field.name))
-    assert read_timings(out, 2) == [TIMING, TIMING]
+    assert read_timings(out, WORK) == [TIMING, TIMING]
 
 
 def test_a_part_without_videos_is_a_part(out: Storage) -> None:

@@ -122,7 +122,7 @@ def test_killed_while_it_writes_it_leaves_nothing_that_looks_whole_and_can_be_ru
     assert table(killed).equals(table(undisturbed))
 
 
-@pytest.mark.parametrize("victim", ["write_part", "read_scores", "compute_metrics", "dump_config"])
+@pytest.mark.parametrize("victim", ["write_part", "read_scores", "compute_figures", "dump_config"])
 def test_wherever_it_stops_there_are_no_metrics_and_a_rerun_gives_the_same(
     work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: str
 ) -> None:

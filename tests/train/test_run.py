@@ -1,5 +1,6 @@
 """Runs from end to end: what they leave, what they refuse, and how they fail."""
 
+import contextlib
 import dataclasses
 import tomllib
 from pathlib import Path
@@ -18,6 +19,7 @@ from pipeline.runs import model_name, training_name
 from pipeline.train.config import TrainConfig, train_config
 from pipeline.train.run import train
 from pipeline.train.setup import prepare
+from shards.errors import StorageError
 from shards.storage import Storage
 from tests.helpers.commands import command, metrics, run
 from tests.helpers.ranks import run_ranks
@@ -70,10 +72,10 @@ def test_a_run_goes_on_in_the_precision_that_auto_gave_it(
 
 
 def precision_of_unlike_machines(folder: Path) -> str:
-    with processes("cpu") as process:
+    with processes("cpu") as process, contextlib.ExitStack() as held:
         found = ("bf16", "fp32")[process.rank]
         with mock.patch("pipeline.train.precision.resolve", return_value=found):
-            return prepare(config(folder, batch_size=1), process).config.precision
+            return prepare(config(folder, batch_size=1), process, held).config.precision
 
 
 @pytest.mark.ddp
@@ -173,7 +175,7 @@ def test_another_shard_set_than_that_of_the_run_is_refused(tmp_path: Path) -> No
     shards(tmp_path)
     train(config(tmp_path, epochs=0))
     shards(tmp_path, frames=10)
-    with pytest.raises(CheckpointError, match="shard set: found"):
+    with pytest.raises(CheckpointError, match="training videos: found"):
         train(config(tmp_path, epochs=0))
 
 
@@ -207,7 +209,7 @@ def test_a_missing_set_and_a_longer_window_are_errors_of_the_shards(tmp_path: Pa
 def test_a_run_under_a_file_is_refused_before_training(tmp_path: Path) -> None:
     shards(tmp_path)
     (tmp_path / "run").touch()
-    with pytest.raises(CheckpointError, match="run: cannot be written"):
+    with pytest.raises(StorageError, match="run: cannot be written"):
         train(config(tmp_path))
 
 
