@@ -66,7 +66,7 @@ def score_difference(videos: Sequence[VideoScores], alpha: float) -> str | None:
         if len(bad):
             row = bad[0]
             return (
-                f"anomaly_score of frame {video.frames[row]} of video {video.name}: found "
+                f"anomaly_score of frame {video.frames[row]} of video {video.name!r}: found "
                 f"{video.anomaly[row]}, expected {expected[row]}"
             )
     return None

@@ -265,10 +265,11 @@ def _lasting(config: TrainConfig) -> dict[str, Any]:
     return {name: value for name, value in dataclasses.asdict(config).items() if name not in FREE}
 
 
-def _identity(origin: dict[str, Any]) -> str | None:
-    """Of the training videos; None for a model of a version that did not record it, or not trained here."""
+def _identity(origin: dict[str, Any]) -> str:
+    """Of the training videos."""
     data = origin.get("data")
-    return data.get(SPLIT) if isinstance(data, dict) else None
+    recorded = data.get(SPLIT) if isinstance(data, dict) else None
+    return str(recorded or "none recorded")  # by an earlier version, or of a model that was not trained here
 
 
 def _check_same(latest: Checkpoint, spec: ModelSpec, origin: dict[str, Any]) -> None:
