@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -44,21 +44,34 @@ def test_what_other_splits_and_people_add_makes_no_difference(made: Manifest) ->
         assert split_identity(other, "training") == expected
 
 
+def other(value: object) -> object:
+    return value + 1 if isinstance(value, int) else f"{value}x"
+
+
+def other_shards(manifest: Manifest) -> Iterator[Manifest]:
+    """With one thing changed that the manifest says of the first training shard or of its first segment."""
+    (shard, *more) = manifest.split("training")[0].shards
+    (segment, *rest) = shard.segments
+    made = [
+        dataclasses.replace(shard, segments=(dataclasses.replace(segment, **{field.name: value}), *rest))
+        for field in dataclasses.fields(segment)
+        for value in [other(getattr(segment, field.name))]
+    ]
+    made += [
+        dataclasses.replace(shard, **{field.name: other(getattr(shard, field.name))})
+        for field in dataclasses.fields(shard)
+        if field.name != "segments"
+    ]
+    made.append(dataclasses.replace(shard, segments=tuple(rest)))
+    for each in made:
+        shards = (each, *more)
+        yield changed(manifest, "training", lambda video, s=shards: dataclasses.replace(video, shards=s))
+
+
 def test_every_change_of_the_frames_makes_another(made: Manifest) -> None:
-    def other_shard(video: Video) -> Video:
-        shard = dataclasses.replace(video.shards[0], sha256="0" * 64)
-        return dataclasses.replace(video, shards=(shard, *video.shards[1:]))
-
-    def other_cut(video: Video) -> Video:
-        first, *rest = video.shards[0].segments
-        segments = (dataclasses.replace(first, frames=first.frames - 1), *rest)
-        shard = dataclasses.replace(video.shards[0], segments=segments)
-        return dataclasses.replace(video, shards=(shard, *video.shards[1:]))
-
     variants = [
         made,
-        changed(made, "training", other_shard),
-        changed(made, "training", other_cut),
+        *other_shards(made),
         changed(made, "training", lambda video: dataclasses.replace(video, name="0")),
         changed(made, "training", lambda video: dataclasses.replace(video, frames=69)),
         dataclasses.replace(made, videos=made.videos[::-1]),
