@@ -220,9 +220,17 @@ def exchange(work: Path, model: Path, name: str) -> None:
     model.with_suffix(".new").replace(model)
 
 
-@pytest.mark.parametrize("moment", ["wait_for_parts", "read_scores", "read_timings", "read_exhibits"])
+@pytest.mark.parametrize(
+    ("moment", "refused"),
+    [
+        ("wait_for_parts", "scores of another"),
+        ("read_scores", "scores of another"),
+        ("read_timings", "scores of another"),
+        ("read_exhibits", "pictures of another"),
+    ],
+)
 def test_scores_of_another_model_are_never_summed_up_under_this_ones_name(
-    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, refused: str
 ) -> None:
     model, out = tmp_path / "model.safetensors", tmp_path / "out"
     exchange(work, model, "b")
@@ -240,7 +248,7 @@ def test_scores_of_another_model_are_never_summed_up_under_this_ones_name(
         return original(*args)
 
     monkeypatch.setattr(stage, moment, stopped_here)
-    with pytest.raises(ReportError, match="of another evaluation"):
+    with pytest.raises(ReportError, match=f"{refused} evaluation"):
         evaluated(work, **options)
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["metrics"] == expected
