@@ -6,6 +6,7 @@ locations in it are without credentials and query.
 """
 
 import dataclasses
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +35,18 @@ def load_config(path: Path) -> dict[str, dict[str, Any]]:
         command: {name.replace("-", "_"): value for name, value in table.items()}
         for command, table in tables.items()
     }
+
+
+def check_digest(value: str | None) -> None:
+    """Check an option `--manifest-digest`.
+
+    Raises:
+        ConfigError: it is neither None nor a SHA-256.
+    """
+    if value is not None and not re.fullmatch("[0-9a-f]{64}", value):
+        raise ConfigError(
+            f"--manifest-digest: found {value!r}, expected the 64 hexadecimal digits that verify prints"
+        )
 
 
 def recordable(config: Any) -> dict[str, Any]:
