@@ -31,8 +31,8 @@ class PreprocessConfig:
         codec: how pixels are stored; `raw` and `deflate` are lossless.
         quality: of the jpeg codec, 1 to 100.
         window: T, the longest window the shards must serve, frames.
-        decoder: of video files; `auto` lets decord read regular files, unless they are long, and PyAV the
-            others.
+        decoder: of video files; `auto` is PyAV for every file, `decord` reads regular files only and is
+            checked against it.
         on_error: what a video that cannot be read does to the run.
         on_damage: what a video with damaged or missing frames is: an error, or kept with its damage counted.
         engine: `pool` works with processes of this machine, `dask` on a cluster.

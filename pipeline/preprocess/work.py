@@ -6,12 +6,14 @@ shards under their final names and, after them, a part file with the video's rec
 
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.errors import SourceError
 from pipeline.preprocess import pyav_frames
+from pipeline.preprocess.audit import Audit, audit
 from pipeline.preprocess.images import decode_image, resized
 from pipeline.preprocess.jobs import Beat, Job, Part, files_digest, fingerprint, part_name, stamp, sum_line
 from pipeline.preprocess.masks import masks
@@ -21,11 +23,6 @@ from shards.manifest import Shard, Video
 from shards.masks import Masks, write_masks
 from shards.storage import Storage
 from shards.writer import video_stem, write_video
-
-DECORD_BYTES = 400 << 20
-"""Decoded frames of a file that decord may get. Whenever its decoding thread falls behind, decord takes in
-hundreds of packets and then decodes them all, also while its consumer is busy writing: 1.4 GB were seen at
-1920x1080 with pauses of a second. Only a file that fits as a whole is sure to fit."""
 
 
 def process_video(job: Job, beat: Beat) -> Part:
@@ -73,14 +70,25 @@ def _write(
     beat: Beat,
     *,
     is_rgb: bool = False,
-) -> tuple[int, tuple[Shard, ...]]:
+) -> tuple[int, tuple[Shard, ...], list[list[int]]]:
+    """Write the frames; returns their number, the shards, and each size found with the first frame of it."""
+    sizes: dict[tuple[int, int], int] = {}
+
+    def measured() -> Iterator[np.ndarray]:
+        for number, frame in enumerate(decoded):
+            sizes.setdefault((frame.shape[0], frame.shape[1]), number)
+            yield frame
+
     def counted() -> Iterator[np.ndarray]:
-        for number, frame in enumerate(resized(decoded, job.size, is_rgb=is_rgb), start=1):
+        for number, frame in enumerate(resized(measured(), job.size, is_rgb=is_rgb), start=1):
             beat(number, expected)
             yield frame
 
     video = job.video
-    return write_video(storage, video.split, video.name, counted(), window=job.window, codec=job.codec)
+    frames, shards = write_video(
+        storage, video.split, video.name, counted(), window=job.window, codec=job.codec
+    )
+    return frames, shards, [[first, height, width] for (height, width), first in sizes.items()]
 
 
 def _process_images(
@@ -95,7 +103,7 @@ def _process_images(
             digest.update(sum_line(file, hashlib.sha256(data).hexdigest()))
             yield decode_image(data, f"{source}/{file.path}")
 
-    frames, shards = _write(storage, job, decoded(), len(video.files), beat)
+    frames, shards, sizes = _write(storage, job, decoded(), len(video.files), beat)
     facts = {
         "kind": "images",
         "bytes": video.size,
@@ -104,6 +112,7 @@ def _process_images(
         "last": printable(video.files[-1].name),
         "missing_numbers": [list(gap) for gap in missing_numbers([file.name for file in video.files])],
         "strays": list(video.strays),
+        "sizes": sizes,
     }
     return frames, shards, facts
 
@@ -115,67 +124,44 @@ def _process_file(
     name = f"{source}/{file.path}"
     facts = {"kind": "video", "file": printable(file.name), **fingerprint(source, job.video, beat)}
     with source.local(file.path) as path:
-        audit = pyav_frames.audit(path, name, beat)
-        damage = pyav_frames.Damage()
-        decoder, reasons = choose_decoder(job, audit, name)
+        found = audit(path, name, beat)
+        findings = pyav_frames.Findings()
+        decoder = "decord" if job.decoder == "decord" else "pyav"
         if decoder == "decord":
-            from pipeline.preprocess import decord_frames  # with PyAV alone, decord need not be there
-
-            try:
-                decoded = decord_frames.frames(path, name, (audit.height, audit.width))
-                frames, shards = _write(storage, job, decoded, audit.packets, beat, is_rgb=True)
-                if frames != audit.packets:
-                    raise SourceError(f"{name}: decord gave {frames} frames of {audit.packets} packets")
-            except SourceError as error:
-                if job.decoder == "decord":
-                    raise SourceError(f"{error}; try --decoder auto") from error
-                # Without decord's words, which hold paths and addresses of this machine.
-                decoder, reasons = "pyav", ["decord failed"]
-        if decoder == "pyav":
-            decoded = _refusing(pyav_frames.frames(path, name, damage), damage, audit, job, name)
-            frames, shards = _write(storage, job, decoded, audit.packets, beat)
-    facts |= {
-        **audit.facts(),
-        "decoder": decoder,
-        "decoder_reasons": reasons,
-        "damaged_frames": damage.frames,
-        "lost_packets": damage.lost,
-        "first_damaged": damage.first,
-    }
+            decoded = _by_decord(path, name, found, beat)
+        else:
+            decoded = _refusing(pyav_frames.frames(path, name, findings), findings, found, job, name)
+        frames, shards, sizes = _write(storage, job, decoded, found.packets, beat, is_rgb=decoder == "decord")
+    facts |= {**found.facts(), "decoder": decoder, **findings.facts(), "sizes": sizes}
     return frames, shards, facts
 
 
-def choose_decoder(job: Job, audit: pyav_frames.Audit, name: str) -> tuple[str, list[str]]:
-    """The decoder for a file, and why it is not decord if it is not."""
-    if job.decoder == "pyav":
-        return "pyav", ["as asked for"]
-    size = audit.packets * audit.height * audit.width * 3
-    if not audit.irregularities:
-        if job.decoder == "decord" or size <= DECORD_BYTES:
-            return "decord", []
-        return "pyav", [f"{size >> 20} MB of frames, which decord might hold all at once"]
-    if job.decoder == "decord":
-        raise SourceError(
-            f"{name}: not a regular file ({', '.join(audit.irregularities)}), which decord reads wrongly; "
-            "use --decoder auto"
-        )
-    return "pyav", audit.irregularities
+def _by_decord(path: Path, name: str, found: Audit, beat: Beat) -> Iterator[np.ndarray]:
+    from pipeline.preprocess import (
+        decord_check,
+        decord_frames,
+    )  # without being asked for, it need not be there
+
+    decord_check.refuse_irregular(found, name)
+    expected = decord_check.ends(path, name, beat)
+    decoded = decord_frames.frames(path, name, (found.height, found.width))
+    return decord_check.checked(decoded, expected, found.packets, name)
 
 
 def _refusing(
     frames: Iterator[np.ndarray],
-    damage: pyav_frames.Damage,
-    audit: pyav_frames.Audit,
+    findings: pyav_frames.Findings,
+    audited: Audit,
     job: Job,
     name: str,
 ) -> Iterator[np.ndarray]:
     """The frames; at their end an error if there was damage that is not to be kept."""
     yield from frames
     found = [
-        f"{damage.frames} damaged frames" if damage.frames else "",
-        f"{damage.lost} packets that cannot be decoded" if damage.lost else "",
-        f"the first at frame {damage.first}" if damage.first is not None else "",
-        "; ".join(audit.complaints),
+        f"{findings.damaged} damaged frames" if findings.damaged else "",
+        f"{findings.lost} packets that cannot be decoded" if findings.lost else "",
+        f"the first at frame {findings.first}" if findings.first is not None else "",
+        "; ".join(audited.complaints),
     ]
     if any(found) and not job.keep_damage:
         raise SourceError(

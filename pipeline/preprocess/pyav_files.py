@@ -1,0 +1,57 @@
+"""Opening video files with PyAV, and the one rule for which of their tracks is read."""
+
+from pathlib import Path
+
+import av
+import av.logging
+from av.stream import Disposition
+
+from pipeline.errors import SourceError
+
+av.logging.set_level(av.logging.ERROR)
+
+
+def opened(path: Path, name: str) -> av.container.InputContainer:
+    """The file, to be closed by the caller.
+
+    Args:
+        path: of the file.
+        name: of the file, for messages.
+
+    Raises:
+        SourceError: it is not a video file.
+    """
+    try:
+        return av.open(str(path), metadata_errors="replace")
+    except (av.FFmpegError, OSError) as error:
+        size = path.stat().st_size
+        raise SourceError(
+            f"{name}: found {size} bytes that are no video file FFmpeg reads ({error.strerror}); mend or "
+            "remove it, or leave it out with --on-error skip"
+        ) from error
+
+
+def video_tracks(container: av.container.InputContainer, name: str) -> list[av.VideoStream]:
+    """The video tracks, the one to read first: the first that is marked as default, else the first.
+
+    Covers and thumbnails are none, and tracks in which no picture was found come last. So containers without
+    such marks (MPEG, AVI) have their first track read, those that mark every track (Matroska by default) too.
+
+    Args:
+        container: that was opened.
+        name: of the file, for messages.
+
+    Raises:
+        SourceError: there is no video track that can be decoded.
+    """
+    pictures = Disposition.attached_pic | Disposition.timed_thumbnails
+    tracks = [stream for stream in container.streams.video if not stream.disposition & pictures]
+    if not tracks:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "no"
+        raise SourceError(f"{name}: found {kinds} streams, expected video; remove the file")
+    known = [track for track in tracks if track.codec_context is not None]
+    if not known:
+        raise SourceError(
+            f"{name}: found video of a codec that FFmpeg does not know; convert or remove the file"
+        )
+    return sorted(known, key=lambda track: (not track.width, not track.disposition & Disposition.default))
