@@ -19,9 +19,9 @@ from pipeline.preprocess.orientation import Orientation, orientation
 from pipeline.preprocess.pyav_files import opened, video_tracks
 
 _SIZE_HEADERS = {
-    "mpeg1video": re.compile(rb"\0\0\1\xb3(...)", re.DOTALL),  # 12 bits each of width and height
-    "mpeg2video": re.compile(rb"\0\0\1\xb3(...)", re.DOTALL),
-    "mpeg4": re.compile(rb"\0\0\1[\x20-\x2f](.*?)\0\0\1", re.DOTALL),  # somewhere in all of it
+    "mpeg1video": re.compile(rb"\x00\x00\x01\xb3(...)", re.DOTALL),  # 12 bits each of width and height
+    "mpeg2video": re.compile(rb"\x00\x00\x01\xb3(...)", re.DOTALL),
+    "mpeg4": re.compile(rb"\x00\x00\x01[\x20-\x2f](.*?)\x00\x00\x01", re.DOTALL),  # somewhere in all of it
 }
 """By codec, where a packet says what size the pictures from here on have."""
 
