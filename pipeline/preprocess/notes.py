@@ -55,14 +55,15 @@ def _of_file(video: Video) -> Iterator[str]:
             f"interlaced: {facts['interlaced_frames']} of {video.frames} frames hold two moments in "
             "alternate rows, which combs what moves; they were stored as they are"
         )
-    if facts["damaged_frames"] or facts["lost_packets"] or facts["complaints"]:
+    is_damaged = facts["damaged_frames"] or facts["lost_packets"]
+    if is_damaged or facts["complaints"]:
         yield (
             f"kept with damage: {facts['damaged_frames']} damaged frames, {facts['lost_packets']} lost "
             f"packets {'; '.join(facts['complaints'])}".rstrip()
         )
-    if facts["decoder_errors"]:
+    if facts["decoder_errors"] and not is_damaged:
         yield (
-            f"its decoder reported {facts['decoder_errors']} errors in frames that it passed as sound, "
+            f"its decoder passed every frame as sound, but reported {facts['decoder_errors']} errors, "
             f"the first: {facts['first_decoder_error']}"
         )
 

@@ -9,6 +9,7 @@ from av.stream import Disposition
 from pipeline.errors import SourceError
 
 av.logging.set_level(av.logging.ERROR)
+av.logging.set_skip_repeated(False)  # or what is told of a file depends on the file before it
 
 
 def opened(path: Path, name: str) -> av.container.InputContainer:

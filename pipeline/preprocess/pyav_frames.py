@@ -24,6 +24,8 @@ _SIZE_HEADERS = {
     "mpeg4": re.compile(rb"\x00\x00\x01[\x20-\x2f](.*?)\x00\x00\x01", re.DOTALL),  # somewhere in all of it
 }
 """By codec, where a packet says what size the pictures from here on have."""
+_DAMAGE = re.compile("CRC mismatch|overread")
+"""What decoders say of frames that they don't mark: FFV1 of a wrong checksum, MJPEG of a picture cut off."""
 
 
 def _unlisted(cls: type[Type], value: int) -> Type:
@@ -43,10 +45,10 @@ class Findings:
 
     Attributes:
         damaged: frames that were decoded from damaged data.
-        lost: packets that gave no frame because they could not be decoded.
+        lost: packets that gave no frame because they, or what they refer to, could not be decoded.
         first: number of the first frame affected, or None.
         interlaced: frames that hold two fields.
-        errors: messages of the decoder about frames that it passed as sound.
+        errors: that the decoder spoke of, also where it passed every frame as sound.
         error: the first of them.
     """
 
@@ -122,15 +124,31 @@ def _packets(container: av.container.InputContainer, stream: av.VideoStream) -> 
         yield from (packet for packet in container.demux(stream) if packet.size)
 
 
+class _Beginning:
+    """Where a stream can be decoded from. A transport stream may begin anywhere: what is shown before its
+    first key frame cannot be decoded, which is no damage."""
+
+    _time: int | None = None
+
+    def is_behind(self, packet: "av.Packet[Any]") -> bool:
+        """Whether a packet, asked about in the order of the file, is shown from the first key frame on."""
+        if self._time is None and packet.is_keyframe:
+            self._time = packet.pts or 0
+        return self._time is not None and (packet.pts is None or packet.pts >= self._time)
+
+
 def _decoded(
     stream: av.VideoStream, packets: Iterable["av.Packet[Any]"], findings: Findings
 ) -> Iterator[av.VideoFrame]:
     # With several threads, FFmpeg does not carry the mark of damaged H.264 slices over to the frame.
     stream.thread_count = 1
-    number = 0
+    beginning = _Beginning()
+    number = expected = 0
     with av.logging.Capture(local=False) as logs:
         for packet in _with_drains(packets, stream.codec_context.name):
             logs.clear()
+            is_expected = packet is not None and beginning.is_behind(packet) and not packet.is_discard
+            expected += is_expected
             try:
                 decoded = stream.decode(packet)
                 if packet is None:
@@ -140,10 +158,10 @@ def _decoded(
                 findings.first = number if findings.first is None else findings.first
                 continue
             messages = [text.strip() for _, origin, text in logs if origin == stream.codec_context.name]
-            is_corrupt = any("CRC mismatch" in text for text in messages)  # FFV1 marks no frame, it only says
-            if messages and not is_corrupt and not any(frame.is_corrupt for frame in decoded):
+            if messages and is_expected:
                 findings.errors += len(messages)
-                findings.error = findings.error or messages[0].splitlines()[0]
+                findings.error = findings.error or messages[0]
+            is_corrupt = any(_DAMAGE.search(text) for text in messages)
             for frame in decoded:
                 if frame.is_corrupt or is_corrupt:
                     findings.damaged += 1
@@ -151,6 +169,8 @@ def _decoded(
                 findings.interlaced += frame.interlaced_frame
                 number += 1
                 yield frame
+        if findings.errors:  # HEVC drops frames whose references are missing, and only says so
+            findings.lost = max(findings.lost, expected - number)
 
 
 def _with_drains(packets: Iterable["av.Packet[Any]"], codec: str) -> Iterator["av.Packet[Any] | None"]:
