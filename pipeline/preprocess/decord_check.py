@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.errors import SourceError
 from pipeline.preprocess.audit import Audit
 from pipeline.preprocess.jobs import Beat
-from pipeline.preprocess.pyav_frames import Findings, first_group, last_group
+from pipeline.preprocess.pyav_frames import Findings, group_frames, groups
 
 _INDEXED = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2")
 """Containers, as FFmpeg names them, that say where each frame lies and when it is shown."""
@@ -68,7 +68,10 @@ def ends(path: Path, name: str, beat: Beat) -> Ends:
         SourceError: they are damaged, interlaced, or give no frame.
     """
     findings = Findings()
-    first, last = (tuple(_digests(group(path, name, findings), beat)) for group in (first_group, last_group))
+    starts = groups(path, name)
+    first = last = tuple(_digests(group_frames(path, name, 0, (*starts, None)[1], findings), beat))
+    if len(starts) > 1:
+        last = tuple(_digests(group_frames(path, name, starts[-1], None, findings), beat))
     found = {
         "damaged frames": bool(findings.damaged or findings.lost or findings.errors),
         "interlaced frames": findings.interlaced > 0,
