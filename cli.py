@@ -229,7 +229,7 @@ class DepthRangeOption(click.ParamType["tuple[int, int] | str"]):
     heading="What to read",
     type=click.Choice(DECODERS),
     default=PreprocessConfig.decoder,
-    help="Of video files; auto: decord for regular files of up to 400 MB decoded, PyAV for others.",
+    help="Of video files; auto: PyAV; decord: regular MP4, MOV and Matroska only, checked against PyAV.",
 )
 @option(
     "--size",

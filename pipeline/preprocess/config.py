@@ -32,8 +32,8 @@ class PreprocessConfig:
         codec: how pixels are stored; `raw` and `deflate` are lossless.
         quality: of the jpeg codec, 1 to 100.
         window: T, the longest window the shards must serve, frames.
-        decoder: of video files; `auto` lets decord read regular files, unless they are long, and PyAV the
-            others.
+        decoder: of video files; `auto` is PyAV for every file, `decord` reads regular files only and is
+            checked against it.
         depth_range: values of images of 16 bits that are stored as 0 and 255; `auto` takes each video's
             lowest and highest, None keeps the highest 8 bits. Video files of more than 8 bits, which
             FFmpeg converts, are refused with it.

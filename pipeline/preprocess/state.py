@@ -57,6 +57,8 @@ class State:
             return None
         if (part.video.masks is None) != (video.masks is None):
             return None
+        if not video.is_images and "track" not in part.video.source:
+            return None  # decoded before there was one rule for track, decoder and mirroring
         now = stamp(video)
         if part.stamp == now:
             return part

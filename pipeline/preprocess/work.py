@@ -7,13 +7,14 @@ shards under their final names and, after them, a part file with the video's rec
 import contextlib
 import hashlib
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from pipeline.errors import SourceError
-from pipeline.preprocess import pyav_frames
+from pipeline.preprocess import pyav_files, pyav_frames
+from pipeline.preprocess.audit import Audit, audit
 from pipeline.preprocess.depth import DepthMap, chosen_range
 from pipeline.preprocess.imageheaders import LARGEST_BYTES, LARGEST_PIXELS
 from pipeline.preprocess.images import Picture, decode_image, resized
@@ -26,10 +27,6 @@ from shards.masks import Masks, write_masks
 from shards.storage import Storage
 from shards.writer import video_stem, write_video
 
-DECORD_BYTES = 400 << 20
-"""Decoded frames of a file that decord may get. Whenever its decoding thread falls behind, decord takes in
-hundreds of packets and then decodes them all, also while its consumer is busy writing: 1.4 GB were seen at
-1920x1080 with pauses of a second. Only a file that fits as a whole is sure to fit."""
 _MOST_NAMES = 20
 """Bad images of a video that an error names."""
 
@@ -80,7 +77,7 @@ def check_video(job: Job) -> None:
     file = job.video.files[0]
     source = Source(job.source)
     with source.local(file.path) as path:
-        pyav_frames.check(path, f"{source}/{file.path}")
+        pyav_files.check(path, f"{source}/{file.path}")
 
 
 def _write(
@@ -91,14 +88,25 @@ def _write(
     beat: Beat,
     *,
     is_rgb: bool = False,
-) -> tuple[int, tuple[Shard, ...]]:
+) -> tuple[int, tuple[Shard, ...], list[list[int]]]:
+    """Write the frames; returns their number, the shards, and each size found with the first frame of it."""
+    sizes: dict[tuple[int, int], int] = {}
+
+    def measured() -> Iterator[np.ndarray]:
+        for number, frame in enumerate(decoded):
+            sizes.setdefault((frame.shape[0], frame.shape[1]), number)
+            yield frame
+
     def counted() -> Iterator[np.ndarray]:
-        for number, frame in enumerate(resized(decoded, job.size, is_rgb=is_rgb), start=1):
+        for number, frame in enumerate(resized(measured(), job.size, is_rgb=is_rgb), start=1):
             beat(number, expected)
             yield frame
 
     video = job.video
-    return write_video(storage, video.split, video.name, counted(), window=job.window, codec=job.codec)
+    frames, shards = write_video(
+        storage, video.split, video.name, counted(), window=job.window, codec=job.codec
+    )
+    return frames, shards, [[first, height, width] for (height, width), first in sizes.items()]
 
 
 def _process_images(
@@ -106,7 +114,7 @@ def _process_images(
 ) -> tuple[int, tuple[Shard, ...], dict[str, Any]]:
     video = job.video
     digest = hashlib.sha256()
-    damage = pyav_frames.Damage()
+    damaged: list[int] = []
     depth = DepthMap(chosen_range(job.depth_range, _readable(source, video, beat)))
 
     def decoded() -> Iterator[np.ndarray]:
@@ -120,8 +128,7 @@ def _process_images(
                 bad.append((file.name, error))
                 continue
             if picture.damage:
-                damage.frames += 1
-                damage.first = number if damage.first is None else damage.first
+                damaged.append(number)
             if bad:  # the rest is only looked through, to name all that is bad in one go
                 beat(number, len(video.files))
             else:
@@ -129,7 +136,7 @@ def _process_images(
         if bad:
             raise _error_of(bad, f"{source}/{PurePosixPath(video.files[0].path).parent}", len(video.files))
 
-    frames, shards = _write(storage, job, decoded(), len(video.files), beat)
+    frames, shards, sizes = _write(storage, job, decoded(), len(video.files), beat)
     facts = {
         "kind": "images",
         "bytes": video.size,
@@ -138,9 +145,10 @@ def _process_images(
         "last": printable(video.files[-1].name),
         "missing_numbers": [list(gap) for gap in missing_numbers([file.name for file in video.files])],
         "strays": list(video.strays),
-        "damaged_frames": damage.frames,
-        "first_damaged": damage.first,
+        "damaged_frames": len(damaged),
+        "first_damaged": damaged[0] if damaged else None,
         **depth.facts(),
+        "sizes": sizes,
     }
     return frames, shards, facts
 
@@ -190,82 +198,59 @@ def _process_file(
     name = f"{source}/{file.path}"
     facts = {"kind": "video", "file": printable(file.name), **fingerprint(source, job.video, beat)}
     with source.local(file.path) as path:
-        audit = pyav_frames.audit(path, name, beat)
-        _refuse_unbearable(audit, job, name)
-        damage = pyav_frames.Damage()
-        decoder, reasons = choose_decoder(job, audit, name)
+        found = audit(path, name, beat)
+        _refuse_unbearable(found, job, name)
+        findings = pyav_frames.Findings()
+        decoder = "decord" if job.decoder == "decord" else "pyav"
         if decoder == "decord":
-            from pipeline.preprocess import decord_frames  # with PyAV alone, decord need not be there
-
-            try:
-                decoded = decord_frames.frames(path, name, (audit.height, audit.width))
-                frames, shards = _write(storage, job, decoded, audit.packets, beat, is_rgb=True)
-                if frames != audit.packets:
-                    raise SourceError(f"{name}: decord gave {frames} frames of {audit.packets} packets")
-            except SourceError as error:
-                if job.decoder == "decord":
-                    raise SourceError(f"{error}; try --decoder auto") from error
-                # Without decord's words, which hold paths and addresses of this machine.
-                decoder, reasons = "pyav", ["decord failed"]
-        if decoder == "pyav":
-            decoded = _refusing(pyav_frames.frames(path, name, damage), damage, audit, job, name)
-            frames, shards = _write(storage, job, decoded, audit.packets, beat)
-    facts |= {
-        **audit.facts(),
-        "decoder": decoder,
-        "decoder_reasons": reasons,
-        "damaged_frames": damage.frames,
-        "lost_packets": damage.lost,
-        "first_damaged": damage.first,
-    }
+            decoded = _by_decord(path, name, found, beat)
+        else:
+            decoded = _refusing(pyav_frames.frames(path, name, findings), findings, found, job, name)
+        frames, shards, sizes = _write(storage, job, decoded, found.packets, beat, is_rgb=decoder == "decord")
+    facts |= {**found.facts(), "decoder": decoder, **findings.facts(), "sizes": sizes}
     return frames, shards, facts
 
 
-def _refuse_unbearable(audit: pyav_frames.Audit, job: Job, name: str) -> None:
+def _refuse_unbearable(found: Audit, job: Job, name: str) -> None:
     """Frames too large to decode, and a range that FFmpeg's conversion to 8 bits knows nothing of."""
-    if audit.height * audit.width > LARGEST_PIXELS:
+    if found.height * found.width > LARGEST_PIXELS:
         raise SourceError(
-            f"{name}: found frames of {audit.width}x{audit.height} (width x height), expected at most "
+            f"{name}: found frames of {found.width}x{found.height} (width x height), expected at most "
             f"{LARGEST_PIXELS} pixels; make them smaller, or leave the video out with --on-error skip"
         )
-    if job.depth_range is not None and audit.bits > 8:
+    if job.depth_range is not None and found.bits > 8:
         raise SourceError(
-            f"{name}: found a video file of {audit.bits} bits per channel, but --depth-range maps images "
+            f"{name}: found a video file of {found.bits} bits per channel, but --depth-range maps images "
             "alone; save its frames as 16-bit PNG files, or go without --depth-range"
         )
 
 
-def choose_decoder(job: Job, audit: pyav_frames.Audit, name: str) -> tuple[str, list[str]]:
-    """The decoder for a file, and why it is not decord if it is not."""
-    if job.decoder == "pyav":
-        return "pyav", ["as asked for"]
-    size = audit.packets * audit.height * audit.width * 3
-    if not audit.irregularities:
-        if job.decoder == "decord" or size <= DECORD_BYTES:
-            return "decord", []
-        return "pyav", [f"{size >> 20} MB of frames, which decord might hold all at once"]
-    if job.decoder == "decord":
-        raise SourceError(
-            f"{name}: not a regular file ({', '.join(audit.irregularities)}), which decord reads wrongly; "
-            "use --decoder auto"
-        )
-    return "pyav", audit.irregularities
+def _by_decord(path: Path, name: str, found: Audit, beat: Beat) -> Iterator[np.ndarray]:
+    from pipeline.preprocess import (
+        decord_check,
+        decord_frames,
+    )  # without being asked for, it need not be there
+
+    decord_check.refuse_irregular(found, name)
+    expected = decord_check.ends(path, name, beat)
+    decoded = decord_frames.frames(path, name, (found.height, found.width))
+    return decord_check.checked(decoded, expected, found.packets, name)
 
 
 def _refusing(
     frames: Iterator[np.ndarray],
-    damage: pyav_frames.Damage,
-    audit: pyav_frames.Audit,
+    findings: pyav_frames.Findings,
+    audited: Audit,
     job: Job,
     name: str,
 ) -> Iterator[np.ndarray]:
     """The frames; at their end an error if there was damage that is not to be kept."""
     yield from frames
     found = [
-        f"{damage.frames} damaged frames" if damage.frames else "",
-        f"{damage.lost} packets that cannot be decoded" if damage.lost else "",
-        f"the first at frame {damage.first}" if damage.first is not None else "",
-        "; ".join(audit.complaints),
+        f"{findings.damaged} damaged frames" if findings.damaged else "",
+        f"{findings.lost} packets that cannot be decoded" if findings.lost else "",
+        f"the first at frame {findings.first}" if findings.first is not None else "",
+        "; ".join(audited.complaints),
     ]
     if any(found) and not job.keep_damage:
         raise SourceError(
