@@ -30,14 +30,15 @@ class SegmentMemory:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._kept: dict[str, np.ndarray] = {}
+        self._kept: dict[tuple[str, int], np.ndarray] = {}
 
     def read_into(self, located: Located, frames: np.ndarray) -> None:
         """Fill frames uint8 (F, H, W, C) of a segment."""
-        kept = self._kept.get(located.segment.key)
+        place = (located.shard, located.segment.offset)
+        kept = self._kept.get(place)
         if kept is None:
             self._source.read_into(located, frames)
-            self._kept[located.segment.key] = frames.copy()
+            self._kept[place] = frames.copy()
         else:
             frames[...] = kept
 

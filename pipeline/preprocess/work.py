@@ -4,7 +4,6 @@ Done again it gives the same files, and what it leaves is the same wherever and 
 shards under their final names and, after them, a part file with the video's record for the manifest.
 """
 
-import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +16,7 @@ from pipeline.preprocess.jobs import Beat, Job, Part, files_digest, fingerprint,
 from pipeline.preprocess.masks import masks
 from pipeline.preprocess.source import Source, printable
 from pipeline.preprocess.videos import SourceVideo, missing_numbers
+from shards.digests import Hasher, digest_of
 from shards.manifest import Shard, Video
 from shards.masks import Masks, write_masks
 from shards.storage import Storage
@@ -49,7 +49,7 @@ def process_video(job: Job, beat: Beat) -> Part:
     stored_masks = None
     if video.masks is not None:
         stored_masks = _process_masks(storage, video, frames)
-        facts["masks_sha256"] = files_digest(Source(video.masks.location), video.masks.files, beat)
+        facts["masks_digest"] = files_digest(Source(video.masks.location), video.masks.files, beat)
     part = Part(
         video=Video(
             name=video.name,
@@ -87,19 +87,19 @@ def _process_images(
     source: Source, storage: Storage, job: Job, beat: Beat
 ) -> tuple[int, tuple[Shard, ...], dict[str, Any]]:
     video = job.video
-    digest = hashlib.sha256()
+    digest = Hasher()
 
     def decoded() -> Iterator[np.ndarray]:
         for file in video.files:
             data = source.read(file.path)
-            digest.update(sum_line(file, hashlib.sha256(data).hexdigest()))
+            digest.update(sum_line(file, digest_of([data])))
             yield decode_image(data, f"{source}/{file.path}")
 
     frames, shards = _write(storage, job, decoded(), len(video.files), beat)
     facts = {
         "kind": "images",
         "bytes": video.size,
-        "sha256": digest.hexdigest(),
+        "digest": digest.hexdigest(),
         "first": printable(video.files[0].name),
         "last": printable(video.files[-1].name),
         "missing_numbers": [list(gap) for gap in missing_numbers([file.name for file in video.files])],

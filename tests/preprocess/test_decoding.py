@@ -148,7 +148,7 @@ def test_regular_files_are_read_by_decord_and_all_by_pyav_where_asked(folder: Pa
     ]
     assert [video.source["decoder"] for video in both] == ["decord", "pyav"]
     assert both[0].source["decoder_reasons"] == []
-    assert [shard.sha256 for shard in both[0].shards] == [shard.sha256 for shard in both[1].shards]
+    assert [shard.digest for shard in both[0].shards] == [shard.digest for shard in both[1].shards]
     facts = both[0].source
     assert (facts["frames_header"], facts["packets"], facts["rate"], facts["even"]) == (12, 12, 25.0, True)
 

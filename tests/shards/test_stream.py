@@ -279,7 +279,7 @@ def test_damage_stops_training_with_the_name_of_shard_and_segment(tmp_path):
     stream = TrainingStream(Storage(tmp_path), manifest, "training", window=5, device=CPU)
     plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4)
     with pytest.raises(
-        CorruptShardError, match=rf"{shard.name}: segment \S+: found CRC-32 \w+, expected \w+"
+        CorruptShardError, match=rf"{shard.name}: segment \S+: found bytes of digest \w+, expected \w+"
     ):
         list(stream.batches(plan))
 
