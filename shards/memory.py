@@ -49,14 +49,15 @@ def check_room(needed: int, cache: str, device: torch.device) -> None:
     Raises:
         ShardError: they do not.
     """
-    if cache == "device" and device.type == "cuda":
+    if cache != "ram" and device.type == "cuda":
         place, free = f"on {device}", torch.cuda.mem_get_info(device)[0]
     else:
         place, free = "in memory", available_memory()
     if needed > free:
+        remedy = "smaller frames" if cache == "none" else "--cache none"
         raise ShardError(
             f"--cache {cache}: {needed / 1e9:.1f} GB of frames do not fit {place}, {free / 1e9:.1f} GB are "
-            "free; use --cache none, or more processes"
+            f"free; use {remedy}, or more processes"
         )
 
 

@@ -75,12 +75,12 @@ def _read(storage: Storage, name: str, offset: int, size: int) -> bytes:
 
 def _check_segment(manifest: Manifest, video: Video, segment: Segment, record: bytes) -> None:
     """Decode a segment, and read its record as a stock webdataset pipeline does."""
-    # Imports torch: 1.4 s, little beside a whole set, so that the reader that others use is what reads here.
-    from webdataset import tariterators
-
     geometry = manifest.geometry
     shape = (segment.frames, geometry.height, geometry.width, segment.channels)
     manifest.codec.decode(memoryview(record), segment.key, shape)
+    # Imports torch: 1.4 s, little beside a whole set, so that the reader that others use is what reads here.
+    from webdataset import tariterators
+
     shard = {"url": segment.key, "stream": io.BytesIO(record + END_OF_TAR)}
     samples = list(tariterators.group_by_keys(tariterators.tar_file_expander([shard])))
     if [sample["__key__"] for sample in samples] != [segment.key]:
