@@ -5,9 +5,11 @@ Locations may carry credentials; messages never do.
 """
 
 import contextlib
+import errno
 import io
 import os
 import re
+import stat
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -123,8 +125,17 @@ class Storage:
             return self._fs.open_input_file(self.path(name))
         return pa.BufferReader(self.read(name))
 
-    def read(self, name: str) -> bytes:
-        """All bytes of `name`; FileNotFoundError if it is not there."""
+    def read(self, name: str, *, most: int | None = None) -> bytes:
+        """All bytes of `name`; FileNotFoundError if it is not there.
+
+        Raises:
+            ShardError: there are more than `most` of them.
+        """
+        if most is not None and (size := self.size(name)) > most:
+            raise ShardError(f"{self}/{name}: found {size} bytes, expected at most {most}")
+        if self.is_local:
+            with _regular(self.path(name)) as descriptor, open(descriptor, "rb", closefd=False) as file:
+                return file.read()
 
         def fetch() -> bytes:
             if self._http is not None:
@@ -226,14 +237,21 @@ class Storage:
         return " ".join(text.split())
 
 
-def read_file_into(path: str, offset: int, buffers: Sequence[memoryview]) -> tuple[int, Version]:
+def read_file_into(
+    path: str, offset: int, buffers: Sequence[memoryview], *, follow: bool = True
+) -> tuple[int, Version]:
     """Fill `buffers` with the bytes of a local file from `offset` on.
+
+    Args:
+        path: of the file, which must be a regular one.
+        offset: of the first byte.
+        buffers: to fill.
+        follow: whether it may be a symbolic link.
 
     Returns:
         How many bytes there were, and the version of the file.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with _regular(path, follow=follow) as descriptor:
         status = os.fstat(descriptor)
         wanted = [buffer for buffer in buffers if len(buffer)]
         filled = 0
@@ -244,6 +262,19 @@ def read_file_into(path: str, offset: int, buffers: Sequence[memoryview]) -> tup
             if count:
                 wanted[0] = wanted[0][count:]
         return filled, (status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+@contextlib.contextmanager
+def _regular(path: str, *, follow: bool = True) -> Iterator[int]:
+    """A descriptor to read a file; OSError for devices and pipes, which may be endless or make one wait."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+    descriptor = os.open(path, flags)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            kind = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+            raise OSError(kind, os.strerror(kind) if stat.S_ISDIR(mode) else "Not a regular file", path)
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -13,6 +13,7 @@ SOURCES = sorted(
 )
 
 OWNERS = {
+    "blake3": ("shards/digests.py",),
     "av": ("pipeline/preprocess/",),
     "decord": ("pipeline/preprocess/",),
     "PIL": ("pipeline/preprocess/imageheaders.py",),

@@ -356,7 +356,9 @@ def _localisation(job: _Job, videos: list[VideoScores]) -> dict[str, Any] | None
     for video in videos if job.config.maps else ():
         source = by_name[video.name]
         if source.masks is not None:
-            masks = read_masks(job.storage, source.masks, source.frames)[video.frames]
+            scored = set(video.frames.tolist())
+            marks = enumerate(read_masks(job.storage, source.masks, source.frames))
+            masks = (mask for frame, mask in marks if frame in scored)
             masked.append(
                 MaskedVideo(
                     maps=read_maps(job.out, video_stem(job.split, video.name), video.frames, work),

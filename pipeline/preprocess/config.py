@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from pipeline.errors import ConfigError
 from pipeline.sizes import SIZE_STEP
 from shards.choices import CODECS, SPLITS, CodecName, Split
+from shards.limits import MOST_SEGMENT_BYTES, MOST_WINDOW, segment_bytes
 
 DatasetName = Literal["auto", "ped2", "ped1", "avenue", "shanghaitech", "folder"]
 DecoderName = Literal["auto", "decord", "pyav"]
@@ -93,3 +94,10 @@ class PreprocessConfig:
         for name in ("window", "workers", "stall_seconds"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} {getattr(self, name)}: expected more than 0")
+        if self.window > MOST_WINDOW:
+            raise ConfigError(f"window {self.window}: expected at most {MOST_WINDOW}")
+        if (needed := segment_bytes(*self.size, self.window)) > MOST_SEGMENT_BYTES:
+            raise ConfigError(
+                f"size {self.size[0]}x{self.size[1]}: a segment for windows of {self.window} would have "
+                f"{needed} bytes of pixels, expected at most {MOST_SEGMENT_BYTES}; store smaller frames"
+            )

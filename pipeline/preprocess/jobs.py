@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from pipeline.preprocess.source import Source, SourceFile
 from pipeline.preprocess.videos import SourceMasks, SourceVideo
 from shards.choices import Split
 from shards.codec import Codec
+from shards.digests import digest_of
 from shards.manifest import Video, video_from_json
 from shards.writer import video_stem
 
@@ -110,33 +111,31 @@ def stamp(video: SourceVideo) -> str:
 
 
 def fingerprint(source: Source, video: SourceVideo, beat: Beat) -> dict[str, Any]:
-    """What identifies a video's content: bytes and SHA-256, and the latter of its masks."""
+    """What identifies a video's content: bytes and digest, and the latter of its masks."""
     found: dict[str, Any] = {"bytes": video.size}
     if video.is_images:
-        found["sha256"] = files_digest(source, video.files, beat)
+        found["digest"] = files_digest(source, video.files, beat)
     else:
-        found["sha256"] = _file_digest(source, video.files[0], beat)
+        found["digest"] = _file_digest(source, video.files[0], beat)
     if video.masks is not None:
-        found["masks_sha256"] = files_digest(Source(video.masks.location), video.masks.files, beat)
+        found["masks_digest"] = files_digest(Source(video.masks.location), video.masks.files, beat)
     return found
 
 
 def files_digest(source: Source, files: tuple[SourceFile, ...], beat: Beat) -> str:
-    """SHA-256 of what `sha256sum` prints for the files in order."""
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(sum_line(file, _file_digest(source, file, beat)))
-    return digest.hexdigest()
+    """BLAKE3 of what `b3sum` prints for the files in order."""
+    return digest_of(sum_line(file, _file_digest(source, file, beat)) for file in files)
 
 
 def _file_digest(source: Source, file: SourceFile, beat: Beat) -> str:
-    digest = hashlib.sha256()
-    for chunk in source.chunks(file.path):
-        digest.update(chunk)
-        beat(0, 0)
-    return digest.hexdigest()
+    def chunks() -> Iterator[bytes]:
+        for chunk in source.chunks(file.path):
+            yield chunk
+            beat(0, 0)
+
+    return digest_of(chunks())
 
 
 def sum_line(file: SourceFile, digest: str) -> bytes:
-    """What `sha256sum` prints for a file."""
+    """What `b3sum` prints for a file."""
     return f"{digest}  {file.name}\n".encode("utf-8", "surrogateescape")

@@ -11,7 +11,8 @@ from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.jobs import PART_SUFFIX, Beat, Part, fingerprint, part_from_json, part_name, stamp
 from pipeline.preprocess.source import Source
 from pipeline.preprocess.videos import SourceVideo
-from shards.manifest import MANIFEST, load_manifest
+from shards.errors import OldShardsError
+from shards.manifest import MANIFEST, Video, load_manifest
 from shards.storage import Storage
 
 CONFIG = "config.toml"
@@ -80,7 +81,7 @@ def load_state(storage: Storage, config: PreprocessConfig) -> State:
         _refuse_other_options(storage, config)
     if MANIFEST in files:
         stamps = json.loads(storage.read(STAMPS)) if STAMPS in files else {}
-        for video in load_manifest(storage).videos:
+        for video in _videos(storage):
             bare = replace(video, abnormal=None, label_source=None)
             known = stamps.get(part_name(video.split, video.name), "")
             parts[video.split, video.name] = Part(video=bare, stamp=known)
@@ -91,6 +92,14 @@ def load_state(storage: Storage, config: PreprocessConfig) -> State:
     return State(
         parts=parts, sizes={name: size for name, (size, _) in files.items()}, suspect=frozenset(suspect)
     )
+
+
+def _videos(storage: Storage) -> tuple[Video, ...]:
+    """What the manifest lists; nothing if it is of an older format, of which all is made again."""
+    try:
+        return load_manifest(storage).videos
+    except OldShardsError:
+        return ()
 
 
 def _refuse_other_options(storage: Storage, config: PreprocessConfig) -> None:

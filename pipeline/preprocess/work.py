@@ -5,7 +5,6 @@ shards under their final names and, after them, a part file with the video's rec
 """
 
 import contextlib
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,6 +21,7 @@ from pipeline.preprocess.jobs import Beat, Job, Part, files_digest, fingerprint,
 from pipeline.preprocess.masks import open_masks
 from pipeline.preprocess.source import Source, SourceFile, printable
 from pipeline.preprocess.videos import SourceVideo, missing_numbers
+from shards.digests import Hasher, digest_of
 from shards.manifest import Shard, Video
 from shards.masks import Masks, write_masks
 from shards.storage import Storage
@@ -52,7 +52,7 @@ def process_video(job: Job, beat: Beat) -> Part:
     stored_masks = None
     if video.masks is not None:
         stored_masks = _process_masks(storage, video, frames)
-        facts["masks_sha256"] = files_digest(Source(video.masks.location), video.masks.files, beat)
+        facts["masks_digest"] = files_digest(Source(video.masks.location), video.masks.files, beat)
     part = Part(
         video=Video(
             name=video.name,
@@ -113,7 +113,7 @@ def _process_images(
     source: Source, storage: Storage, job: Job, beat: Beat
 ) -> tuple[int, tuple[Shard, ...], dict[str, Any]]:
     video = job.video
-    digest = hashlib.sha256()
+    digest = Hasher()
     damaged: list[int] = []
     depth = DepthMap(chosen_range(job.depth_range, _readable(source, video, beat)))
 
@@ -122,7 +122,7 @@ def _process_images(
         for number, file in enumerate(video.files):
             try:
                 data = _read_image(source, file)
-                digest.update(sum_line(file, hashlib.sha256(data).hexdigest()))
+                digest.update(sum_line(file, digest_of([data])))
                 picture = _decoded(data, f"{source}/{file.path}", keep_damage=job.keep_damage)
             except SourceError as error:
                 bad.append((file.name, error))
@@ -140,7 +140,7 @@ def _process_images(
     facts = {
         "kind": "images",
         "bytes": video.size,
-        "sha256": digest.hexdigest(),
+        "digest": digest.hexdigest(),
         "first": printable(video.files[0].name),
         "last": printable(video.files[-1].name),
         "missing_numbers": [list(gap) for gap in missing_numbers([file.name for file in video.files])],

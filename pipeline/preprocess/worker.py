@@ -22,7 +22,7 @@ from typing import Any
 
 from pipeline.errors import ShardError, SourceError, UserError
 from pipeline.preprocess.jobs import Beat, Job
-from shards.segments import SEGMENT_WINDOWS
+from shards.limits import SEGMENT_WINDOWS
 
 BEAT_SECONDS = 0.25
 """Between signs of life."""

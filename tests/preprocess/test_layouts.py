@@ -92,7 +92,7 @@ def test_a_dataset_as_distributed_is_recognised_with_its_labels_and_masks(
     assert [video.masks is not None for video in testing] == masked
     for index, video in enumerate(testing):
         if video.masks is not None:
-            stored = read_masks(Storage(shards), video.masks, video.frames)
+            stored = list(read_masks(Storage(shards), video.masks, video.frames))
             np.testing.assert_array_equal(stored, datasets.masks(index))
     assert preprocess(config).done == 0
 

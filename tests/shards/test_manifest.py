@@ -49,7 +49,7 @@ def test_a_set_without_a_manifest_is_incomplete(tmp_path):
 
 def test_another_version_is_refused(written, tmp_path_factory):
     record = json.loads((written[0] / MANIFEST).read_bytes())
-    with pytest.raises(ShardError, match="found mnad-shards version 9, expected mnad-shards version 1"):
+    with pytest.raises(ShardError, match="found 'mnad-shards' version 9, expected 'mnad-shards' version 2"):
         load_changed(tmp_path_factory, record | {"version": 9})
 
 

@@ -339,5 +339,5 @@ def test_processes_fail_together_when_one_cannot_read(tmp_path: Path) -> None:
     )
     assert result.returncode == 1
     assert "error: " in result.stderr
-    assert "CRC-32" in result.stderr
+    assert "digest" in result.stderr
     assert "[rank" not in result.stderr, "a traceback where one line was due"
