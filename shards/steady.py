@@ -6,8 +6,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-STEP_BYTES = 16 << 20
-"""What is written between two syncs."""
+STEP_BYTES = 4 << 20
+"""What is written between two syncs. With 16 MB, which leave the processor's cache before they are written
+again, all that becomes of a frame of 256x256 took 6 % more CPU time."""
 
 
 class SteadyFile(io.FileIO):
