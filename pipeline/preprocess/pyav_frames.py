@@ -15,6 +15,7 @@ import numpy as np
 from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.reformatter import VideoReformatter
 
+from pipeline.errors import SourceError
 from pipeline.preprocess.orientation import Orientation, orientation
 from pipeline.preprocess.pyav_files import opened, video_tracks
 
@@ -80,13 +81,13 @@ def frames(path: Path, name: str, findings: Findings) -> Iterator[np.ndarray]:
         findings: is told what is damaged or interlaced.
 
     Raises:
-        SourceError: it is not a video file.
+        SourceError: it is not a video file, or its pixels are of a kind that is not defined.
     """
     reformatter = VideoReformatter()
     with opened(path, name) as container:
         stream = video_tracks(container, name)[0]
         for frame in _decoded(stream, _packets(container, stream), findings):
-            yield _picture(frame, reformatter)
+            yield _picture(frame, reformatter, name)
 
 
 def groups(path: Path, name: str) -> list[int]:
@@ -110,7 +111,7 @@ def group_frames(
         packets = itertools.islice(_packets(container, stream), start, stop)
         decoded = _decoded(stream, packets, findings)
         for frame in itertools.dropwhile(lambda frame: not frame.key_frame, decoded):
-            yield _picture(frame, reformatter)
+            yield _picture(frame, reformatter, name)
 
 
 def _packets(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator["av.Packet[Any]"]:
@@ -182,8 +183,14 @@ def _with_drains(packets: Iterable["av.Packet[Any]"], codec: str) -> Iterator["a
     yield None
 
 
-def _picture(frame: av.VideoFrame, reformatter: VideoReformatter) -> np.ndarray:
-    picture = reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray()
+def _picture(frame: av.VideoFrame, reformatter: VideoReformatter, name: str) -> np.ndarray:
+    try:
+        picture = reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray()
+    except av.FFmpegError as error:
+        raise SourceError(
+            f"{name}: found {frame.format.name} pixels of colour space {frame.colorspace}, expected what "
+            f"turns into BGR ({error.strerror}); convert the file, or leave it out with --on-error skip"
+        ) from error
     return _orientation(frame).upright(picture)
 
 

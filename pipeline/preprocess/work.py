@@ -244,8 +244,11 @@ def _refusing(
     job: Job,
     name: str,
 ) -> Iterator[np.ndarray]:
-    """The frames; at their end an error if there was damage that is not to be kept."""
-    yield from frames
+    """The frames; at their end an error if there were none, or damage that is not to be kept."""
+    is_empty = True
+    for frame in frames:
+        is_empty = False
+        yield frame
     found = [
         f"{findings.damaged} damaged frames" if findings.damaged else "",
         f"{findings.lost} packets that cannot be decoded" if findings.lost else "",
@@ -256,6 +259,11 @@ def _refusing(
         raise SourceError(
             f"{name}: {', '.join(text for text in found if text)}; mend the file, keep it with --on-damage "
             "keep, or leave it out with --on-error skip"
+        )
+    if is_empty:
+        raise SourceError(
+            f"{name}: none of its {audited.packets} packets gives a frame; mend the file, or leave it out "
+            "with --on-error skip"
         )
 
 

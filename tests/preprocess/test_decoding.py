@@ -216,6 +216,16 @@ def test_damage_is_an_error_or_kept_and_counted(
     assert any("kept with damage" in note for note in summary.notes)
 
 
+@pytest.mark.parametrize("on_damage", ["fail", "keep"])
+def test_a_file_without_a_frame_that_can_be_decoded_is_an_error(folder: Path, on_damage: str) -> None:
+    options = {"g": "100", "sc_threshold": "0"}
+    path = write_video(folder / "a.ts", scene(60, size=(120, 160)), options=options)
+    data = path.read_bytes()
+    path.write_bytes(data[len(data) // 2 // 188 * 188 :])  # begins behind its only key frame
+    with pytest.raises(SourceError, match=r"a\.ts: .*packets .*--on-error skip$"):
+        run(folder, on_damage=on_damage)
+
+
 @pytest.mark.parametrize("name", ["cut.avi", "cut.mkv"])
 def test_a_file_that_ends_early_is_an_error(folder: Path, name: str) -> None:
     patched(write_video(folder / name, scene(40, size=(120, 160)), codec="mpeg4"), cut_to(0.6))

@@ -1,5 +1,6 @@
 """The right frames: each once, in order, from the kinds of files that decoders lose or repeat frames of."""
 
+import tempfile
 from pathlib import Path
 
 import av
@@ -7,10 +8,14 @@ import cv2
 import numpy as np
 import pytest
 from av.codec.context import Flags
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from pipeline.errors import SourceError
 from pipeline.preprocess.audit import audit
 from tests.helpers.counted import counter, decode, numbers
 from tests.helpers.divx import pack_b_frames
+from tests.helpers.mutation import mutated_bytes
 from tests.helpers.videos import scene, write_video
 
 SILENT = {"x265-params": "log-level=none"}
@@ -211,3 +216,52 @@ def test_a_chunk_without_bytes_in_an_avi_ends_nothing(tmp_path: Path) -> None:
                 copy.mux(packet)
     pictures, _ = decode(tmp_path / "a.avi")
     assert numbers(pictures) == list(range(20))
+
+
+def test_pixels_of_a_reserved_colour_space_are_one_clear_error(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mov", counter(3), codec="prores_ks", pixels="yuv422p10le")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"icpf") + 20] = 3  # the matrix coefficients in the header of the first frame
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match=r"^a\.mov: found yuv422p10le pixels of colour space 3, expected"):
+        decode(path)
+
+
+KINDS: dict[str, dict] = {
+    "a.mp4": {},
+    "a.ts": {},
+    "a.mpg": {"codec": "mpeg2video"},
+    "a.avi": {"codec": "mpeg4"},
+    "a.mkv": {"codec": "ffv1"},
+    "a.mov": {"codec": "prores_ks", "pixels": "yuv422p10le"},
+    "a.webm": {"codec": "libvpx-vp9"},
+    "a.mjpeg": {"codec": "mjpeg", "pixels": "yuvj420p"},
+}
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("good")
+    return {
+        name: write_video(folder / name, scene(6, size=(48, 64)), **options).read_bytes()
+        for name, options in KINDS.items()
+    }
+
+
+@pytest.mark.parametrize("name", KINDS)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_a_damaged_file_gives_frames_or_one_line(
+    name: str, good: dict[str, bytes], data: st.DataObject
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(data.draw(mutated_bytes(good[name])))
+        try:
+            audit(path, name, lambda frames, expected: None)
+            pictures, _ = decode(path)
+        except SourceError as error:
+            assert str(error).startswith(f"{name}: ")
+            assert "\n" not in str(error)
+        else:
+            assert all(picture.ndim == 3 and picture.dtype == np.uint8 for picture in pictures)
