@@ -10,12 +10,14 @@
     |  +- PeerError          another process failed, and says why
     |  +- LostContactError   another process is gone without a word
     |  +- ReportError        an evaluation that cannot be shown
+    |  +- OutputError        standard output that cannot be written
     +- shards.ShardError     exit code 1
        +- CorruptShardError
        +- StorageError       a location that cannot be read or written
 
-The command line prints these as one line; of several processes that fail alike, one does. Anything else is a
-programming error and keeps its traceback.
+The command line prints these as one line; of several processes that fail alike, one does. So it does with an
+OSError and a MemoryError that nothing closer has put into words. Anything else is a programming error and
+keeps its traceback.
 """
 
 from shards.errors import CorruptShardError, ShardError
@@ -26,6 +28,7 @@ __all__ = [
     "ConfigError",
     "CorruptShardError",
     "LostContactError",
+    "OutputError",
     "PeerError",
     "ReportError",
     "ShardError",
@@ -82,3 +85,7 @@ class CommandError(UserError):
 
 class ReportError(UserError):
     """An evaluation that cannot be shown."""
+
+
+class OutputError(UserError):
+    """Standard output that cannot be written."""

@@ -15,11 +15,12 @@ from pipeline.preprocess import pyav_frames
 from pipeline.preprocess.images import decode_image, resized
 from pipeline.preprocess.jobs import Beat, Job, Part, files_digest, fingerprint, part_name, stamp, sum_line
 from pipeline.preprocess.masks import masks
-from pipeline.preprocess.source import Source, printable
+from pipeline.preprocess.source import Source
 from pipeline.preprocess.videos import SourceVideo, missing_numbers
 from shards.manifest import Shard, Video
 from shards.masks import Masks, write_masks
 from shards.storage import Storage
+from shards.text import printable
 from shards.writer import video_stem, write_video
 
 DECORD_BYTES = 400 << 20

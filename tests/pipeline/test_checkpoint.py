@@ -1,5 +1,6 @@
 """Checkpoints on disk: whole or absent, found by number, and nothing but data."""
 
+import errno
 import io
 import pickle
 from pathlib import Path
@@ -19,7 +20,7 @@ from pipeline.checkpoint import (
     save_checkpoint,
     writing_to,
 )
-from pipeline.errors import CheckpointError
+from pipeline.errors import CheckpointError, ShardError
 from pipeline.header import ModelSpec
 from pipeline.runs import model_name, training_name
 from shards.storage import Storage
@@ -127,9 +128,17 @@ def test_a_model_without_its_training_state_cannot_go_on(tmp_path: Path) -> None
 
 
 def test_a_run_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    with (
+        pytest.raises(CheckpointError, match="cannot be written: File too large"),
+        writing_to(Storage(tmp_path)),
+    ):
+        raise OSError(errno.EFBIG, "File too large")  # from what is not written through the storage
     (tmp_path / "file").touch()
     run = Storage(tmp_path / "file")
-    with pytest.raises(CheckpointError, match="file: cannot be written: File exists"), writing_to(run):
+    with (
+        pytest.raises(ShardError, match=r"file/config\.toml: cannot be written: File exists"),
+        writing_to(run),
+    ):
         run.write("config.toml", b"")
 
 

@@ -207,7 +207,7 @@ def test_a_missing_set_and_a_longer_window_are_errors_of_the_shards(tmp_path: Pa
 def test_a_run_under_a_file_is_refused_before_training(tmp_path: Path) -> None:
     shards(tmp_path)
     (tmp_path / "run").touch()
-    with pytest.raises(CheckpointError, match="run: cannot be written"):
+    with pytest.raises(ShardError, match=r"run/config\.toml: cannot be written: File exists"):
         train(config(tmp_path))
 
 
@@ -234,7 +234,7 @@ def test_a_disk_that_fills_up_is_one_line_and_nothing_half_written(tmp_path: Pat
     result = run(limited)
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1].startswith(
-        f"error: {tmp_path}/run: cannot be written: File too large"
+        f"error: {tmp_path}/run/checkpoints/training-00000002.pt: cannot be written: File too large"
     )
     assert not list((tmp_path / "run/checkpoints").iterdir())
 
