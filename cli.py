@@ -125,13 +125,11 @@ def main(ctx: click.Context, config: Path | None) -> None:
     evaluate    shards and a checkpoint in, scores (Parquet), AUC and a report out
     """
     if config is not None:
-        tables = load_config(config)
-        unknown = sorted(set(tables) - set(main.commands))
-        if unknown:
-            raise ConfigError(
-                f"{config}: no command {unknown[0]!r}; tables are named after {', '.join(main.commands)}"
-            )
-        ctx.default_map = tables
+        options = {
+            name: {str(parameter.name): parameter.nargs != 1 for parameter in command.params}
+            for name, command in main.commands.items()
+        }
+        ctx.default_map = load_config(config, options)
 
 
 # --- synthesize --------------------------------------------------------------------------------------
