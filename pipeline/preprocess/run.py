@@ -93,8 +93,8 @@ def preprocess(config: PreprocessConfig) -> Summary:
     failed = {name for name, _ in skipped}
     for video in missing:
         if video.title not in failed:
-            data = storage.read(part_name(video.split, video.name))
-            finished[video.split, video.name] = part_from_json(data)
+            name = part_name(video.split, video.name)
+            finished[video.split, video.name] = part_from_json(storage.read(name), f"{storage}/{name}")
 
     try:
         manifest = _manifest(config, layout, labels, finished)
@@ -111,7 +111,7 @@ def preprocess(config: PreprocessConfig) -> Summary:
         frames=sum(video.frames for video in fresh),
         seconds=time.monotonic() - started,
         skipped=skipped,
-        notes=tuple(notes(manifest)),
+        notes=(*notes(manifest), *state.damage),
     )
 
 
