@@ -15,6 +15,7 @@ from mnad.seeding import seed_memory
 from pipeline import distributed
 from pipeline.checkpoint import (
     Checkpoint,
+    latest_step,
     load_checkpoint,
     load_training_state,
     require_space,
@@ -24,7 +25,7 @@ from pipeline.config import dump_config
 from pipeline.distributed import Process
 from pipeline.errors import CheckpointError, ConfigError
 from pipeline.header import ModelSpec
-from pipeline.runs import checkpoint_steps, model_name
+from pipeline.runs import model_name
 from pipeline.train import precision
 from pipeline.train.board import require_board
 from pipeline.train.config import TrainConfig
@@ -122,9 +123,9 @@ def prepare(config: TrainConfig, process: Process) -> Setup:
         steps = _check(config, process, manifest, stream)
         if config.tensorboard:
             require_board(run)
-        known = checkpoint_steps(run)
+        known = latest_step(run)
     # What the first process sees as the latest is the latest for all.
-    start = distributed.from_first(known[-1] if known else -1, process)
+    start = distributed.from_first(-1 if known is None else known, process)
     latest, state = None, None
     with distributed.together(process):
         if start >= 0:

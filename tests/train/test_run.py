@@ -280,3 +280,14 @@ def test_processes_fail_together_when_one_cannot_read(tmp_path: Path) -> None:
     assert "error: " in result.stderr
     assert "CRC-32" in result.stderr
     assert "[rank" not in result.stderr, "a traceback where one line was due"
+
+
+def test_a_run_whose_model_is_gone_keeps_its_metrics(tmp_path: Path) -> None:
+    shards(tmp_path)
+    train(config(tmp_path, batch_size=2))
+    lines = (tmp_path / "run/metrics.jsonl").read_bytes()
+    (model,) = (tmp_path / "run/checkpoints").glob("model-*")
+    model.unlink()
+    with pytest.raises(CheckpointError, match=rf"{model.name}: not found, though checkpoints/training-"):
+        train(config(tmp_path, batch_size=2))
+    assert (tmp_path / "run/metrics.jsonl").read_bytes() == lines
