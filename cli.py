@@ -339,6 +339,8 @@ def print_preprocess(summary: "Summary") -> None:
 def verify_command(shards: str) -> None:
     """Recompute every hash of a shard set and read every segment.
 
+    Prints the digest of its manifest, which train and evaluate take as --manifest-digest.
+
     Over http(s):// this is done of what the manifest lists; files beside it cannot be looked for there.
     """
     from pipeline.progress import progress
@@ -356,6 +358,7 @@ def verify_command(shards: str) -> None:
     if problems:
         sys.exit(1)
     say(f"{storage}: {len(manifest.videos)} videos in {count} shards, all as they were written")
+    say(f"manifest digest: {manifest.digest}")
     if not storage.can_list:
         remark("note: a web server does not list its files, so foreign ones were not looked for")
 
@@ -396,6 +399,7 @@ def inspect_command(location: str, sheet: str | None, rows: int) -> None:
     manifest = load_manifest(storage)
     for title, columns, lines in describe(manifest):
         print_table(title, columns, lines)
+    say(f"manifest digest: {manifest.digest}")
     if sheet == "none":
         return
     picture = contact_sheet(storage, manifest, rows)
@@ -601,10 +605,17 @@ def inspect_command(location: str, sheet: str | None, rows: int) -> None:
     metavar="EPOCHS",
     help="Epochs from one such evaluation to the next.",
 )
+@option(
+    "--manifest-digest",
+    heading="Run",
+    metavar="SHA-256",
+    help="Refuse SHARDS if its manifest is another than the one of which verify printed this digest.",
+)
 def train_command(**options: Any) -> None:
     """Train on the shard set SHARDS; checkpoints and metrics.jsonl go to RUN.
 
-    A RUN that is there already goes on from its latest checkpoint. Several processes, one per GPU:
+    A RUN that is there already goes on from its latest checkpoint, also if testing videos or labels of
+    SHARDS changed meanwhile. Several processes, one per GPU:
 
     \b
         torchrun --nproc-per-node N cli.py train SHARDS RUN
@@ -652,7 +663,13 @@ def sweep_command(shards: str, out: str, train_options: tuple[str, ...], seeds: 
     heading="Input and output",
     help="Folder for the results.",
     default=None,
-    show_default="evaluation-SHARDS in the run",
+    show_default="evaluation-SHARDS in the run; with a digest of the location if another set has that name",
+)
+@option(
+    "--manifest-digest",
+    heading="Input and output",
+    metavar="SHA-256",
+    help="Refuse SHARDS if its manifest is another than the one of which verify printed this digest.",
 )
 @option(
     "--split",
@@ -778,7 +795,10 @@ def evaluate_command(**options: Any) -> None:
     show_default="report.html in the evaluation; comparison.html for several",
 )
 def report_command(evaluations: tuple[str, ...], out: Path | None) -> None:
-    """Write the page of one EVALUATION (a folder that evaluate wrote), or of several side by side."""
+    """Write the page of one EVALUATION (a folder that evaluate wrote), or of several side by side.
+
+    Figures are computed from the scores again; an EVALUATION whose metrics.json has others is refused.
+    """
     from pipeline.evaluate.report import write_report
 
     say(f"report: {write_report(evaluations, out)}")

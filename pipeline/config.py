@@ -7,6 +7,7 @@ locations in it are without credentials and query.
 
 import dataclasses
 import difflib
+import re
 import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -107,6 +108,18 @@ def parse_toml(data: bytes, where: str) -> dict[str, Any]:
         raise ConfigError(
             f"{where}: {reason}; give a TOML file as config.toml in an output folder is"
         ) from None
+
+
+def check_digest(value: str | None) -> None:
+    """Check an option `--manifest-digest`.
+
+    Raises:
+        ConfigError: it is neither None nor a SHA-256.
+    """
+    if value is not None and not re.fullmatch("[0-9a-f]{64}", value):
+        raise ConfigError(
+            f"--manifest-digest: found {value!r}, expected the 64 hexadecimal digits that verify prints"
+        )
 
 
 def recordable(config: Any) -> dict[str, Any]:

@@ -264,6 +264,20 @@ def together(process: Process, *flags: bool) -> Iterator[list[bool]]:
     joint.extend(asked)
 
 
+@contextlib.contextmanager
+def held_by_first(held: AbstractContextManager[object], process: Process) -> Iterator[None]:
+    """A block within which the first process holds what is for one process, such as a lock.
+
+    Raises:
+        PeerError: the first process could not enter `held`, and says why.
+    """
+    with contextlib.ExitStack() as stack:
+        with together(process):
+            if process.is_first:
+                stack.enter_context(held)
+        yield
+
+
 def _raise_in_the_first(own: Exception | None, process: Process) -> NoReturn:
     """Raise this process's own error, if it has one, unless an earlier process has the same."""
     mine = _failure(own, process)

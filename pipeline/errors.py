@@ -9,7 +9,8 @@
     |  +- CommandError       a command that a stage started failed
     |  +- PeerError          another process failed, and says why
     |  +- LostContactError   another process is gone without a word
-    |  +- ReportError        an evaluation that cannot be shown
+    |  +- BusyError          another process works in the same folder
+    |  +- ReportError        an evaluation that cannot be shown, or whose files contradict each other
     |  +- OutputError        standard output that cannot be written
     +- shards.ShardError     exit code 1
        +- CorruptShardError
@@ -23,6 +24,7 @@ keeps its traceback.
 from shards.errors import CorruptShardError, ShardError
 
 __all__ = [
+    "BusyError",
     "CheckpointError",
     "CommandError",
     "ConfigError",
@@ -83,8 +85,12 @@ class CommandError(UserError):
     """A command that a stage started as a process of its own failed."""
 
 
+class BusyError(UserError):
+    """Another process works in the same folder."""
+
+
 class ReportError(UserError):
-    """An evaluation that cannot be shown."""
+    """An evaluation that cannot be shown, or whose files contradict each other."""
 
 
 class OutputError(UserError):

@@ -1,5 +1,6 @@
 """Arithmetic on locations: local paths, and URIs whose credentials and query go with every file in them."""
 
+import os
 import re
 from urllib.parse import unquote
 
@@ -29,6 +30,11 @@ def without_secrets(location: str) -> tuple[str, list[str]]:
 def shown(location: str) -> str:
     """A location as messages and metadata may show it: without credentials and query."""
     return without_secrets(location)[0]
+
+
+def absolute(location: str) -> str:
+    """A location that means the same in any folder: a local path from the root on, without `.` and `..`."""
+    return location if "://" in location else os.path.abspath(location)  # noqa: PTH100, keeps links as they are
 
 
 def inside(folder: str, name: str) -> str:

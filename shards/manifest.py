@@ -4,6 +4,7 @@ The same input and options give the same bytes: no times, no paths of the machin
 """
 
 import dataclasses
+import hashlib
 import json
 import math
 from dataclasses import dataclass, field
@@ -137,6 +138,8 @@ class Manifest:
         geometry, codec: how frames are stored.
         window: T, the longest window that the segments serve.
         videos: sorted by split and natural order of name.
+        digest: SHA-256 of the bytes that it was parsed from, as `sha256sum` prints it; empty if it was made
+            here. Not part of the file.
     """
 
     dataset: str
@@ -146,6 +149,7 @@ class Manifest:
     videos: tuple[Video, ...]
     format: str = field(default=FORMAT)
     version: int = field(default=VERSION)
+    digest: str = field(default="", compare=False, repr=False)
 
     def split(self, split: Split) -> tuple[Video, ...]:
         """The videos of one split, in evaluation order."""
@@ -179,9 +183,9 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """Canonical bytes."""
-        return (
-            json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-        ).encode()
+        record = dataclasses.asdict(self)
+        del record["digest"]
+        return (json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def video_from_json(record: dict[str, Any]) -> Video:
@@ -263,11 +267,15 @@ def _codec(record: dict[str, Any]) -> Codec:
         raise ValueError(str(error)) from error
 
 
-def load_manifest(storage: Storage) -> Manifest:
+def load_manifest(storage: Storage, pinned: str | None = None) -> Manifest:
     """Read and check `manifest.json`.
 
+    Args:
+        storage: of the set.
+        pinned: the `digest` that it must have, or None for any.
+
     Raises:
-        ShardError: there is none, or it is of another format version.
+        ShardError: there is none, it is of another format version, or not the one that was pinned.
         CorruptShardError: it contradicts itself.
     """
     where = f"{storage}/{MANIFEST}"
@@ -279,6 +287,12 @@ def load_manifest(storage: Storage) -> Manifest:
         ) from None
     except OSError as error:
         raise ShardError(f"{where}: cannot be read: {error.strerror or error}") from error
+    digest = hashlib.sha256(data).hexdigest()
+    if pinned not in (None, digest):
+        raise ShardError(
+            f"{where}: found SHA-256 {digest}, expected {pinned} as pinned; take the set that was pinned, or "
+            "pin what verify prints of this one"
+        )
     try:
         record = json.loads(data)
         if record.get("format") != FORMAT or record.get("version") != VERSION:
@@ -290,6 +304,7 @@ def load_manifest(storage: Storage) -> Manifest:
             codec=_codec(record["codec"]),
             window=record["window"],
             videos=tuple(video_from_json(cast(dict[str, Any], video)) for video in record["videos"]),
+            digest=digest,
         )
         _check_whole(manifest)
         return manifest

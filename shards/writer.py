@@ -18,6 +18,8 @@ from shards.storage import Storage
 SHARD_BYTES = 512 << 20
 """A tar is closed after the segment that takes it past this size."""
 _END_OF_TAR = bytes(1024)
+STEM = r"(?:training|testing)-[A-Za-z0-9_-]{0,40}-[0-9a-f]{8}"
+"""What `video_stem` gives, as a regular expression."""
 
 
 def video_stem(split: Split, name: str) -> str:

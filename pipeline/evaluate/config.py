@@ -1,9 +1,10 @@
 """Options of `evaluate`."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from pipeline.config import Device
+from pipeline.config import Device, check_digest
 from pipeline.errors import ConfigError
 from pipeline.runs import FOLDER
 from shards import locations
@@ -17,6 +18,8 @@ ALPHA = {"pred": 0.6, "recon": 0.7}
 """Published weight of the PSNR in the score, by method."""
 THRESHOLD = {"pred": 0.01, "recon": 0.015}
 """Published point score below which a frame updates the memory, by method."""
+MOST_SMOOTHING = 10_000
+"""Sigma in frames; the time that smoothing takes grows with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +29,7 @@ class EvaluateConfig:
     Attributes:
         shards: location of the shard set.
         checkpoint: a run, or a checkpoint file.
+        manifest_digest: SHA-256 that the set's manifest.json must have, or None for any.
         out: folder for the results; None for `evaluation-<shard set>` in the run or beside the file.
         split: `auto` takes testing videos if there are any, else training videos.
         memory: `carry` updates the memory from video to video (the published protocol, one process),
@@ -46,6 +50,7 @@ class EvaluateConfig:
 
     shards: str
     checkpoint: str
+    manifest_digest: str | None = None
     out: str | None = None
     split: SplitChoice = "auto"
     memory: MemoryMode = "carry"
@@ -73,17 +78,25 @@ class EvaluateConfig:
                 raise ConfigError(f"{name} {value!r} is not one of {', '.join(get_args(choices))}")
         if self.alpha is not None and not 0 <= self.alpha <= 1:
             raise ConfigError(f"alpha {self.alpha} is not between 0 and 1")
-        if self.threshold is not None and not self.threshold >= 0:
-            raise ConfigError(f"threshold {self.threshold} is negative; frozen memory needs --memory frozen")
-        if not 0 <= self.smoothing < float("inf"):
-            raise ConfigError(f"smoothing {self.smoothing} is not a number of frames, 0 or more")
+        if self.threshold is not None and not 0 <= self.threshold < float("inf"):
+            raise ConfigError(
+                f"threshold {self.threshold} is not a number, 0 or more; frozen memory needs --memory frozen"
+            )
+        if not 0 <= self.smoothing <= MOST_SMOOTHING:
+            raise ConfigError(f"smoothing {self.smoothing} is not a number of frames, 0 to {MOST_SMOOTHING}")
         if self.batch_size < 1:
             raise ConfigError(f"batch size {self.batch_size} is less than 1")
         if self.threads < 1:
             raise ConfigError(f"threads {self.threads} is less than 1")
+        check_digest(self.manifest_digest)
 
-    def output(self) -> str:
-        """Where the results go; in a bucket, with the credentials and query of the checkpoint's location."""
+    def output(self, *, told_apart: bool = False) -> str:
+        """Where the results go; in a bucket, with the credentials and query of the checkpoint's location.
+
+        Args:
+            told_apart: whether the name of the set, which others may share, is not enough: then a digest of
+                its whole location follows it.
+        """
         if self.out is not None:
             return self.out
         home = self.checkpoint
@@ -91,5 +104,8 @@ class EvaluateConfig:
         if name.endswith(".safetensors"):
             above, name = locations.split(folder)
             home = above if name == FOLDER else folder
-        shards = locations.shown(self.shards).rstrip("/").rpartition("/")[2]
-        return locations.inside(home, f"evaluation-{shards}")
+        shards = locations.shown(locations.absolute(self.shards)).rstrip("/")
+        parts = ["evaluation", shards.rpartition("/")[2] or "set"]
+        if told_apart:
+            parts.append(hashlib.sha256(shards.encode("utf-8", "surrogateescape")).hexdigest()[:8])
+        return locations.inside(home, "-".join(parts))

@@ -1,10 +1,12 @@
 """What a report shows besides scores, gathered while scoring: pictures, and how the memory was used.
 
-One file per process under `OUT/exhibits/`, a plain npz.
+One file per process under `OUT/exhibits/`, a plain npz, with a digest of what it was computed from as `work`.
 """
 
 import dataclasses
 import io
+import re
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,10 +19,13 @@ from torch import Tensor
 from mnad import Observed
 from mnad.memory import similarity
 from mnad.scoring import error_map
+from pipeline.errors import ReportError
 from pipeline.evaluate.scores import FOLDER as SCORES
 from shards.storage import Storage
 
 FOLDER = "exhibits"
+_PART = re.compile(r"part-\d{5,}-of-\d{5,}\.npz")
+"""Files that only an evaluation writes, and may remove."""
 MOST_PICTURES = 1000
 """Pictures in one evaluation: some 5 kB each, so a report stays below 10 MB."""
 _PICTURE_SIDE = 128
@@ -133,8 +138,8 @@ def _name(rank: int, processes: int) -> str:
     return f"{FOLDER}/part-{rank:05d}-of-{processes:05d}.npz"
 
 
-def write_exhibits(out: Storage, rank: int, processes: int, exhibits: Exhibits) -> None:
-    """Write one process's exhibits."""
+def write_exhibits(out: Storage, rank: int, processes: int, exhibits: Exhibits, work: str) -> None:
+    """Write one process's exhibits, marked with the digest of the evaluation's provenance."""
     arrays = {
         field.name: getattr(exhibits, field.name)
         for field in dataclasses.fields(Exhibits)
@@ -143,31 +148,44 @@ def write_exhibits(out: Storage, rank: int, processes: int, exhibits: Exhibits) 
     ends = np.cumsum([len(picture) for picture in exhibits.pictures])
     data = np.frombuffer(b"".join(exhibits.pictures), np.uint8)
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays, picture_ends=ends.astype(np.int64), picture_data=data)
+    np.savez(buffer, **arrays, picture_ends=ends.astype(np.int64), picture_data=data, work=np.str_(work))
     out.write(_name(rank, processes), buffer.getvalue())
 
 
 def delete_without_part(out: Storage) -> None:
     """Remove the files whose process's part of the table is not there."""
     for name in out.names(FOLDER):
-        if not out.exists(f"{SCORES}/{name.removesuffix('.npz')}.parquet"):
+        if _PART.fullmatch(name) and not out.exists(f"{SCORES}/{name.removesuffix('.npz')}.parquet"):
             out.delete(f"{FOLDER}/{name}")
 
 
-def read_exhibits(out: Storage, processes: int) -> Exhibits | None:
-    """All processes' exhibits together, or None where none were gathered."""
+def read_exhibits(out: Storage, processes: int, work: str) -> Exhibits | None:
+    """All processes' exhibits together, or None where none were gathered.
+
+    Raises:
+        ReportError: a file is damaged, or of another work.
+    """
     if not all(out.exists(_name(rank, processes)) for rank in range(processes)):
         return None
-    return _join([_read(out, _name(rank, processes)) for rank in range(processes)])
+    return _join([_read(out, _name(rank, processes), work) for rank in range(processes)])
 
 
-def _read(out: Storage, name: str) -> Exhibits:
-    with np.load(io.BytesIO(out.read(name)), allow_pickle=False) as file:
-        arrays = {key: file[key] for key in file.files}
-    ends, data = arrays.pop("picture_ends"), arrays.pop("picture_data").tobytes()
-    starts = [0, *ends[:-1].tolist()]
-    pictures = [data[start:end] for start, end in zip(starts, ends.tolist(), strict=False)]
-    return Exhibits(pictures=pictures, **arrays)
+def _read(out: Storage, name: str, work: str) -> Exhibits:
+    try:
+        with np.load(io.BytesIO(out.read(name)), allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+        ends, data = arrays.pop("picture_ends"), arrays.pop("picture_data").tobytes()
+        if arrays.pop("work") != work:
+            raise ReportError(
+                f"{out}/{name}: pictures of another evaluation; run evaluate again, one at a time in a folder"
+            )
+        starts = [0, *ends[:-1].tolist()]
+        pictures = [data[start:end] for start, end in zip(starts, ends.tolist(), strict=False)]
+        return Exhibits(pictures=pictures, **arrays)
+    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ReportError(
+            f"{out}/{name}: not a whole file of pictures ({type(error).__name__}); run evaluate again"
+        ) from error
 
 
 def _join(parts: Sequence[Exhibits]) -> Exhibits:

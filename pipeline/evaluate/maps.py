@@ -1,29 +1,41 @@
 """Error maps of frames as files: where in a frame the anomaly is.
 
-`OUT/maps/<video>-<first frame>.npz` holds some CHUNK consecutive frames: `maps` uint8 (F, H, W) and `first`,
-the number of the first. A value v stands for the error (v / 255)⁴, squared error times its weight in the
-point score; so v grows with the difference of the pixel itself, and one byte is enough.
+`OUT/maps/<video>-<first frame>.npz` holds some CHUNK consecutive frames: `maps` uint8 (F, H, W), `first`, the
+number of the first, and `work`, a digest of what they were computed from. A value v stands for the error
+(v / 255)⁴, squared error times its weight in the point score; so v grows with the difference of the pixel
+itself, and one byte is enough.
 """
 
 import io
+import re
 
 import numpy as np
 import torch
 
 from mnad import Observed
 from mnad.scoring import error_map
+from pipeline.errors import ReportError
 from shards.storage import Storage
+from shards.writer import STEM
 
 FOLDER = "maps"
+_MAPS = re.compile(rf"{STEM}-\d{{8,}}\.npz")
+"""Files that only an evaluation writes, and may remove."""
 CHUNK = 512
 """Frames per file; of 256x256 they take 34 MB of memory, and a fraction of that on disk."""
 
 
 class MapWriter:
-    """Writes the maps of videos whose frames come in order, one video after the other."""
+    """Writes the maps of videos whose frames come in order, one video after the other.
 
-    def __init__(self, out: Storage) -> None:
+    Args:
+        out: the evaluation.
+        work: digest of its provenance.
+    """
+
+    def __init__(self, out: Storage, work: str) -> None:
         self._out = out
+        self._work = work
         self._stem = ""
         self._first = 0
         self._held: list[np.ndarray] = []
@@ -47,18 +59,28 @@ class MapWriter:
         """Write what is held."""
         if self._held:
             buffer = io.BytesIO()
-            np.savez_compressed(buffer, maps=np.stack(self._held), first=np.int64(self._first))
+            np.savez_compressed(
+                buffer, maps=np.stack(self._held), first=np.int64(self._first), work=np.str_(self._work)
+            )
             self._out.write(_name(self._stem, self._first), buffer.getvalue())
             self._held = []
 
 
-def read_maps(out: Storage, stem: str, frames: np.ndarray) -> np.ndarray:
-    """A video's maps (F, H, W) uint8, for its scored frames (F,)."""
+def read_maps(out: Storage, stem: str, frames: np.ndarray, work: str) -> np.ndarray:
+    """A video's maps (F, H, W) uint8, for its scored frames (F,).
+
+    Raises:
+        ReportError: they are of another work.
+    """
     parts: list[np.ndarray] = []
     done = 0
     while done < len(frames):
-        data = out.read(_name(stem, int(frames[done])))
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        name = _name(stem, int(frames[done]))
+        with np.load(io.BytesIO(out.read(name)), allow_pickle=False) as file:
+            if file["work"] != work:
+                raise ReportError(
+                    f"{out}/{name}: maps of another evaluation; run evaluate again, one at a time in a folder"
+                )
             parts.append(file["maps"])
         done += len(parts[-1])
     return np.concatenate(parts)
@@ -67,7 +89,8 @@ def read_maps(out: Storage, stem: str, frames: np.ndarray) -> np.ndarray:
 def delete_maps(out: Storage) -> None:
     """Remove all maps."""
     for name in out.names(FOLDER):
-        out.delete(f"{FOLDER}/{name}")
+        if _MAPS.fullmatch(name):
+            out.delete(f"{FOLDER}/{name}")
 
 
 def _name(stem: str, first: int) -> str:

@@ -16,10 +16,13 @@ import numpy as np
 
 from pipeline.errors import ReportError
 from pipeline.evaluate.exhibits import Exhibits, read_exhibits
+from pipeline.evaluate.figures import compute_figures, first_difference, score_difference
 from pipeline.evaluate.metrics import Curves, compute_curves
-from pipeline.evaluate.scores import VideoScores, read_scores
+from pipeline.evaluate.record import check_record
+from pipeline.evaluate.scores import VideoScores, read_scores, work_digest
 from pipeline.evaluate.thinning import thin
 from pipeline.evaluate.timelines import Frame, limits, timelines
+from shards.jsonfile import read_json
 from shards.storage import Storage
 
 METRICS = "metrics.json"
@@ -51,28 +54,40 @@ class Evaluation:
 
 
 def load_evaluation(location: str) -> Evaluation:
-    """Read an evaluation.
+    """Read an evaluation, and check that its figures are those of its scores.
 
     Raises:
-        ReportError: there is none, or an unfinished one.
+        ReportError: there is none, an unfinished one, or one whose files contradict each other.
     """
     out = Storage(location)
+    where = f"{out}/{METRICS}"
     try:
-        metrics = json.loads(out.read(METRICS))
-        order = [video["name"] for video in metrics["videos"]]
-        processes = metrics["provenance"]["processes"]
+        metrics = read_json(out, METRICS)
+        check_record(metrics)
     except FileNotFoundError:
         raise ReportError(
             f"{out}: no {METRICS} found; give a folder that evaluate wrote, or run evaluate again"
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ReportError(f"{out}/{METRICS}: not that of an evaluation; run evaluate again") from error
+    except ValueError as error:
+        reason = str(error).removeprefix(f"{where}: ")
+        raise ReportError(f"{where}: not that of an evaluation ({reason}); run evaluate again") from error
+    provenance = metrics["provenance"]
+    order = [video["name"] for video in metrics["videos"]]
     try:
-        videos = read_scores(out, processes, order)
+        videos = read_scores(out, provenance, order)
     except FileNotFoundError:
         raise ReportError(f"{out}: scores are missing; run evaluate again") from None
-    name = str(out).rstrip("/")
-    return Evaluation(name=name, metrics=metrics, videos=videos, exhibits=read_exhibits(out, processes))
+    expected = compute_figures(videos, provenance["alpha"], metrics["config"]["smoothing"])
+    found = {name: metrics.get(name) for name in expected}
+    difference = score_difference(videos, provenance["alpha"]) or first_difference(found, expected)
+    if difference is not None:
+        raise ReportError(f"{where}: contradicts its scores ({difference}); run evaluate again")
+    return Evaluation(
+        name=str(out).rstrip("/"),
+        metrics=metrics,
+        videos=videos,
+        exhibits=read_exhibits(out, provenance["processes"], work_digest(provenance)),
+    )
 
 
 def write_report(locations: Sequence[str], out: Path | None = None) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import ConfigError, SourceError, UserError
+from pipeline.locking import sole
+from pipeline.ownership import refuse_foreign_config
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.dask_engine import run_dask
 from pipeline.preprocess.jobs import PART_SUFFIX, Job, Part, part_from_json, part_name
@@ -24,10 +26,9 @@ from pipeline.progress import progress
 from shards.codec import Codec
 from shards.manifest import MANIFEST, Geometry, Manifest, Video
 from shards.storage import Storage
+from shards.writer import STEM
 
-_OURS = re.compile(
-    r"(training|testing)-[A-Za-z0-9_-]{0,40}-[0-9a-f]{8}(-\d{4,}\.tar|\.part\.json|\.masks\.npz)"
-)
+_OURS = re.compile(rf"{STEM}(-\d{{4,}}\.tar|\.part\.json|\.masks\.npz)")
 """Files that only this stage writes, and may remove."""
 
 
@@ -63,6 +64,11 @@ def preprocess(config: PreprocessConfig) -> Summary:
     Raises:
         UserError: of every kind; what was finished before it stays for the next run.
     """
+    with contextlib.ExitStack() as held:
+        return _preprocess(config, held)
+
+
+def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary:
     started = time.monotonic()
     _refuse_shards_in_source(config)
     tree = list_tree(config.source)
@@ -70,6 +76,8 @@ def preprocess(config: PreprocessConfig) -> Summary:
     layout, labels = find_labels(tree, layout, config.labels)
     _check_labels_early(layout, labels)
     storage = Storage(config.shards)
+    held.enter_context(sole("preprocess", storage))
+    refuse_foreign_config(storage, "preprocess")
     storage.clear_temporary()
     state = load_state(storage, config)
     _refuse_other_source(storage, config, layout, state)

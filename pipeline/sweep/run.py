@@ -12,11 +12,12 @@ from typing import Any
 
 from pipeline.commands import run_command
 from pipeline.errors import TrainingError
+from pipeline.ownership import refuse_links
 from pipeline.runs import checkpoint_steps, model_name
 from pipeline.sweep.config import SweepConfig
 from pipeline.version import code_version
 from shards.locations import inside, shown
-from shards.manifest import MANIFEST
+from shards.manifest import load_manifest
 from shards.storage import Storage
 
 RESULT = "sweep.json"
@@ -70,6 +71,7 @@ def sweep(config: SweepConfig) -> dict[str, Spread]:
 
 def _one_seed(config: SweepConfig, seed: int) -> dict[str, Any]:
     """The metrics of one seed's evaluation."""
+    refuse_links(Storage(config.out), (f"seed-{seed}", f"seed-{seed}/evaluation"))
     run = inside(config.out, f"seed-{seed}")
     out = inside(run, "evaluation")
     run_command("train", config.shards, run, "--seed", str(seed), *config.train_options)
@@ -92,7 +94,7 @@ def _is_evaluated(shards: str, run: str, out: Storage) -> bool:
     made_from = {
         "code_version": code_version(),
         "checkpoint_sha256": hashlib.sha256(model).hexdigest(),
-        "manifest_sha256": hashlib.sha256(Storage(shards).read(MANIFEST)).hexdigest(),
+        "manifest_sha256": load_manifest(Storage(shards)).digest,
     }
     provenance: dict[str, Any] = json.loads(out.read("metrics.json"))["provenance"]
     return made_from.items() <= provenance.items()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from pipeline.config import Device
+from pipeline.config import Device, check_digest
 from pipeline.errors import ConfigError
 from shards.choices import CACHES, CacheName
 
@@ -62,6 +62,7 @@ class TrainConfig:
         validate: a shard set whose test videos are evaluated meanwhile, or None. For watching: a model chosen
             by what comes out has seen the test set.
         every: epochs from one such evaluation to the next.
+        manifest_digest: SHA-256 that the set's manifest.json must have, or None for any.
     """
 
     shards: str
@@ -92,6 +93,7 @@ class TrainConfig:
     tensorboard: bool = False
     validate: str | None = None
     every: int = 1
+    manifest_digest: str | None = None
 
     def __post_init__(self) -> None:
         for name, allowed in (
@@ -115,6 +117,7 @@ class TrainConfig:
             _require(self, "window", self.window >= 2, "at least 2 for prediction")
         else:
             _require(self, "window", self.window == 1, "1 for reconstruction")
+        check_digest(self.manifest_digest)
 
 
 def _require(config: TrainConfig, name: str, holds: bool, expected: str) -> None:

@@ -8,10 +8,13 @@ import json
 from typing import Any
 
 from pipeline.commands import run_command
+from pipeline.ownership import refuse_links
 from pipeline.runs import model_name
 from shards.locations import inside
 from shards.storage import Storage
 
+VALIDATION = "validation"
+"""Where in a run such evaluations lie."""
 NOTE = "test set: to watch, not to choose a model by"
 FIGURES = ("auc", "auc_macro", "average_precision")
 
@@ -24,7 +27,9 @@ def validate(shards: str, run: str, step: int) -> dict[str, Any]:
     Raises:
         CommandError: the evaluation failed.
     """
-    out = inside(run, f"validation/step-{step:08d}")
+    name = f"{VALIDATION}/step-{step:08d}"
+    refuse_links(Storage(run), [name])
+    out = inside(run, name)
     run_command("evaluate", shards, inside(run, model_name(step)), "--out", out)
     metrics = json.loads(Storage(out).read("metrics.json"))
     figures = (metrics["metrics"] or {}).get("anomaly_score", {})

@@ -1,10 +1,11 @@
 """The report: what it holds, how it compares evaluations, and that a browser shows it."""
 
+import contextlib
 import dataclasses
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,21 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from playwright.sync_api import Page, sync_playwright
 
 from cli import main
 from mnad import FrameScores
 from pipeline.errors import ReportError
 from pipeline.evaluate.config import EvaluateConfig
-from pipeline.evaluate.exhibits import MOST_PICTURES, read_exhibits, stride_for
+from pipeline.evaluate.exhibits import MOST_PICTURES, stride_for
 from pipeline.evaluate.report import Evaluation, load_evaluation, render, write_report
 from pipeline.evaluate.run import evaluate
 from pipeline.evaluate.scores import VideoScores
 from pipeline.evaluate.timelines import MOST_POINTS, MOST_VIDEOS, limits, timelines
-from shards.storage import Storage
 from tests.helpers.checkpoints import make_checkpoint
+from tests.helpers.mutation import mutated_json
 from tests.helpers.shards import make_set, smooth_frames
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +56,7 @@ def data_of(page: Path) -> dict[str, Any]:
 
 
 def test_each_scored_frame_has_a_picture_of_three_parts(evaluation: Path) -> None:
-    exhibits = read_exhibits(Storage(evaluation), 1)
+    exhibits = load_evaluation(str(evaluation)).exhibits
     assert exhibits is not None
     assert exhibits.video.tolist() == ["01"] * 26 + ["02"] * 14
     assert exhibits.frame.tolist() == [*range(4, 30), *range(4, 18)]
@@ -226,6 +229,72 @@ def test_what_is_no_evaluation_is_named(evaluation: Path, tmp_path: Path) -> Non
     shutil.copy(evaluation / "metrics.json", tmp_path)
     with pytest.raises(ReportError, match="scores are missing"):
         write_report([str(tmp_path)])
+
+
+def changed(evaluation: Path, copy: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """A copy of an evaluation with other metrics."""
+    shutil.copytree(evaluation, copy, dirs_exist_ok=True)
+    metrics = json.loads((copy / "metrics.json").read_text())
+    change(metrics)
+    (copy / "metrics.json").write_text(json.dumps(metrics))
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.update(auc=0.999), r"\(auc: found 0\.999, expected 0\."),
+        (lambda m: m["metrics"]["psnr"].update(auc_macro=None), r"\(metrics\.psnr\.auc_macro: found None"),
+        (lambda m: m["videos"][1].update(memory_updates=99), r"\(videos\[1\]\.memory_updates: found 99, exp"),
+        (lambda m: m["frames"].update(abnormal=1), r"\(frames\.abnormal: found 1, expected 24"),
+        (lambda m: m.update(base_rate=0.5), r"\(base_rate: found 0\.5"),
+        (lambda m: m.update(smoothed={"sigma": 2}), r"\(smoothed: found 1 entries, expected None"),
+        (lambda m: m["videos"].append(m["videos"][0]), r"\(videos: found 3 entries, expected 2 entries"),
+        (lambda m: m["videos"].pop(), "found scores of video '02', which is not of the set"),
+        (
+            lambda m: m["provenance"].update(checkpoint_sha256="22"),
+            r"scores of another evaluation \(found checkpoint_sha256 '[0-9a-f]{64}', expected '22'\)",
+        ),
+        (lambda m: m["provenance"].update(processes=0), "found 0 processes"),
+        (lambda m: m["config"].update(smoothing=1e12), "found smoothing 1000000000000"),
+        (lambda m: m["notes"].append(3), "found notes of type int"),
+    ],
+)
+def test_metrics_that_contradict_their_scores_are_refused(
+    evaluation: Path, tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    copy = changed(evaluation, tmp_path / "copy", change)
+    with pytest.raises(ReportError, match=message) as error:
+        write_report([str(copy)])
+    assert "\n" not in str(error.value)
+
+
+def test_rounding_of_another_machine_is_no_contradiction(evaluation: Path, tmp_path: Path) -> None:
+    copy = changed(evaluation, tmp_path / "copy", lambda m: m.update(auc=m["auc"] * (1 + 1e-13)))
+    write_report([str(copy)])
+
+
+def test_pictures_of_another_evaluation_are_refused(evaluation: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(evaluation, copy)
+    (file,) = (copy / "exhibits").iterdir()
+    with np.load(file) as arrays:
+        np.savez(file, **{**arrays, "work": np.str_("of another")})
+    with pytest.raises(ReportError, match=r"npz: pictures of another evaluation"):
+        load_evaluation(str(copy))
+    file.write_bytes(b"PK")
+    with pytest.raises(ReportError, match=r"npz: not a whole file of pictures"):
+        load_evaluation(str(copy))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_damaged_metrics_are_refused_or_shown(evaluation: Path, tmp_path: Path, data: st.DataObject) -> None:
+    copy = changed(evaluation, tmp_path / "copy", lambda m: None)
+    good = json.loads((evaluation / "metrics.json").read_text())
+    (copy / "metrics.json").write_bytes(data.draw(mutated_json(good)))
+    with contextlib.suppress(ReportError):
+        write_report([str(copy)])
 
 
 def test_without_labels_the_page_shows_scores_alone(evaluation: Path, tmp_path: Path) -> None:
