@@ -359,7 +359,13 @@ def _localisation(job: _Job, videos: list[VideoScores]) -> dict[str, Any] | None
             masks = read_masks(job.storage, source.masks, source.frames)[video.frames]
             masked.append(
                 MaskedVideo(
-                    maps=read_maps(job.out, video_stem(job.split, video.name), video.frames, work),
+                    maps=read_maps(
+                        job.out,
+                        video_stem(job.split, video.name),
+                        video.frames,
+                        work,
+                        (geometry.height, geometry.width),
+                    ),
                     masks=fit_masks(masks, geometry.height, geometry.width),
                 )
             )
