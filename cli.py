@@ -382,7 +382,7 @@ def verify_command(shards: str) -> None:
 def inspect_command(location: str, sheet: str | None, rows: int) -> None:
     """Print a shard set, a run or a checkpoint in tables.
 
-    Of a shard set, a contact sheet of sample windows is written, too.
+    Of a shard set, a contact sheet of sample windows is written, too, where that can be done.
     """
     from pipeline.overview import overview
     from pipeline.preprocess.contact import contact_sheet
@@ -402,12 +402,16 @@ def inspect_command(location: str, sheet: str | None, rows: int) -> None:
     say(f"manifest digest: {manifest.digest}")
     if sheet == "none":
         return
-    picture = contact_sheet(storage, manifest, rows)
-    if sheet is None:
-        storage.write("contact-sheet.png", picture)
+    try:
+        picture = contact_sheet(storage, manifest, rows)
+        if sheet is None:
+            storage.write("contact-sheet.png", picture)
+        else:
+            Storage(Path(sheet).parent).write(Path(sheet).name, picture)
+    except ShardError as error:
+        remark(f"note: no contact sheet: {error}")
     else:
-        Path(sheet).write_bytes(picture)
-    say(f"contact sheet: {sheet or f'{storage}/contact-sheet.png'}")
+        say(f"contact sheet: {sheet or f'{storage}/contact-sheet.png'}")
 
 
 # --- train -------------------------------------------------------------------------------------------

@@ -142,6 +142,7 @@ class Storage:
             if self._http is not None:
                 return self._http.read(name)
             if self.is_local:
+                _file_size(self.path(name))  # a device or pipe is no file, and may be endless
                 return Path(self.path(name)).read_bytes()
             with self._fs.open_input_stream(self.path(name)) as stream:
                 return bytes(stream.read())

@@ -13,6 +13,7 @@ from shards.storage import Storage
 
 _END_OF_TAR = 1024
 """Zero bytes that end a shard."""
+_MISSING = "not found, though the manifest lists it"
 
 
 def verify(storage: Storage, manifest: Manifest, on_shard: Callable[[Shard], None]) -> list[str]:
@@ -33,7 +34,7 @@ def verify(storage: Storage, manifest: Manifest, on_shard: Callable[[Shard], Non
         for shard in video.shards:
             expected.add(shard.name)
             problems += [
-                f"{storage}/{shard.name}: {problem}; delete it and run preprocess again"
+                f"{storage}/{shard.name}: {problem}; {_remedy(problem)}"
                 for problem in _shard_problems(storage, manifest, video, shard)
             ][:1]
             on_shard(shard)
@@ -49,11 +50,15 @@ def verify(storage: Storage, manifest: Manifest, on_shard: Callable[[Shard], Non
     return problems
 
 
+def _remedy(problem: str) -> str:
+    return "run preprocess again" if problem == _MISSING else "delete it and run preprocess again"
+
+
 def _shard_problems(storage: Storage, manifest: Manifest, video: Video, shard: Shard) -> Iterator[str]:
     try:
         size = storage.size(shard.name)
     except FileNotFoundError:
-        yield "not found, though the manifest lists it"
+        yield _MISSING
         return
     if size != shard.bytes:
         yield f"found {size} bytes, expected {shard.bytes}"
