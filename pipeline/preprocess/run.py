@@ -19,6 +19,7 @@ from pipeline.preprocess.layouts import recognise
 from pipeline.preprocess.notes import notes
 from pipeline.preprocess.pool import Task, run_pool
 from pipeline.preprocess.source import Source, list_tree
+from pipeline.preprocess.space import require_space
 from pipeline.preprocess.state import CONFIG, STAMPS, Key, State, load_state, recorded_config
 from pipeline.preprocess.tally import Tally
 from pipeline.preprocess.videos import Layout, SourceVideo, video_order
@@ -96,6 +97,7 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
                 finished[video.split, video.name] = part
             advance()
     if missing:
+        require_space(config, tree.source, missing)
         _open_for_work(storage, config, state, finished)
     skipped = _decode(config, tree.source, missing, len(finished)) if missing else ()
     failed = {name for name, _ in skipped}
