@@ -20,11 +20,14 @@ from pipeline.config import Device, load_config
 from pipeline.errors import ConfigError, PeerError, ShardError, UserError
 from pipeline.evaluate.config import DistanceChoice, EvaluateConfig, MemoryMode, Precision, SplitChoice
 from pipeline.import_reference.config import ImportConfig
+from pipeline.output import discard_output, remark, say
 from pipeline.preprocess.config import DATASETS, DECODERS, ENGINES, PreprocessConfig
 from pipeline.sweep.config import SweepConfig, parse_seeds
 from pipeline.synthesize.config import SynthesizeConfig
 from pipeline.train.config import PRESETS, TrainConfig, train_config
 from shards.choices import CACHES, CODECS, SPLITS
+from shards.errors import os_error_line
+from shards.text import plain
 
 if TYPE_CHECKING:
     from pipeline.preprocess.run import Summary
@@ -70,7 +73,7 @@ class Group(click.Group):
             return super().invoke(ctx)
         except click.UsageError as error:
             if _is_first_of_machine():
-                raise
+                raise click.UsageError(plain(error.format_message()), error.ctx) from error
             sys.exit(error.exit_code)
         except ConfigError as error:
             _fail(str(error), error.exit_code, quiet=not _is_first_of_machine())
@@ -78,17 +81,24 @@ class Group(click.Group):
             _fail(str(error), error.exit_code, quiet=isinstance(error, PeerError))
         except ShardError as error:
             _fail(str(error), 1)
+        except OSError as error:
+            discard_output()  # it may be what failed
+            _fail(os_error_line(error), 1)
+        except MemoryError:
+            _fail("found too little memory, expected more; free some, or work on less at a time", 1)
 
 
 def _is_first_of_machine() -> bool:
-    return os.environ.get("LOCAL_RANK", "0") == "0"
+    others = os.environ.get("WORLD_SIZE", "1") != "1" and os.environ.get("LOCAL_RANK", "0").isdigit()
+    return not others or int(os.environ.get("LOCAL_RANK", "0")) == 0
 
 
 def _fail(message: str, code: int, *, quiet: bool = False) -> NoReturn:
     """End with an exit code and, unless `quiet`, one line, which says which of several processes speaks."""
     if not quiet:
-        speaker = f"rank {os.environ['RANK']}: " if os.environ.get("WORLD_SIZE", "1") != "1" else ""
-        click.echo(f"error: {speaker}{message}", err=True)
+        several = os.environ.get("WORLD_SIZE", "1") != "1" and "RANK" in os.environ
+        speaker = f"rank {os.environ['RANK']}: " if several else ""
+        remark(f"error: {speaker}{message}")
     sys.exit(code)
 
 
@@ -115,13 +125,11 @@ def main(ctx: click.Context, config: Path | None) -> None:
     evaluate    shards and a checkpoint in, scores (Parquet), AUC and a report out
     """
     if config is not None:
-        tables = load_config(config)
-        unknown = sorted(set(tables) - set(main.commands))
-        if unknown:
-            raise ConfigError(
-                f"{config}: no command {unknown[0]!r}; tables are named after {', '.join(main.commands)}"
-            )
-        ctx.default_map = tables
+        options = {
+            name: {str(parameter.name): parameter.nargs != 1 for parameter in command.params}
+            for name, command in main.commands.items()
+        }
+        ctx.default_map = load_config(config, options)
 
 
 # --- synthesize --------------------------------------------------------------------------------------
@@ -153,7 +161,7 @@ def synthesize_command(**options: Any) -> None:
     from pipeline.synthesize.run import synthesize
 
     summary = synthesize(SynthesizeConfig(**options))
-    click.echo(
+    say(
         f"{summary.videos} videos, {summary.frames} frames, {summary.abnormal} abnormal testing frames "
         f"(labels in {summary.labels})"
     )
@@ -323,13 +331,13 @@ def preprocess_command(**options: Any) -> None:
 def print_preprocess(summary: "Summary") -> None:
     """What was done, on standard output; skipped videos and notes on standard error."""
     manifest = summary.manifest
-    click.echo(f"dataset    {manifest.dataset}: {summary.reason}")
+    say(f"dataset    {manifest.dataset}: {summary.reason}")
     for split in SPLITS:
         videos = manifest.split(split)
         if videos:
             frames = sum(video.frames for video in videos)
             windows = sum(located.windows for located in manifest.segments(split, manifest.window))
-            click.echo(f"{split:<10} {len(videos)} videos, {frames} frames, {windows} windows")
+            say(f"{split:<10} {len(videos)} videos, {frames} frames, {windows} windows")
     labelled = [(video, video.labels) for video in manifest.videos]
     counts = [(len(labels), int(labels.sum())) for _, labels in labelled if labels is not None]
     if counts:
@@ -337,19 +345,19 @@ def print_preprocess(summary: "Summary") -> None:
         sources = ", ".join(
             sorted({video.label_source or "" for video, labels in labelled if labels is not None})
         )
-        click.echo(f"labels     {abnormal} of {known} frames abnormal, from {sources}")
+        say(f"labels     {abnormal} of {known} frames abnormal, from {sources}")
     else:
-        click.echo("labels     none")
+        say("labels     none")
     stored = sum(shard.bytes for video in manifest.videos for shard in video.shards)
-    click.echo(f"stored     {stored / 1e6:.1f} MB, {manifest.geometry}, codec {manifest.codec.name}")
-    click.echo(
+    say(f"stored     {stored / 1e6:.1f} MB, {manifest.geometry}, codec {manifest.codec.name}")
+    say(
         f"decoded    {summary.done} videos, {summary.frames} frames in {summary.seconds:.1f} s "
         f"({summary.frames / summary.seconds:.0f} frames/s)"
     )
     for name, reason in summary.skipped:
-        click.echo(f"skipped    {name}: {reason}", err=True)
+        remark(f"skipped    {name}: {reason}")
     for note in summary.notes:
-        click.echo(f"note       {note}", err=True)
+        remark(f"note       {note}")
 
 
 @main.command("verify")
@@ -372,15 +380,13 @@ def verify_command(shards: str) -> None:
     with progress("verify", count, "shards") as advance:
         problems = verify(storage, manifest, lambda shard: advance(1, shard.name))
     for problem in problems:
-        click.echo(f"error: {problem}", err=True)
+        remark(f"error: {problem}")
     if problems:
         sys.exit(1)
-    click.echo(f"{storage}: {len(manifest.videos)} videos in {count} shards, all as they were written")
-    click.echo(f"manifest digest: {manifest.digest}")
+    say(f"{storage}: {len(manifest.videos)} videos in {count} shards, all as they were written")
+    say(f"manifest digest: {manifest.digest}")
     if not storage.can_list:
-        click.echo(
-            "note: a web server does not list its files, so foreign ones were not looked for", err=True
-        )
+        remark("note: a web server does not list its files, so foreign ones were not looked for")
 
 
 @main.command("inspect")
@@ -402,7 +408,7 @@ def verify_command(shards: str) -> None:
 def inspect_command(location: str, sheet: str | None, rows: int) -> None:
     """Print a shard set, a run or a checkpoint in tables.
 
-    Of a shard set, a contact sheet of sample windows is written, too.
+    Of a shard set, a contact sheet of sample windows is written, too, where that can be done.
     """
     from pipeline.overview import overview
     from pipeline.preprocess.contact import contact_sheet
@@ -419,15 +425,19 @@ def inspect_command(location: str, sheet: str | None, rows: int) -> None:
     manifest = load_manifest(storage)
     for title, columns, lines in describe(manifest):
         print_table(title, columns, lines)
-    click.echo(f"manifest digest: {manifest.digest}")
+    say(f"manifest digest: {manifest.digest}")
     if sheet == "none":
         return
-    picture = contact_sheet(storage, manifest, rows)
-    if sheet is None:
-        storage.write("contact-sheet.png", picture)
+    try:
+        picture = contact_sheet(storage, manifest, rows)
+        if sheet is None:
+            storage.write("contact-sheet.png", picture)
+        else:
+            Storage(Path(sheet).parent).write(Path(sheet).name, picture)
+    except ShardError as error:
+        remark(f"note: no contact sheet: {error}")
     else:
-        Path(sheet).write_bytes(picture)
-    click.echo(f"contact sheet: {sheet or f'{storage}/contact-sheet.png'}")
+        say(f"contact sheet: {sheet or f'{storage}/contact-sheet.png'}")
 
 
 # --- train -------------------------------------------------------------------------------------------
@@ -645,7 +655,7 @@ def train_command(**options: Any) -> None:
     summary = train(train_config(**options))
     if os.environ.get("RANK", "0") == "0":
         trained = f"{summary.samples} samples in {summary.seconds:.1f} s"
-        click.echo(f"{summary.checkpoint}: {summary.steps} steps in {summary.epochs} epochs ({trained})")
+        say(f"{summary.checkpoint}: {summary.steps} steps in {summary.epochs} epochs ({trained})")
 
 
 @main.command(name="sweep", context_settings={"ignore_unknown_options": True})
@@ -669,7 +679,7 @@ def sweep_command(shards: str, out: str, train_options: tuple[str, ...], seeds: 
     config = SweepConfig(shards=shards, out=out, seeds=parse_seeds(seeds), train_options=train_options)
     for name, spread in sweep(config).items():
         each = ", ".join(f"{seed}: {100 * value:.2f}" for seed, value in spread.values.items())
-        click.echo(f"{name}: {spread} (by seed {each})")
+        say(f"{name}: {spread} (by seed {each})")
 
 
 # --- evaluate, report, import-reference --------------------------------------------------------------
@@ -790,18 +800,18 @@ def evaluate_command(**options: Any) -> None:
         return
     metrics = summary.metrics
     for note in metrics["notes"]:
-        click.echo(f"note: {note}")
+        say(f"note: {note}")
     timing = metrics["timing"]
-    click.echo(f"{timing['frames']} frames at {timing['frames_per_second']:.1f} frames/s")
+    say(f"{timing['frames']} frames at {timing['frames_per_second']:.1f} frames/s")
     if metrics["auc"] is not None:
         labels = ", ".join(metrics["label_source"])
-        click.echo(
+        say(
             f"AUC {100 * metrics['auc']:.2f} % (all frames, min-max per video, memory "
             f"{metrics['provenance']['memory']}; labels: {labels})"
         )
     if summary.report is not None:
-        click.echo(f"report: {summary.report}")
-    click.echo(f"scores: {summary.scores}")
+        say(f"report: {summary.report}")
+    say(f"scores: {summary.scores}")
 
 
 @main.command("report")
@@ -821,7 +831,7 @@ def report_command(evaluations: tuple[str, ...], out: Path | None) -> None:
     """
     from pipeline.evaluate.report import write_report
 
-    click.echo(f"report: {write_report(evaluations, out)}")
+    say(f"report: {write_report(evaluations, out)}")
 
 
 @main.command("import-reference")
@@ -851,11 +861,11 @@ def import_reference_command(**options: Any) -> None:
 
     checkpoint = import_reference(ImportConfig(**options))
     spec = checkpoint.spec
-    click.echo(
+    say(
         f"{spec.method} model, windows of {spec.window} frames of {spec.height}x{spec.width} "
         f"{spec.channel_order}, {spec.items} memory items"
     )
-    click.echo(f"checkpoint: {checkpoint.name}")
+    say(f"checkpoint: {checkpoint.name}")
 
 
 if __name__ == "__main__":

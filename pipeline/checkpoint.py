@@ -13,6 +13,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import safetensors.torch
@@ -25,9 +26,9 @@ from pipeline.errors import CheckpointError
 from pipeline.header import FORMAT, VERSION, ModelSpec, header_from_start
 from pipeline.runs import FOLDER, checkpoint_steps, model_name, training_name
 from shards import locations
-from shards.storage import Storage
+from shards.storage import TEMPORARY_PREFIX, Storage
 
-_TRAINING = re.compile(r"training-\d{8,}\.pt")
+_TRAINING = re.compile(r"training-(\d{8,})\.pt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,11 +123,39 @@ def writing_to(run: Storage) -> Iterator[None]:
 
 
 def save_checkpoint(run: Storage, checkpoint: Checkpoint, training: bytes) -> str:
-    """Write a checkpoint into a run, its training state first; returns the model file's name."""
+    """Write a checkpoint into a run, its training state first; returns the model file's name.
+
+    A save that is killed leaves the model's temporary file, by which `latest_step` knows it.
+    """
     name = model_name(checkpoint.step)
-    run.write(training_name(checkpoint.step), training)
-    run.write(name, checkpoint.to_bytes())
+    try:
+        with run.writing(name) as file:
+            run.write(training_name(checkpoint.step), training)
+            file.write(checkpoint.to_bytes())
+    except BaseException:
+        run.delete(training_name(checkpoint.step))
+        raise
     return name
+
+
+def latest_step(run: Storage) -> int | None:
+    """The step of a run's latest checkpoint, or None if it has none.
+
+    Raises:
+        CheckpointError: its model file is gone. In a bucket that cannot be told from a save that was killed.
+    """
+    names = run.names(FOLDER)
+    state = max((int(match[1]) for name in names if (match := _TRAINING.fullmatch(name))), default=-1)
+    # Looked for in this order, a save that another process finishes meanwhile shows in one or the other.
+    is_saving = run.is_local and any(Path(run.path(FOLDER)).glob(f"{TEMPORARY_PREFIX}*"))
+    model = max(checkpoint_steps(run), default=None)
+    if is_saving or not run.is_local or state <= (-1 if model is None else model):
+        return model
+    instead = "to start again" if model is None else f"to go on from step {model}"
+    raise CheckpointError(
+        f"{run}/{model_name(state)}: not found, though {training_name(state)} is there; restore it, or "
+        f"delete the latter {instead}"
+    )
 
 
 def prune_checkpoints(run: Storage, keep: int) -> None:
@@ -169,19 +198,19 @@ def load_checkpoint(location: str) -> Checkpoint:
     """The checkpoint file at `location`, or the latest checkpoint of the run there.
 
     Raises:
-        CheckpointError: neither is there, or it is damaged.
+        CheckpointError: neither is there, it is damaged, or the latest model is gone.
     """
     folder, name = locations.split(location)
     if name.endswith(".safetensors"):
         storage = Storage(folder)
     else:
         storage = Storage(location)
-        steps = checkpoint_steps(storage)
-        if not steps:
+        step = latest_step(storage)
+        if step is None:
             raise CheckpointError(
                 f"{storage}: no checkpoint found under {FOLDER}/; give a run folder or a .safetensors file"
             )
-        name = model_name(steps[-1])
+        name = model_name(step)
     try:
         data = storage.read(name)
     except FileNotFoundError:

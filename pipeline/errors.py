@@ -11,12 +11,14 @@
     |  +- LostContactError   another process is gone without a word
     |  +- BusyError          another process works in the same folder
     |  +- ReportError        an evaluation that cannot be shown, or whose files contradict each other
+    |  +- OutputError        standard output that cannot be written
     +- shards.ShardError     exit code 1
        +- CorruptShardError
        +- StorageError       a location that cannot be read or written
 
-The command line prints these as one line; of several processes that fail alike, one does. Anything else is a
-programming error and keeps its traceback.
+The command line prints these as one line; of several processes that fail alike, one does. So it does with an
+OSError and a MemoryError that nothing closer has put into words. Anything else is a programming error and
+keeps its traceback.
 """
 
 from shards.errors import CorruptShardError, ShardError
@@ -28,6 +30,7 @@ __all__ = [
     "ConfigError",
     "CorruptShardError",
     "LostContactError",
+    "OutputError",
     "PeerError",
     "ReportError",
     "ShardError",
@@ -88,3 +91,7 @@ class BusyError(UserError):
 
 class ReportError(UserError):
     """An evaluation that cannot be shown, or whose files contradict each other."""
+
+
+class OutputError(UserError):
+    """Standard output that cannot be written."""

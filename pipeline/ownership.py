@@ -3,26 +3,22 @@
 Every command leaves its resolved options in `config.toml` under its own name, by which its folder is known.
 """
 
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pipeline.config import parse_toml
 from pipeline.errors import ConfigError
 from shards.storage import TEMPORARY_PREFIX, Storage
 
 CONFIG = "config.toml"
-_MOST_BYTES = 1 << 20
-"""Of a config.toml; what a command writes is a kilobyte."""
 
 
 def recorded_options(folder: Storage, command: str) -> dict[str, Any] | None:
     """The options that `command` left in a folder; None if nothing, or something else, did."""
     try:
-        if folder.size(CONFIG) > _MOST_BYTES:
-            return None
-        options = tomllib.loads(folder.read(CONFIG).decode()).get(command)
-    except (FileNotFoundError, ValueError, RecursionError):  # not there, or not TOML in UTF-8
+        options = parse_toml(folder.read(CONFIG), CONFIG).get(command)
+    except (FileNotFoundError, ConfigError):  # not there, or not TOML
         return None
     return options if isinstance(options, dict) else None
 

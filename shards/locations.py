@@ -4,12 +4,17 @@ import os
 import re
 from urllib.parse import unquote
 
+from shards.text import printable
+
 
 def without_secrets(location: str) -> tuple[str, list[str]]:
-    """A location to show, and the parts of it that nobody may see, longest first."""
+    """A location to show, and the parts of it that nobody may see, longest first.
+
+    What is shown can be written down: bytes of a local path that are not UTF-8 are escapes.
+    """
     scheme, separator, rest = location.partition("://")
     if not separator:
-        return location, []
+        return printable(location), []
     rest, _, query = rest.partition("?")
     # An object store's secret that was not quoted may hold a slash: it ends at the last @.
     credentials = re.match(r"[^/@]*@" if scheme in ("http", "https") else r"[^/@]*:.*@|[^/@]*@", rest)

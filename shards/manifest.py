@@ -16,7 +16,7 @@ import numpy as np
 from shards.checks import check_manifest, check_video
 from shards.choices import Split
 from shards.codec import Codec
-from shards.errors import CorruptShardError, OldShardsError, ShardError
+from shards.errors import CorruptShardError, ShardError
 from shards.jsonfile import parse_json
 from shards.limits import MOST_MANIFEST_BYTES
 from shards.masks import Masks
@@ -241,7 +241,7 @@ def _fields(kind: type[Any], value: Any) -> dict[str, Any]:
 
 
 @functools.cache
-def _names(kind: type[Any]) -> frozenset[str]:
+def _names(kind: Any) -> frozenset[str]:
     return frozenset(field.name for field in dataclasses.fields(kind))
 
 
@@ -274,7 +274,6 @@ def load_manifest(storage: Storage, pinned: str | None = None) -> Manifest:
 
     Raises:
         ShardError: there is none, it is of another format version, or not the one that was pinned.
-        OldShardsError: it is of an older version.
         CorruptShardError: it contradicts itself, or claims what no set holds.
     """
     where = f"{storage}/{MANIFEST}"
@@ -321,7 +320,7 @@ def load_manifest(storage: Storage, pinned: str | None = None) -> Manifest:
 def _check_version(record: Any, where: str) -> None:
     found = (record.get("format"), record.get("version")) if isinstance(record, dict) else (None, None)
     if found == (FORMAT, 1):
-        raise OldShardsError(
+        raise ShardError(
             f"{where}: found version 1, made by an older version, expected {VERSION}; preprocess again"
         )
     if found != (FORMAT, VERSION):

@@ -13,13 +13,14 @@ import stat
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 from pyarrow import fs as pafs
 
-from shards.errors import ShardError
+from shards.errors import ShardError, StorageError, os_error_line
 from shards.locations import without_secrets
 from shards.retry import RefusedError, retrying
 from shards.steady import SteadyFile
@@ -54,6 +55,8 @@ class Storage:
         self._fs: Any = None
         self._root = ""
         self._open: dict[str, Any] = {}
+        if "\0" in location:
+            raise ShardError(f"{self}: not a storage location: found a zero byte, which no path has")
         try:
             if location.startswith(("http://", "https://")):
                 self._http = _http_folder(location)
@@ -97,6 +100,8 @@ class Storage:
         def look() -> int:
             if self._http is not None:
                 return self._http.size(name)
+            if self.is_local:
+                return _file_size(self.path(name))
             info = self._fs.get_file_info(self.path(name))
             if info.type != pafs.FileType.File:
                 raise FileNotFoundError(f"{self}/{name}")
@@ -106,11 +111,17 @@ class Storage:
 
     def names(self, folder: str = "") -> list[str]:
         """Sorted names of the files directly inside `folder`, without leavings of killed processes."""
-        infos = self._list(folder, recursive=False)
-        return sorted(info.base_name for info in infos if not info.base_name.startswith(TEMPORARY_PREFIX))
+        if self.is_local:
+            found = self._try(lambda: _local_names(self.path(folder)), folder)
+        else:
+            found = [info.base_name for info in self._list(folder, recursive=False)]
+        return sorted(name for name in found if not name.startswith(TEMPORARY_PREFIX))
 
     def walk(self) -> Iterator[tuple[str, int, int]]:
         """Name, bytes and time of change (ns) of all files inside, at any depth."""
+        if self.is_local:
+            yield from self._try(lambda: _local_files(self._root), "")
+            return
         for info in self._list("", recursive=True):
             name = info.path.removeprefix(self._root).lstrip("/")
             yield name, int(info.size), int(info.mtime_ns or 0)
@@ -124,7 +135,7 @@ class Storage:
     def open(self, name: str) -> Any:
         """`name` as a pyarrow file to read and seek in; FileNotFoundError if it is not there."""
         if self.is_local:
-            return self._fs.open_input_file(self.path(name))
+            return self._try(lambda: pa.PythonFile(Path(self.path(name)).open("rb"), "r"), name)
         return pa.BufferReader(self.read(name))
 
     def read(self, name: str, *, most: int | None = None) -> bytes:
@@ -135,13 +146,13 @@ class Storage:
         """
         if most is not None and (size := self.size(name)) > most:
             raise ShardError(f"{self}/{name}: found {size} bytes, expected at most {most}")
-        if self.is_local:
-            with _regular(self.path(name)) as descriptor, open(descriptor, "rb", closefd=False) as file:
-                return file.read()
 
         def fetch() -> bytes:
             if self._http is not None:
                 return self._http.read(name)
+            if self.is_local:
+                with _regular(self.path(name)) as descriptor, open(descriptor, "rb", closefd=False) as file:
+                    return file.read()
             with self._fs.open_input_stream(self.path(name)) as stream:
                 return bytes(stream.read())
 
@@ -174,7 +185,13 @@ class Storage:
     def delete(self, name: str) -> None:
         """Remove `name`; nothing happens if it is not there."""
         with contextlib.suppress(FileNotFoundError):
-            self._try(lambda: self._fs.delete_file(self.path(name)), name, writes=True)
+            self._try(lambda: self._remove(self.path(name)), name, writes=True)
+
+    def _remove(self, path: str) -> None:
+        if self.is_local:
+            Path(path).unlink()
+        else:
+            self._fs.delete_file(path)
 
     def write(self, name: str, data: bytes) -> None:
         """Write `data` as `name`, atomically and durably."""
@@ -187,6 +204,9 @@ class Storage:
 
         Locally the file lies beside its final place, is synced and then renamed over it; remotely it is
         a temporary file that is uploaded whole.
+
+        Raises:
+            StorageError: it cannot be written; from writing to the file, too.
         """
         if not self.is_local:
             with tempfile.TemporaryFile(prefix=TEMPORARY_PREFIX) as file:
@@ -194,17 +214,25 @@ class Storage:
                 self._try(lambda: self._upload(file, name), name, writes=True)
             return
         target = Path(self.path(name))
-        target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
-        try:
-            with SteadyFile(temporary) as raw, io.BufferedWriter(raw) as file:
-                yield file
-                file.flush()
-                raw.sync()
+
+        def make() -> SteadyFile:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            return SteadyFile(temporary, partial(self._refused, name, writes=True))
+
+        def publish() -> None:
             temporary.replace(target)
             _sync_directory(target.parent)
+
+        try:
+            with self._try(make, name, writes=True) as raw, io.BufferedWriter(raw) as buffered:
+                yield buffered
+                buffered.flush()
+                raw.sync()
+            self._try(publish, name, writes=True)
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # without its folder it is not there either
+                temporary.unlink(missing_ok=True)
 
     def _upload(self, source: IO[bytes], name: str) -> None:
         """An object appears when its last part has arrived; a part that fails keeps it from appearing."""
@@ -221,11 +249,23 @@ class Storage:
         return [info for info in infos if info.type == pafs.FileType.File]
 
     def _try(self, action: Callable[[], Out], name: str, *, writes: bool = False) -> Out:
-        """Do something that may fail for a while if the storage is remote."""
+        """Do something that may fail for a while if the storage is remote.
+
+        Raises:
+            FileNotFoundError: there is nothing to read or to delete.
+            StorageError: it fails otherwise.
+        """
         if writes and self._http is not None:
             raise ShardError(f"{self}/{name}: a web server is read-only; write to a local folder or a bucket")
         if self.is_local:
-            return action()
+            try:
+                return action()
+            except (FileNotFoundError, NotADirectoryError) as error:
+                if writes and not isinstance(error, FileNotFoundError):
+                    raise self._refused(name, error, writes=writes) from error
+                raise FileNotFoundError(f"{self}/{name}") from error
+            except OSError as error:
+                raise self._refused(name, error, writes=writes) from error
 
         def attempt() -> Out:
             try:
@@ -237,6 +277,13 @@ class Storage:
 
         return retrying(attempt, f"{self}/{name}", self._clean)
 
+    def _refused(self, name: str, error: OSError, *, writes: bool) -> StorageError:
+        """What to say of an error of the local file system."""
+        where = f"{self}/{name}" if name else str(self)
+        return StorageError(
+            f"{where}: cannot be {'written' if writes else 'read'}: {os_error_line(error, '')}"
+        )
+
     def _clean(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "***")
@@ -247,6 +294,37 @@ def _http_folder(location: str) -> "HttpFolder":
     from shards.http import HttpFolder  # 0.04 s, a seventh of what a worker takes to start
 
     return HttpFolder(location)
+
+
+# Local files are looked at without pyarrow, whose paths must be UTF-8.
+
+
+def _file_size(path: str) -> int:
+    status = Path(path).stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise FileNotFoundError(path)
+    return status.st_size
+
+
+def _local_names(folder: str) -> list[str]:
+    """Names of the files directly inside a folder; none if it is not there."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if entry.is_file()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _local_files(root: str) -> list[tuple[str, int, int]]:
+    """Name, bytes and time of change (ns) of all files below a folder; links to folders are not followed."""
+    found = []
+    for folder, _, names in os.walk(root):
+        for path in (Path(folder, name) for name in names):
+            with contextlib.suppress(FileNotFoundError):  # a link that leads nowhere, or gone meanwhile
+                status = path.stat()
+                if stat.S_ISREG(status.st_mode):
+                    found.append((path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns))
+    return found
 
 
 def read_file_into(

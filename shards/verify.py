@@ -11,6 +11,8 @@ from shards.names import MASKS_SUFFIX
 from shards.records import END_OF_TAR, metadata
 from shards.storage import Storage
 
+_MISSING = "not found, though the manifest lists it"
+
 
 def verify(storage: Storage, manifest: Manifest, on_shard: Callable[[Shard], None]) -> list[str]:
     """What is wrong with a set; nothing if the list is empty.
@@ -31,7 +33,7 @@ def verify(storage: Storage, manifest: Manifest, on_shard: Callable[[Shard], Non
             expected.add(shard.name)
             problem = _shard_problem(storage, manifest, video, shard)
             if problem is not None:
-                problems.append(f"{storage}/{shard.name}: {problem}; delete it and run preprocess again")
+                problems.append(f"{storage}/{shard.name}: {problem}; {_remedy(problem)}")
             on_shard(shard)
         if video.masks is not None:
             expected.add(video.masks.name)
@@ -44,6 +46,10 @@ def verify(storage: Storage, manifest: Manifest, on_shard: Callable[[Shard], Non
         if name.endswith((".tar", MASKS_SUFFIX)) and name not in expected:
             problems.append(f"{storage}/{name}: not of this set; the manifest does not list it: remove it")
     return problems
+
+
+def _remedy(problem: str) -> str:
+    return "run preprocess again" if problem == _MISSING else "delete it and run preprocess again"
 
 
 def _shard_problem(storage: Storage, manifest: Manifest, video: Video, shard: Shard) -> str | None:
@@ -62,7 +68,7 @@ def _shard_problem(storage: Storage, manifest: Manifest, video: Video, shard: Sh
         end = _read(storage, shard.name, shard.bytes - len(END_OF_TAR), len(END_OF_TAR))
         return None if end == END_OF_TAR else "does not end as a tar should"
     except FileNotFoundError:
-        return "not found, though the manifest lists it"
+        return _MISSING
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
 

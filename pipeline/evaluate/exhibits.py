@@ -6,7 +6,6 @@ One file per process under `OUT/exhibits/`, a plain npz, with a digest of what i
 import dataclasses
 import io
 import re
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from mnad import Observed
 from mnad.memory import similarity
 from mnad.scoring import error_map
 from pipeline.errors import ReportError
+from pipeline.evaluate.arrays import read_arrays
 from pipeline.evaluate.scores import FOLDER as SCORES
 from shards.storage import Storage
 
@@ -134,6 +134,19 @@ def _jpeg(strip: np.ndarray) -> bytes:
     return data.tobytes()
 
 
+_TYPES = {
+    "video": "<U",
+    "frame": "<i8",
+    "queries": "<f4",
+    "items": "<f4",
+    "nearest": "<i8",
+    "picture_ends": "<i8",
+    "picture_data": "|u1",
+    "work": "<U",
+}
+"""Of the arrays in a file."""
+
+
 def _name(rank: int, processes: int) -> str:
     return f"{FOLDER}/part-{rank:05d}-of-{processes:05d}.npz"
 
@@ -171,21 +184,42 @@ def read_exhibits(out: Storage, processes: int, work: str) -> Exhibits | None:
 
 
 def _read(out: Storage, name: str, work: str) -> Exhibits:
+    data = out.read(name)
     try:
-        with np.load(io.BytesIO(out.read(name)), allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-        ends, data = arrays.pop("picture_ends"), arrays.pop("picture_data").tobytes()
-        if arrays.pop("work") != work:
-            raise ReportError(
-                f"{out}/{name}: pictures of another evaluation; run evaluate again, one at a time in a folder"
-            )
-        starts = [0, *ends[:-1].tolist()]
-        pictures = [data[start:end] for start, end in zip(starts, ends.tolist(), strict=False)]
-        return Exhibits(pictures=pictures, **arrays)
-    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ReportError(
-            f"{out}/{name}: not a whole file of pictures ({type(error).__name__}); run evaluate again"
-        ) from error
+        arrays = read_arrays(data, _TYPES, len(data))
+        if arrays.pop("work").tolist() != work:
+            raise ValueError("pictures of another evaluation")
+        ends, pictures = arrays.pop("picture_ends"), arrays.pop("picture_data").tobytes()
+        _check(ends, len(pictures), **arrays)
+    except ValueError as error:
+        raise ReportError(f"{out}/{name}: {error}; run evaluate again, one at a time in a folder") from error
+    starts = [0, *ends[:-1].tolist()]
+    cut = [pictures[start:end] for start, end in zip(starts, ends.tolist(), strict=False)]
+    return Exhibits(pictures=cut, **arrays)
+
+
+def _check(
+    ends: np.ndarray,
+    size: int,
+    *,
+    video: np.ndarray,
+    frame: np.ndarray,
+    queries: np.ndarray,
+    items: np.ndarray,
+    nearest: np.ndarray,
+) -> None:
+    """Refuse what no evaluation writes; `ends` are those of pictures in `size` bytes."""
+    count = len(frame) if frame.ndim == 1 else -1
+    if not video.shape == frame.shape == ends.shape == (count,):
+        raise ValueError(f"found {video.shape} videos, {frame.shape} frames and {ends.shape} pictures")
+    if (np.diff(ends, prepend=0) < 0).any() or (count and ends[-1] != size):
+        raise ValueError("pictures overlap or are cut off")
+    if items.ndim != 2 or queries.shape != (count, items.shape[1]):
+        raise ValueError(f"found queries {queries.shape}, items {items.shape}")
+    if nearest.ndim != 3 or nearest.shape[2] != len(items) or nearest.min(initial=0) < 0 or not nearest.any():
+        raise ValueError(f"found counts {nearest.shape} of {len(items)} items")
+    if not (np.isfinite(queries).all() and np.isfinite(items).all()):
+        raise ValueError("found queries or items that are not finite")
 
 
 def _join(parts: Sequence[Exhibits]) -> Exhibits:

@@ -15,12 +15,15 @@ import torch
 from mnad import Observed
 from mnad.scoring import error_map
 from pipeline.errors import ReportError
+from pipeline.evaluate.arrays import read_arrays
 from shards.storage import Storage
 from shards.writer import STEM
 
 FOLDER = "maps"
 _MAPS = re.compile(rf"{STEM}-\d{{8,}}\.npz")
 """Files that only an evaluation writes, and may remove."""
+_TYPES = {"maps": "|u1", "first": "<i8", "work": "<U"}
+"""Of the arrays in a file."""
 CHUNK = 512
 """Frames per file; of 256x256 they take 34 MB of memory, and a fraction of that on disk."""
 
@@ -66,23 +69,36 @@ class MapWriter:
             self._held = []
 
 
-def read_maps(out: Storage, stem: str, frames: np.ndarray, work: str) -> np.ndarray:
-    """A video's maps (F, H, W) uint8, for its scored frames (F,).
+def read_maps(out: Storage, stem: str, frames: np.ndarray, work: str, size: tuple[int, int]) -> np.ndarray:
+    """A video's maps (F, H, W) uint8.
+
+    Args:
+        out: the evaluation.
+        stem: of the video's file names.
+        frames: (F,) its scored frames.
+        work: digest of the evaluation's provenance.
+        size: H and W.
 
     Raises:
-        ReportError: they are of another work.
+        ReportError: they are damaged, or of another work.
     """
     parts: list[np.ndarray] = []
     done = 0
     while done < len(frames):
         name = _name(stem, int(frames[done]))
-        with np.load(io.BytesIO(out.read(name)), allow_pickle=False) as file:
-            if file["work"] != work:
-                raise ReportError(
-                    f"{out}/{name}: maps of another evaluation; run evaluate again, one at a time in a folder"
-                )
-            parts.append(file["maps"])
-        done += len(parts[-1])
+        try:
+            part = read_arrays(out.read(name), _TYPES, CHUNK * size[0] * size[1])
+            maps = part["maps"]
+            if (part["work"].tolist(), part["first"].tolist()) != (work, int(frames[done])):
+                raise ValueError("maps of another evaluation")
+            if maps.ndim != 3 or maps.shape[1:] != size or not 0 < len(maps) <= len(frames) - done:
+                raise ValueError(f"found maps {maps.shape}")
+        except ValueError as error:
+            raise ReportError(
+                f"{out}/{name}: {error}; run evaluate again, one at a time in a folder"
+            ) from error
+        parts.append(maps)
+        done += len(maps)
     return np.concatenate(parts)
 
 

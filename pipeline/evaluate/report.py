@@ -82,12 +82,22 @@ def load_evaluation(location: str) -> Evaluation:
     difference = score_difference(videos, provenance["alpha"]) or first_difference(found, expected)
     if difference is not None:
         raise ReportError(f"{where}: contradicts its scores ({difference}); run evaluate again")
-    return Evaluation(
-        name=str(out).rstrip("/"),
-        metrics=metrics,
-        videos=videos,
-        exhibits=read_exhibits(out, provenance["processes"], work_digest(provenance)),
-    )
+    exhibits = read_exhibits(out, provenance["processes"], work_digest(provenance))
+    if exhibits is not None:
+        _check_exhibits(exhibits, videos, str(out))
+    return Evaluation(name=str(out).rstrip("/"), metrics=metrics, videos=videos, exhibits=exhibits)
+
+
+def _check_exhibits(exhibits: Exhibits, videos: Sequence[VideoScores], where: str) -> None:
+    """Refuse pictures of frames without scores."""
+    scored = {video.name: (video.frames[0], video.frames[-1]) for video in videos}
+    for name, frame in zip(exhibits.video.tolist(), exhibits.frame.tolist(), strict=True):
+        first, last = scored.get(name, (0, -1))
+        if not first <= frame <= last:
+            raise ReportError(
+                f"{where}: found a picture of frame {frame} of video {name!r:.80}, which has no score; run "
+                "evaluate again"
+            )
 
 
 def write_report(locations: Sequence[str], out: Path | None = None) -> str:
@@ -126,7 +136,6 @@ def _page(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
         "title": f"{first.metrics['dataset']}, {model['method']}" if single else "Evaluations compared",
         "subtitle": _subtitle(first) if single else ", ".join(e.name for e in evaluations),
         "notes": first.metrics["notes"] if single else [],
-        "names": _NAMES,
         "runs": [_run(e, name) for e, name in zip(evaluations, names, strict=True)],
         "videos": _videos(evaluations, misses + alarms),
         "limits": limits([evaluation.videos for evaluation in evaluations]),
@@ -164,7 +173,7 @@ def _run(evaluation: Evaluation, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "made": "prediction" if metrics["model"]["method"] == "pred" else "reconstruction",
-        "metrics": metrics["metrics"],
+        "figures": [(_NAMES[score], figures) for score, figures in (metrics["metrics"] or {}).items()],
         "localisation": metrics["localisation"],
         "tiles": _tiles(metrics),
         "roc": None if curves is None else _curve(curves.false_alarms, curves.hits),
@@ -220,12 +229,13 @@ def _videos(evaluations: Sequence[Evaluation], worst: Sequence[Frame]) -> list[d
     return [{**row, "auc": aucs[row["name"]]} for row in rows]
 
 
-def _pictures(exhibits: Exhibits | None) -> dict[str, list[tuple[int, str]]]:
+def _pictures(exhibits: Exhibits | None) -> list[tuple[str, list[tuple[int, str]]]]:
+    """Pairs rather than an object: a foreign name must not meet those that every object has."""
     found: dict[str, list[tuple[int, str]]] = {}
     if exhibits is not None:
         for video, frame, jpeg in zip(exhibits.video, exhibits.frame, exhibits.pictures, strict=True):
             found.setdefault(str(video), []).append((int(frame), base64.b64encode(jpeg).decode()))
-    return found
+    return list(found.items())
 
 
 def _memory(exhibits: Exhibits | None, videos: Sequence[VideoScores]) -> dict[str, Any] | None:

@@ -51,6 +51,7 @@ from pipeline.evaluate.scores import (
     write_part,
 )
 from pipeline.evaluate.target import COMMAND, claim, is_taken
+from pipeline.evaluations import FORMAT
 from pipeline.locking import sole
 from pipeline.ownership import CONFIG
 from pipeline.progress import progress
@@ -64,7 +65,7 @@ from shards.storage import Storage
 from shards.stream import VideoBatch, evaluation_batches
 from shards.writer import video_stem
 
-_FORMAT, _VERSION = "mnad-evaluation", 1
+_VERSION = 1
 _TIMED = "reading and decoding shards, network, memory and scores; not loading the model or writing results"
 
 
@@ -322,7 +323,7 @@ def _metrics(job: _Job, videos: list[VideoScores], timings: list[Timing]) -> dic
     scored = sum(timing.frames for timing in timings)
     split = job.manifest.split(job.split)
     return {
-        "format": _FORMAT,
+        "format": FORMAT,
         "version": _VERSION,
         **compute_figures(videos, job.provenance.alpha, job.config.smoothing),
         "label_source": sorted({video.label_source for video in split if video.label_source}),
@@ -361,7 +362,13 @@ def _localisation(job: _Job, videos: list[VideoScores]) -> dict[str, Any] | None
             masks = (mask for frame, mask in marks if frame in scored)
             masked.append(
                 MaskedVideo(
-                    maps=read_maps(job.out, video_stem(job.split, video.name), video.frames, work),
+                    maps=read_maps(
+                        job.out,
+                        video_stem(job.split, video.name),
+                        video.frames,
+                        work,
+                        (geometry.height, geometry.width),
+                    ),
                     masks=fit_masks(masks, geometry.height, geometry.width),
                 )
             )

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from mnad import FrameScores
 from pipeline.errors import ReportError
+from shards.jsonfile import parse_json
 from shards.storage import Storage
 
 FOLDER = "scores"
@@ -27,6 +28,10 @@ _PART = re.compile(r"part-\d{5,}-of-\d{5,}\.parquet")
 """Files that only an evaluation writes, and may remove."""
 _AGAIN = "run evaluate again"
 _POLL_SECONDS = 0.5
+_ANY_ROWS = 1 << 20
+"""That a part of any size may have: video that stands still has equal scores, which take no room."""
+_ROW_BYTES = 8
+"""That each row beyond takes at least; 24 and more were found."""
 
 SCHEMA = pa.schema(
     [
@@ -237,15 +242,10 @@ def read_scores(out: Storage, provenance: Mapping[str, Any], order: Sequence[str
         with out.open(name) as file:
             parts.append(_read_part(file, f"{out}/{name}", provenance))
     table = pa.concat_tables(parts)
-    position = pc.index_in(table["video"], value_set=pa.array(order, pa.string()))
-    if position.null_count:
-        name = table["video"].filter(pc.is_null(position))[0].as_py()
-        raise ReportError(
-            f"{out}/{FOLDER}: found scores of video {name!r}, which is not of the set; {_AGAIN}"
-        )
-    table = table.append_column("position", position).sort_by(
-        [("position", "ascending"), ("frame", "ascending")]
-    )
+    if not table.num_rows or any(table[field.name].null_count for field in SCHEMA if not field.nullable):
+        raise ReportError(f"{out}/{FOLDER}: found no rows, or rows without values; {_AGAIN}")
+    table = table.set_column(0, "position", _positions(table["video"], order, f"{out}/{FOLDER}"))
+    table = table.sort_by([("position", "ascending"), ("frame", "ascending")])
     positions = table["position"].to_numpy()
     starts = np.flatnonzero(np.diff(positions, prepend=-1))
     ends = [*starts[1:], len(positions)]
@@ -257,17 +257,37 @@ def read_scores(out: Storage, provenance: Mapping[str, Any], order: Sequence[str
     return videos
 
 
+def _positions(videos: pa.ChunkedArray, order: Sequence[str], where: str) -> pa.ChunkedArray:
+    """Of each row's video in the order of names."""
+    chunks = []
+    for chunk in videos.chunks:
+        position = pc.index_in(chunk.dictionary, value_set=pa.array(order, pa.string()))
+        places = position.take(chunk.indices)
+        if places.null_count:
+            name = chunk.filter(pc.is_null(places))[0].as_py()
+            raise ReportError(
+                f"{where}: found scores of video {name!r:.80}, which is not of the set; {_AGAIN}"
+            )
+        chunks.append(places)
+    return pa.chunked_array(chunks, pa.int32())
+
+
 def _read_part(file: Any, where: str, provenance: Mapping[str, Any]) -> pa.Table:
     """The rows of a part; its provenance is that of the very bytes that are read."""
     try:
-        table = pq.read_table(file)
-    except (pa.ArrowException, OSError, ValueError) as error:
+        part = pq.ParquetFile(file)
+        schema, rows, size = part.schema_arrow, part.metadata.num_rows, file.size()
+        _check_work(where, _header_of(schema), provenance)
+        if schema.remove_metadata() != SCHEMA:
+            raise ReportError(f"{where}: found columns {schema.names}, expected {SCHEMA.names}; {_AGAIN}")
+        if not 0 <= rows <= _ANY_ROWS + size // _ROW_BYTES:
+            raise ReportError(f"{where}: found {rows} rows in {size} bytes, expected fewer; {_AGAIN}")
+        # As a dictionary, a long name takes its length once.
+        table = pq.ParquetFile(file, read_dictionary=["video"]).read()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise ReportError(f"{where}: not a whole table ({type(error).__name__}); {_AGAIN}") from error
-    _check_work(where, _header_of(table.schema), provenance)
-    table = table.replace_schema_metadata()
-    if table.schema != SCHEMA:
-        raise ReportError(f"{where}: found columns {table.schema.names}, expected {SCHEMA.names}; {_AGAIN}")
-    return table
+    return table.replace_schema_metadata()
 
 
 def _check_work(where: str, header: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
@@ -292,6 +312,8 @@ def _check_rows(where: str, name: str, rows: pa.Table) -> None:
         values = rows[column].to_numpy()
         if np.isnan(values).any() or np.isinf(values if column != "psnr" else np.minimum(values, 0)).any():
             problem = f"{column} that is not a number"
+    if 0 < rows["label"].null_count < len(rows):
+        problem = "some labels"
     if problem:
         raise ReportError(f"{where}: found {problem} in video {name!r}; {_AGAIN}")
 
@@ -323,7 +345,7 @@ def _header(out: Storage, name: str) -> dict[str, Any]:
 def _header_of(schema: pa.Schema) -> dict[str, Any]:
     """What a part says about itself; nothing if it is of something else."""
     try:
-        header = json.loads((schema.metadata or {}).get(_KEY, b"{}"))
-    except (ValueError, RecursionError):
+        header = parse_json((schema.metadata or {}).get(_KEY, b"{}"), "provenance")
+    except ValueError:
         return {}
     return header if isinstance(header, dict) else {}

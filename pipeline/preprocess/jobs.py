@@ -13,6 +13,8 @@ from pipeline.preprocess.videos import SourceMasks, SourceVideo
 from shards.choices import Split
 from shards.codec import Codec
 from shards.digests import digest_of
+from shards.errors import CorruptShardError
+from shards.jsonfile import parse_json
 from shards.manifest import Video, video_from_json
 from shards.writer import video_stem
 
@@ -92,10 +94,21 @@ class Part:
         return json.dumps(dataclasses.asdict(self), sort_keys=True).encode()
 
 
-def part_from_json(data: bytes) -> Part:
-    """Inverse of `Part.to_json`."""
-    record = json.loads(data)
-    return Part(video=video_from_json(record["video"]), stamp=record["stamp"])
+def part_from_json(data: bytes, where: str) -> Part:
+    """Inverse of `Part.to_json`.
+
+    Raises:
+        CorruptShardError: naming the file `where`, if it is anything else.
+    """
+    try:
+        record = parse_json(data, where)
+        part = Part(video=video_from_json(record["video"]), stamp=record["stamp"])
+        if type(part.stamp) is not str or part.video.abnormal is not None:
+            raise ValueError(f"{where}: not a part file")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = str(error).removeprefix(f"{where}: ")
+        raise CorruptShardError(f"{where}: damaged ({reason}); preprocess again") from error
+    return part
 
 
 def part_name(split: Split, name: str) -> str:

@@ -16,9 +16,10 @@ from pipeline.preprocess.labelfolders import (
 from pipeline.preprocess.labelnames import shown, some
 from pipeline.preprocess.labelreaders import TABLES, located, read_labels
 from pipeline.preprocess.labels import Labels
-from pipeline.preprocess.source import SourceFile, Tree, join, list_tree, printable
+from pipeline.preprocess.source import SourceFile, Tree, join, list_tree
 from pipeline.preprocess.videos import Layout
 from shards.storage import Storage
+from shards.text import printable
 
 NONE = "none"
 """What to give instead of a label file to go without."""

@@ -12,8 +12,9 @@ from pipeline.errors import SourceError
 from pipeline.preprocess.labelnames import Matched, VideoNames, shown, some
 from pipeline.preprocess.labelreaders import TABLES, partial_notes, read_frames
 from pipeline.preprocess.labels import FrameLabels, MaskLabels
-from pipeline.preprocess.source import SourceFile, Tree, printable
+from pipeline.preprocess.source import SourceFile, Tree
 from pipeline.preprocess.videos import Layout, SourceMasks, SourceVideo
+from shards.text import printable
 
 MASK_FILE = re.compile(r"0*([0-9]+)_label\.mat")
 """Of CUHK Avenue."""

@@ -14,8 +14,9 @@ from pipeline.preprocess.labelscripts import SCRIPT_BYTES, read_script
 from pipeline.preprocess.labeltables import INTERVALS, FrameTable, IntervalTable, TimeTable, read_table
 from pipeline.preprocess.matfiles import open_cell
 from pipeline.preprocess.npyfiles import Npy, open_npy
-from pipeline.preprocess.source import SourceFile, Tree, printable
+from pipeline.preprocess.source import SourceFile, Tree
 from pipeline.preprocess.videos import Layout, SourceVideo
+from shards.text import printable
 
 TABLES = (".csv", ".tsv")
 _SET_BYTES = 32 << 20

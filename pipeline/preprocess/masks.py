@@ -10,8 +10,9 @@ from pipeline.preprocess.bytestream import ByteStream
 from pipeline.preprocess.images import decode_image
 from pipeline.preprocess.matfiles import open_cell
 from pipeline.preprocess.npyfiles import open_npy
-from pipeline.preprocess.source import Source, SourceFile, printable
+from pipeline.preprocess.source import Source, SourceFile
 from pipeline.preprocess.videos import SourceMasks
+from shards.text import printable
 
 MASK_PIXELS = 1 << 25
 """Of a mask: 8K video has 33 million."""

@@ -20,6 +20,7 @@ from pipeline.preprocess.layouts import recognise
 from pipeline.preprocess.notes import notes, unlabelled
 from pipeline.preprocess.pool import Outcome, Task, crew, run_pool
 from pipeline.preprocess.source import Source, list_tree, natural_key
+from pipeline.preprocess.space import require_space
 from pipeline.preprocess.state import CONFIG, STAMPS, Key, State, load_state, recorded_config
 from pipeline.preprocess.tally import Tally
 from pipeline.preprocess.unread import refuse_dangling, unread
@@ -102,13 +103,14 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
                 finished[video.split, video.name] = part
             advance()
     if missing:
+        require_space(config, tree.source, missing)
         _open_for_work(storage, config, state, finished)
     skipped = _decode(config, tree.source, missing, len(finished)) if missing else ()
     failed = {name for name, _ in skipped}
     for video in missing:
         if video.title not in failed:
-            data = storage.read(part_name(video.split, video.name))
-            finished[video.split, video.name] = part_from_json(data)
+            name = part_name(video.split, video.name)
+            finished[video.split, video.name] = part_from_json(storage.read(name), f"{storage}/{name}")
 
     try:
         manifest = _manifest(config, layout, labels, finished)
@@ -130,6 +132,7 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
             *notes(manifest),
             *unlabelled(manifest, labels),
             *unread(tree, layout, config.labels),
+            *state.damage,
         ),
     )
 

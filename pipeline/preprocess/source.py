@@ -35,11 +35,6 @@ def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
     return tuple(numbered)
 
 
-def printable(name: str) -> str:
-    """A file name as text that can be written down: bytes that are not UTF-8 as backslash escapes."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
 def join(*parts: str) -> str:
     """A relative path from its parts, without the empty ones."""
     return "/".join(part for part in parts if part)

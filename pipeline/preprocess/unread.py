@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import SourceError
-from pipeline.preprocess.source import Tree, printable
+from pipeline.preprocess.source import Tree
 from pipeline.preprocess.videos import Layout
+from shards.text import printable
 
 _MOST = 10
 """Names, or kinds of files, that a line lists."""

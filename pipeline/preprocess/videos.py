@@ -9,8 +9,9 @@ from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Literal
 
-from pipeline.preprocess.source import SourceFile, Tree, natural_key, printable
+from pipeline.preprocess.source import SourceFile, Tree, natural_key
 from shards.choices import SPLITS, Split
+from shards.text import printable
 
 SPLIT_FOLDERS: dict[str, Split] = {
     "training": "training",

@@ -19,12 +19,13 @@ from pipeline.preprocess.imageheaders import LARGEST_BYTES, LARGEST_PIXELS
 from pipeline.preprocess.images import Picture, decode_image, resized
 from pipeline.preprocess.jobs import Beat, Job, Part, files_digest, fingerprint, part_name, stamp, sum_line
 from pipeline.preprocess.masks import open_masks
-from pipeline.preprocess.source import Source, SourceFile, printable
+from pipeline.preprocess.source import Source, SourceFile
 from pipeline.preprocess.videos import SourceVideo, missing_numbers
 from shards.digests import Hasher, digest_of
 from shards.manifest import Shard, Video
 from shards.masks import Masks, write_masks
 from shards.storage import Storage
+from shards.text import printable
 from shards.writer import video_stem, write_video
 
 _MOST_NAMES = 20

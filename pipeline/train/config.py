@@ -111,6 +111,7 @@ class TrainConfig:
             _require(self, name, getattr(self, name) >= 0, "at least 0")
         for name in ("loss_compact", "loss_separate", "checkpoint_minutes"):
             _require(self, name, getattr(self, name) >= 0, "at least 0")
+        _require(self, "seed", self.seed < 1 << 63, "a number of 63 bits")
         _require(self, "lr", self.lr > 0, "more than 0")
         _require(self, "memory_items", self.memory_items >= 2, "at least 2, the nearest and the second")
         if self.method == "pred":

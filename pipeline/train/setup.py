@@ -14,6 +14,7 @@ from mnad.seeding import seed_memory
 from pipeline import distributed
 from pipeline.checkpoint import (
     Checkpoint,
+    latest_step,
     load_checkpoint,
     load_training_state,
     require_space,
@@ -25,7 +26,7 @@ from pipeline.errors import CheckpointError, ConfigError
 from pipeline.header import ModelSpec
 from pipeline.locking import sole
 from pipeline.ownership import CONFIG, refuse_foreign_config, refuse_links
-from pipeline.runs import FOLDER, checkpoint_steps, model_name
+from pipeline.runs import FOLDER, model_name
 from pipeline.train import board, precision
 from pipeline.train.board import require_board
 from pipeline.train.config import TrainConfig
@@ -136,9 +137,9 @@ def prepare(config: TrainConfig, process: Process, held: contextlib.ExitStack) -
     with distributed.together(process):
         refuse_foreign_config(run, "train")
         refuse_links(run, (FOLDER, board.FOLDER, VALIDATION))
-        known = checkpoint_steps(run)
+        known = latest_step(run)
     # What the first process sees as the latest is the latest for all.
-    start = distributed.from_first(known[-1] if known else -1, process)
+    start = distributed.from_first(-1 if known is None else known, process)
     latest, state = None, None
     with distributed.together(process):
         if start >= 0:

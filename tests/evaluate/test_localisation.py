@@ -139,9 +139,11 @@ def test_maps_are_written_and_measured(tmp_path: Path) -> None:
     assert 0 <= figures["pixel_auc"] <= 1
     assert f'["pixel AUC","{100 * figures["pixel_auc"]:.1f} %"' in (tmp_path / "out/report.html").read_text()
     stored = Storage(tmp_path / "out"), video_stem("testing", "01"), np.arange(4, 12)
-    assert read_maps(*stored, work_digest(summary.metrics["provenance"])).shape == (8, 16, 24)
+    assert read_maps(*stored, work_digest(summary.metrics["provenance"]), (16, 24)).shape == (8, 16, 24)
     with pytest.raises(ReportError, match="maps of another evaluation"):
-        read_maps(*stored, work_digest({**summary.metrics["provenance"], "checkpoint_sha256": "22"}))
+        read_maps(
+            *stored, work_digest({**summary.metrics["provenance"], "checkpoint_sha256": "22"}), (16, 24)
+        )
     bare = evaluate(EvaluateConfig(**options, batch_size=3))
     assert bare is not None
     assert bare.metrics["localisation"] is None

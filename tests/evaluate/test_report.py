@@ -80,7 +80,7 @@ def test_the_page_holds_everything_and_names_nothing_outside(evaluation: Path) -
     assert [video["name"] for video in data["videos"]] == ["01", "02"]
     assert data["videos"][0]["abnormal"] == [[15, 30]]
     assert len(data["videos"][0]["series"][0]["scores"]) == 26
-    assert len(data["pictures"]["02"]) == 14
+    assert len(dict(data["pictures"])["02"]) == 14
     assert data["runs"][0]["roc"][0] == [0, 0]
     assert data["runs"][0]["roc"][-1] == [1, 1]
     assert sum(data["memory"]["nearest"]) == 240
@@ -115,7 +115,7 @@ def test_several_evaluations_stand_side_by_side(evaluation: Path, tmp_path: Path
     data = data_of(out)
     assert [run["name"] for run in data["runs"]] == ["run/evaluation-shards", "other/evaluation-shards"]
     assert [series["run"] for series in data["videos"][0]["series"]] == [0, 1]
-    assert data["pictures"] == {}
+    assert data["pictures"] == []
 
 
 def with_localisation(evaluation: Path, copy: Path, region_auc: float | None) -> Path:
@@ -283,7 +283,7 @@ def test_pictures_of_another_evaluation_are_refused(evaluation: Path, tmp_path: 
     with pytest.raises(ReportError, match=r"npz: pictures of another evaluation"):
         load_evaluation(str(copy))
     file.write_bytes(b"PK")
-    with pytest.raises(ReportError, match=r"npz: not a whole file of pictures"):
+    with pytest.raises(ReportError, match=r"npz: not a whole npz file"):
         load_evaluation(str(copy))
 
 
@@ -303,7 +303,7 @@ def test_without_labels_the_page_shows_scores_alone(evaluation: Path, tmp_path: 
     evaluate(EvaluateConfig(shards=str(tmp_path / "bare"), checkpoint=checkpoint, out=str(tmp_path / "out")))
     data = data_of(tmp_path / "out" / "report.html")
     run = data["runs"][0]
-    assert (run["metrics"], run["roc"], run["threshold"]) == (None, None, None)
+    assert (run["figures"], run["roc"], run["threshold"]) == ([], None, None)
     assert data["videos"][0]["abnormal"] is None
     assert data["misses"] == data["alarms"] == []
 
@@ -373,6 +373,38 @@ def test_hover_click_and_keys_change_the_frame(browser: Any, evaluation: Path) -
     for key, frame in (("ArrowLeft", 19), ("PageDown", 9), ("Home", 4), ("End", 29), ("ArrowRight", 29)):
         page.keyboard.press(key)
         assert shown() == frame
+    assert complaints == []
+
+
+@pytest.mark.parametrize("names", [("constructor", "__proto__"), ("toString", "\u202e</script>\x1b[2J")])
+def test_names_that_every_object_has_are_names_like_others(
+    browser: Any, evaluation: Path, tmp_path: Path, names: tuple[str, str]
+) -> None:
+    found = load_evaluation(str(evaluation))
+    assert found.exhibits is not None
+    new = dict(zip(("01", "02"), names, strict=True))
+    metrics = json.loads(json.dumps(found.metrics))
+    for video in metrics["videos"]:
+        video["name"] = new[video["name"]]
+    pictured = np.flatnonzero(found.exhibits.video == "01")  # the other video is looked up in vain
+    renamed = Evaluation(
+        name=found.name,
+        metrics=metrics,
+        videos=[dataclasses.replace(video, name=new[video.name]) for video in found.videos],
+        exhibits=dataclasses.replace(
+            found.exhibits,
+            video=np.array([names[0]] * len(pictured)),
+            frame=found.exhibits.frame[pictured],
+            pictures=[found.exhibits.pictures[row] for row in pictured],
+            queries=found.exhibits.queries[pictured],
+        ),
+    )
+    (tmp_path / "report.html").write_text(render([renamed]))
+    page, complaints = opened(browser, tmp_path / "report.html", width=1000, scheme="light")
+    for row, name in enumerate(names):
+        page.locator("#timelines svg").nth(row).click(position={"x": 100, "y": 30})
+        assert page.locator("#facts").text_content().startswith(f"video {name} · frame ")
+        page.locator("#misses button").nth(row).click()
     assert complaints == []
 
 

@@ -167,7 +167,7 @@ def test_other_columns_are_refused(out: Storage) -> None:
         read_scores(out, WORK.to_json(), ["a"])
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_damaged_table_is_refused_or_read(out: Storage, data: st.DataObject) -> None:
     write_part(out, 1, [], WORK, TIMING)

@@ -295,7 +295,7 @@ def test_a_disk_that_fills_up_is_one_line_and_nothing_half_written(tmp_path: Pat
     result = run(limited)
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1].startswith(
-        f"error: {tmp_path}/run: cannot be written: File too large"
+        f"error: {tmp_path}/run/checkpoints/training-00000002.pt: cannot be written: File too large"
     )
     assert not list((tmp_path / "run/checkpoints").iterdir())
 
@@ -341,3 +341,14 @@ def test_processes_fail_together_when_one_cannot_read(tmp_path: Path) -> None:
     assert "error: " in result.stderr
     assert "digest" in result.stderr
     assert "[rank" not in result.stderr, "a traceback where one line was due"
+
+
+def test_a_run_whose_model_is_gone_keeps_its_metrics(tmp_path: Path) -> None:
+    shards(tmp_path)
+    train(config(tmp_path, batch_size=2))
+    lines = (tmp_path / "run/metrics.jsonl").read_bytes()
+    (model,) = (tmp_path / "run/checkpoints").glob("model-*")
+    model.unlink()
+    with pytest.raises(CheckpointError, match=rf"{model.name}: not found, though checkpoints/training-"):
+        train(config(tmp_path, batch_size=2))
+    assert (tmp_path / "run/metrics.jsonl").read_bytes() == lines
