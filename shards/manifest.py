@@ -229,7 +229,7 @@ def _masks(value: Any) -> Masks:
     return Masks(**record | {"marked": _intervals(record["marked"])})
 
 
-def _fields(kind: type[Any], value: Any) -> dict[str, Any]:
+def _fields(kind: Any, value: Any) -> dict[str, Any]:
     """The fields of a dataclass from foreign JSON: exactly these."""
     expected = _names(kind)
     if not isinstance(value, dict) or value.keys() != expected:
