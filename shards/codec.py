@@ -11,11 +11,11 @@ import math
 import zlib
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from shards.choices import CODECS, CodecName
 from shards.errors import CorruptShardError, ShardError
+from shards.opencv import cv2
 
 _BLOCK = 512
 """Tar pads everything to blocks of this many bytes."""

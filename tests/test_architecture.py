@@ -16,6 +16,7 @@ OWNERS = {
     "av": ("pipeline/preprocess/",),
     "decord": ("pipeline/preprocess/",),
     "click": ("cli.py",),
+    "cv2": ("shards/opencv.py",),
     "webdataset": ("shards/verify.py",),
     "pyarrow": ("shards/storage.py", "pipeline/evaluate/scores.py"),
     "sklearn": ("pipeline/evaluate/metrics.py",),

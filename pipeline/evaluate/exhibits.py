@@ -8,7 +8,6 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -18,6 +17,7 @@ from mnad import Observed
 from mnad.memory import similarity
 from mnad.scoring import error_map
 from pipeline.evaluate.scores import FOLDER as SCORES
+from shards.opencv import cv2
 from shards.storage import Storage
 
 FOLDER = "exhibits"

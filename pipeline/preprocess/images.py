@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-import cv2
 import numpy as np
 
 from pipeline.errors import SourceError
+from shards.opencv import cv2
 
 
 def use_one_thread() -> None:

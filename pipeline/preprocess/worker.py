@@ -16,10 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from pipeline.children import module_command, module_environment
 from pipeline.errors import ShardError, SourceError, UserError
 from pipeline.preprocess.jobs import Beat
 
@@ -29,7 +29,6 @@ RESIDENT_LIMIT = 600 << 20
 """A worker that has ever held more than this many bytes is replaced before the next video."""
 _KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
 """Makes glibc keep what a video used for the next: fresh pages took 8 % of the CPU time per 256x256 frame."""
-_ROOT = Path(__file__).parents[2]
 
 
 class Worker:
@@ -108,16 +107,12 @@ class Worker:
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._noise = tempfile.TemporaryFile()  # noqa: SIM115
-        environment = dict(os.environ)
-        known = environment.get("PYTHONPATH")
-        environment["PYTHONPATH"] = f"{_ROOT}{os.pathsep}{known}" if known else str(_ROOT)
-        environment |= _KEEP_MEMORY
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "pipeline.preprocess.worker"],
+            module_command("pipeline.preprocess.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._noise,
-            env=environment,
+            env=module_environment() | _KEEP_MEMORY,
         )
         return self._process
 
