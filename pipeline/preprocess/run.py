@@ -186,7 +186,7 @@ def _decode(
     with progress("preprocess", Tally.total(sizes), "MB of source") as advance:
         tally = Tally(sizes, before, advance)
         if config.scheduler is not None:
-            outcomes = run_dask(tasks, config.scheduler, config.stall_seconds)
+            outcomes = run_dask(tasks, config.scheduler, config.stall_seconds, tally.on_frames)
         else:
             outcomes = run_pool(tasks, config.workers, config.stall_seconds, tally.on_frames)
         with contextlib.closing(outcomes):

@@ -65,13 +65,13 @@ class Worker:
             self._noise.close()
             self._pending = b""
 
-    def run(self, name: str, job: str, on_frames: Beat) -> None:
-        """Have one job done.
+    def run(self, name: str, job: str, on_frames: Beat) -> int:
+        """Have one job done; returns how many frames the video has.
 
         Args:
             name: of the video, for messages.
             job: `Job.to_json()`.
-            on_frames: told now and then how many frames are done, and how many are expected.
+            on_frames: told now and then how many frames are done, and how many are expected; not of the last.
 
         Raises:
             SourceError: the video cannot be read, or the worker died or hung over it.
@@ -84,7 +84,7 @@ class Worker:
             process.stdin.flush()
             while True:
                 answer = self._answer(process)
-                if "frames" in answer:
+                if "expected" in answer:
                     done = answer["frames"]
                     on_frames(done, answer["expected"])
                 elif "error" in answer:
@@ -94,7 +94,7 @@ class Worker:
                 else:
                     if answer["resident"] > RESIDENT_LIMIT:
                         self.kill()
-                    return
+                    return int(answer["frames"])
         except (EOFError, BrokenPipeError):
             reason = self._obituary(process)
         except TimeoutError:
@@ -164,7 +164,7 @@ def main() -> None:
 
     for line in sys.stdin:
         try:
-            process_video(job_from_json(line), beat)
+            part = process_video(job_from_json(line), beat)
         except (UserError, ShardError) as error:
             answer(error=str(error), kind="ShardError" if isinstance(error, ShardError) else "SourceError")
         except Exception:
@@ -173,7 +173,8 @@ def main() -> None:
             answer(defect=traceback.format_exc())
         else:
             unit = 1 if sys.platform == "darwin" else 1024
-            answer(resident=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+            resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+            answer(frames=part.video.frames, resident=resident)
 
 
 if __name__ == "__main__":
