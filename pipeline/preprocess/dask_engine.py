@@ -10,10 +10,12 @@ a scheduler can run code on its machines and on this one: with `tcp://` everybod
 
 import importlib
 import json
+import logging
 from collections.abc import Callable, Generator
+from concurrent.futures import CancelledError
 from typing import Any
 
-from pipeline.errors import ConfigError, ShardError, SourceError
+from pipeline.errors import ConfigError, LostContactError, ShardError, SourceError
 from pipeline.preprocess.pool import Outcome, Task
 from pipeline.preprocess.worker import Worker
 
@@ -36,11 +38,13 @@ def run_dask(
 
     Raises:
         ConfigError: dask is not installed, the scheduler does not answer, or another program does the work.
+        LostContactError: the scheduler is gone.
     """
     try:
         dask: Any = importlib.import_module("distributed")  # an extra, and slow to import
     except ImportError as error:
         raise ConfigError("--engine dask needs dask.distributed: pip install 'mnad[dask]'") from error
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # errors are ours to tell, in one line
     with _connect(dask, scheduler) as client, client.as_current():
         futures = {
             client.submit(_work, task.name, task.job, stall_seconds, pure=False, retries=_RETRIES): task
@@ -49,13 +53,20 @@ def run_dask(
         try:
             for future in dask.as_completed(futures):
                 task = futures[future]
-                gave_up = future.exception()
-                if gave_up is not None:
+                try:
+                    gave_up = future.exception()
+                    answer = None if gave_up else future.result()
+                except CancelledError:
+                    raise LostContactError(
+                        f"--scheduler {scheduler}: gone while videos were being decoded; start one, and then "
+                        "the same command again"
+                    ) from None
+                if gave_up:
                     yield task, _error_of(task.name, gave_up)
-                    continue
-                frames, refusal = _read(task.name, future.result())
-                on_frames(task, frames, frames)
-                yield task, refusal
+                else:
+                    frames, refusal = _read(task.name, answer)
+                    on_frames(task, frames, frames)
+                    yield task, refusal
         finally:
             client.cancel(list(futures))
 

@@ -44,12 +44,12 @@ def program(name: str, *arguments: str, **environment: str) -> Iterator["subproc
 def running_cluster(
     folder: Path, workers: int, protocol: str = "tcp", **environment: str
 ) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
-    """A scheduler on loopback, its address, and its workers."""
+    """A scheduler on loopback: its address; its workers and, last, itself."""
     file = folder / "scheduler.json"
     host = ("--host", "127.0.0.1", "--protocol", protocol)
     with contextlib.ExitStack() as stack:
         start = ("dask_scheduler", *host, "--port", "0", "--no-dashboard", "--no-show")
-        stack.enter_context(program(*start, "--scheduler-file", str(file), **environment))
+        scheduler = stack.enter_context(program(*start, "--scheduler-file", str(file), **environment))
         deadline = time.monotonic() + 60
         while not file.exists() or not file.read_text():
             assert time.monotonic() < deadline
@@ -57,12 +57,13 @@ def running_cluster(
         address = json.loads(file.read_text())["address"]
         worker = ("dask_worker", address, *host, "--nthreads", "1", "--no-nanny", "--no-dashboard")
         worker += ("--local-directory", str(folder / "dask"))
-        yield address, [stack.enter_context(program(*worker, **environment)) for _ in range(workers)]
+        started = [stack.enter_context(program(*worker, **environment)) for _ in range(workers)]
+        yield address, [*started, scheduler]
 
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
-    """A scheduler and two workers on loopback."""
+    """A scheduler on loopback: its address; its two workers and, last, itself."""
     with running_cluster(tmp_path, 2) as running:
         yield running
 
@@ -124,6 +125,26 @@ def test_an_unreadable_video_is_the_same_error_as_from_the_pool(
     skipped = subprocess.run([*command, *options, "--on-error", "skip"], capture_output=True, text=True)
     assert skipped.returncode == 0
     assert "skipped    training/02" in skipped.stderr
+
+
+def test_a_scheduler_that_is_gone_is_an_error_of_one_line(
+    cluster: tuple[str, list["subprocess.Popen[bytes]"]], tmp_path: Path
+) -> None:
+    address, (*_, scheduler) = cluster
+    surveillance_set(tmp_path / "source", training=5, testing=5, frames=200)
+    shards = tmp_path / "shards"
+    command = [sys.executable, "cli.py", "preprocess", str(tmp_path / "source"), str(shards), "--size", "128"]
+    with subprocess.Popen(
+        [*command, "--engine", "dask", "--scheduler", address], stderr=subprocess.PIPE, text=True
+    ) as run:
+        while not list(shards.glob("*.part.json")):
+            assert run.poll() is None, run.communicate()
+            time.sleep(0.02)
+        scheduler.kill()
+        _, errors = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert "Traceback" not in errors
+    assert errors.splitlines()[-1].startswith(f"error: --scheduler {address}: gone while videos were")
 
 
 def preprocess_command(folder: Path, address: str, **environment: str) -> subprocess.CompletedProcess[str]:
