@@ -11,12 +11,12 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from shards.choices import CODECS, CodecName
 from shards.errors import CorruptShardError, ShardError
 from shards.npy import NPY_HEADER, npy_header
+from shards.opencv import cv2
 from shards.records import BLOCK, entry_header, member, members
 
 _DEFLATE_LEVEL = 1

@@ -18,6 +18,7 @@ OWNERS = {
     "decord": ("pipeline/preprocess/",),
     "PIL": ("pipeline/preprocess/imageheaders.py",),
     "click": ("cli.py",),
+    "cv2": ("shards/opencv.py",),
     "webdataset": ("shards/verify.py",),
     "pyarrow": ("shards/storage.py", "pipeline/evaluate/scores.py"),
     "sklearn": ("pipeline/evaluate/metrics.py",),

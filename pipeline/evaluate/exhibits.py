@@ -8,8 +8,8 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,7 @@ from mnad.scoring import error_map
 from pipeline.errors import ReportError
 from pipeline.evaluate.arrays import read_arrays
 from pipeline.evaluate.scores import FOLDER as SCORES
+from shards.opencv import cv2
 from shards.storage import Storage
 
 FOLDER = "exhibits"
@@ -29,6 +30,8 @@ _PART = re.compile(r"part-\d{5,}-of-\d{5,}\.npz")
 MOST_PICTURES = 1000
 """Pictures in one evaluation: some 5 kB each, so a report stays below 10 MB."""
 _PICTURE_SIDE = 128
+"""The longest side of one of a picture's three parts, pixels."""
+_SHORTEST_SIDE = 8
 _QUALITY = 80
 _ERROR_GAIN = 2.5
 """A difference of 40 % of the range is shown as the brightest error."""
@@ -73,13 +76,17 @@ class Collector:
         self._pictures: list[bytes] = []
         self._queries: list[np.ndarray] = []
 
-    def observe(self, video: str, frames: np.ndarray, seen: Observed) -> None:
+    def observe(
+        self, video: str, frames: np.ndarray, seen: Observed, shape: tuple[int, int] | None = None
+    ) -> None:
         """Take what is wanted of consecutive frames.
 
         Args:
             video: their name.
             frames: (B,) frame numbers of the batch that `seen` is a part of.
             seen: those windows.
+            shape: height and width of the video's frames, in whose proportions pictures are shown; None for
+                those of stored frames.
         """
         nearest = similarity(seen.queries, seen.items).argmax(dim=-1)
         self._nearest.view(-1, len(self._items)).scatter_add_(1, nearest.mT, torch.ones_like(nearest.mT))
@@ -88,7 +95,7 @@ class Collector:
         if not len(chosen):
             return
         rows = torch.from_numpy(chosen).to(seen.frame.device)
-        strips = _strips(seen, rows).cpu().numpy()
+        strips = _strips(seen, rows, shape).cpu().numpy()
         # All places in turn, in an order without pattern.
         places = torch.from_numpy(numbers[chosen] // self._stride * 7919 % seen.queries.shape[1])
         self._queries.append(seen.queries[rows, places.to(rows.device)].cpu().numpy())
@@ -114,16 +121,40 @@ def stride_for(frames: int) -> int:
     return max(1, -(-frames // MOST_PICTURES))
 
 
-def _strips(seen: Observed, rows: Tensor) -> Tensor:
+def source_shape(facts: dict[str, Any]) -> tuple[int, int] | None:
+    """Height and width of a video's first frame as it was decoded, from its record in the manifest."""
+    try:
+        _, height, width = facts["sizes"][0]
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+    if not all(type(edge) is int and edge > 0 for edge in (height, width)):
+        return None
+    return height, width
+
+
+def picture_size(stored: tuple[int, int], shape: tuple[int, int] | None) -> tuple[int, int]:
+    """Height and width of a picture: the proportions of `shape`, the detail of `stored` frames if it fits.
+
+    Args:
+        stored: height and width of stored frames.
+        shape: of the video's frames; None for the same.
+    """
+    height, width = stored if shape is None else shape
+    scale = max(stored[0] / height, stored[1] / width)
+    scale = min(scale, _PICTURE_SIDE / max(height, width))
+    return max(_SHORTEST_SIDE, round(scale * height)), max(_SHORTEST_SIDE, round(scale * width))
+
+
+def _strips(seen: Observed, rows: Tensor, shape: tuple[int, int] | None) -> Tensor:
     """Pictures uint8 (P, h, 3 w, 3) BGR: target, frame, error; the error still gray."""
     target, frame = (((x[rows].float() + 1) * 127.5).clamp(0, 255) for x in (seen.target, seen.frame))
     # The fourth root brings a squared error times its own weight back to the scale of a pixel's difference.
     error = error_map(seen.error[rows]).sqrt().sqrt() * (255 * _ERROR_GAIN)
-    strips = torch.cat([target, frame, error.clamp(0, 255)[:, None].expand_as(target)], dim=3)
-    scale = min(1.0, _PICTURE_SIDE / max(target.shape[-2:]))
-    if scale < 1:
-        strips = F.interpolate(strips, scale_factor=scale, mode="area")
-    return strips.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    size = picture_size((target.shape[-2], target.shape[-1]), shape)
+    parts = [target, frame, error.clamp(0, 255)[:, None].expand_as(target)]
+    if size != target.shape[-2:]:
+        parts = [F.interpolate(part, size=size, mode="bilinear", antialias=True) for part in parts]
+    return torch.cat(parts, dim=3).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
 def _jpeg(strip: np.ndarray) -> bytes:

@@ -8,8 +8,9 @@ bool, true where labelled abnormal.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
+
+from shards.opencv import cv2
 
 OVERLAP = 0.1
 """Beta in the paper: the intersection over union from which a region counts as found."""

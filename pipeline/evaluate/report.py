@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.errors import ReportError
 from pipeline.evaluate.exhibits import Exhibits, read_exhibits
 from pipeline.evaluate.figures import compute_figures, first_difference, score_difference
-from pipeline.evaluate.metrics import Curves, compute_curves
+from pipeline.evaluate.metrics import compute_curves
 from pipeline.evaluate.record import check_record
 from pipeline.evaluate.scores import VideoScores, read_scores, work_digest
 from pipeline.evaluate.thinning import thin
@@ -178,13 +178,9 @@ def _run(evaluation: Evaluation, name: str) -> dict[str, Any]:
         "tiles": _tiles(metrics),
         "roc": None if curves is None else _curve(curves.false_alarms, curves.hits),
         "pr": None if curves is None else _curve(curves.recall, curves.precision),
-        "threshold": _threshold(curves),
+        "threshold": None if curves is None else curves.equal_error_threshold,
         "provenance": {key: metrics[key] for key in ("provenance", "model", "config", "timing")},
     }
-
-
-def _threshold(curves: Curves | None) -> float | None:
-    return None if curves is None else curves.equal_error_threshold
 
 
 def _tiles(metrics: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -27,6 +27,7 @@ from pipeline.evaluate.exhibits import (
     Collector,
     delete_without_part,
     read_exhibits,
+    source_shape,
     stride_for,
     write_exhibits,
 )
@@ -250,11 +251,11 @@ def _score(job: _Job, process: Process) -> None:
     collector = Collector(model.memory.items, stride_for(sum(counts)), grid)
 
     def observe(batch: VideoBatch, seen: Observed) -> None:
-        name = videos[batch.video].name
+        video = videos[batch.video]
         if job.config.report:
-            collector.observe(name, batch.frames, seen)
+            collector.observe(video.name, batch.frames, seen, source_shape(video.source))
         if job.config.maps:
-            maps.observe(video_stem(job.split, name), batch.frames, seen)
+            maps.observe(video_stem(job.split, video.name), batch.frames, seen)
 
     scorer = Scorer(
         model=model,

@@ -5,7 +5,6 @@ python -P -m pipeline.preprocess.headers
 
 import contextlib
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.children import module_command, module_environment
 from pipeline.preprocess.images import decode_image
 from pipeline.preprocess.source import Source
 from pipeline.preprocess.videos import SourceVideo
@@ -23,7 +23,6 @@ from shards.codec import is_gray
 SECONDS = 60.0
 """After which what was found is enough."""
 _ADDRESS_SPACE = 4 << 30
-_ROOT = Path(__file__).parents[2]
 
 
 def frame_planes(source: Source, videos: Sequence[SourceVideo]) -> dict[str, int]:
@@ -37,14 +36,13 @@ def frame_planes(source: Source, videos: Sequence[SourceVideo]) -> dict[str, int
         [video.title, str(folder / video.files[0].path), len(video.files) if video.is_images else 0]
         for video in videos
     ]
-    known = os.environ.get("PYTHONPATH")
     try:
         output = subprocess.run(
-            [sys.executable, "-P", "-m", "pipeline.preprocess.headers"],
+            module_command("pipeline.preprocess.headers"),
             input="".join(json.dumps(row) + "\n" for row in rows).encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": f"{_ROOT}{os.pathsep}{known}" if known else str(_ROOT)},
+            env=module_environment(),
             timeout=SECONDS,
             check=False,
         ).stdout

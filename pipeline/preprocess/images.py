@@ -5,12 +5,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from pipeline.errors import SourceError
 from pipeline.preprocess.imageheaders import check_header
 from pipeline.preprocess.standarderror import StandardError
+from shards.opencv import cv2
 
 _HARMLESS = ("[ WARN", "[ INFO", "[DEBUG", "libpng warning", "Warning: ")
 """How lines begin that tell of no damage to pixels: odd metadata, or bytes too many, as in some files of

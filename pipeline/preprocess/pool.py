@@ -64,7 +64,8 @@ def run_pool(
             return
         worker = idle.get()
         try:
-            worker.run(task.name, task.job, partial(on_frames, task))
+            frames = worker.run(task.name, task.job, partial(on_frames, task))
+            on_frames(task, frames, frames)
         finally:
             idle.put(worker)
 

@@ -214,7 +214,7 @@ def _decode(
             advance = stack.enter_context(progress("preprocess", Tally.total(sizes), "MB of source"))
             tally = Tally(sizes, before, advance)
             if config.scheduler is not None:
-                outcomes = run_dask(tasks, config.scheduler, config.stall_seconds)
+                outcomes = run_dask(tasks, config.scheduler, config.stall_seconds, tally.on_frames)
             else:
                 outcomes = run_pool(tasks, members, tally.on_frames)
             failed |= _failures(stack.enter_context(contextlib.closing(outcomes)), tally.on_end)

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from pipeline.children import module_command, module_environment
 from pipeline.errors import ShardError, SourceError, UserError
 from pipeline.preprocess.jobs import Beat, Job
 from shards.limits import SEGMENT_WINDOWS
@@ -33,7 +34,6 @@ DECODING_SPACE = 3 << 30
 16 reference frames, 0.4 GB for decord; twice that, for reserves of threads and pools that stay untouched."""
 _KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
 """Makes glibc keep what a video used for the next: fresh pages took 8 % of the CPU time per 256x256 frame."""
-_ROOT = Path(__file__).parents[2]
 
 
 class Worker:
@@ -70,13 +70,13 @@ class Worker:
             self._noise.close()
             self._pending = b""
 
-    def run(self, name: str, job: str, on_frames: Beat) -> None:
-        """Have one job done.
+    def run(self, name: str, job: str, on_frames: Beat) -> int:
+        """Have one job done; returns how many frames the video has.
 
         Args:
             name: of the video, for messages.
             job: `Job.to_json()`.
-            on_frames: told now and then how many frames are done, and how many are expected.
+            on_frames: told now and then how many frames are done, and how many are expected; not of the last.
 
         Raises:
             SourceError: the video cannot be read, or the worker died or hung over it.
@@ -89,7 +89,7 @@ class Worker:
             process.stdin.flush()
             while True:
                 answer = self._answer(process)
-                if "frames" in answer:
+                if "expected" in answer:
                     done = answer["frames"]
                     on_frames(done, answer["expected"])
                 elif "error" in answer:
@@ -99,7 +99,7 @@ class Worker:
                 else:
                     if answer["resident"] > RESIDENT_LIMIT:
                         self.kill()
-                    return
+                    return int(answer["frames"])
         except (EOFError, BrokenPipeError):
             reason = self._obituary(process)
         except TimeoutError:
@@ -112,16 +112,12 @@ class Worker:
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._noise = tempfile.TemporaryFile()  # noqa: SIM115
-        environment = dict(os.environ)
-        known = environment.get("PYTHONPATH")
-        environment["PYTHONPATH"] = f"{_ROOT}{os.pathsep}{known}" if known else str(_ROOT)
-        environment |= _KEEP_MEMORY
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "pipeline.preprocess.worker"],
+            module_command("pipeline.preprocess.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._noise,
-            env=environment,
+            env=module_environment() | _KEEP_MEMORY,
         )
         return self._process
 
@@ -199,10 +195,11 @@ def main() -> None:
         try:
             job = job_from_json(line)
             _limit_address_space(held, job)
+            frames = 0
             if job.is_check:
                 check_video(job)
             else:
-                process_video(job, beat)
+                frames = process_video(job, beat).video.frames
         except MemoryError:
             answer(
                 error=f"{job.source}: video {job.video.title} needs more memory than its files should; "
@@ -217,7 +214,8 @@ def main() -> None:
             answer(defect=traceback.format_exc())
         else:
             unit = 1 if sys.platform == "darwin" else 1024
-            answer(resident=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+            resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+            answer(frames=frames, resident=resident)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from pipeline.errors import SourceError
@@ -13,6 +12,7 @@ from pipeline.synthesize.config import SynthesizeConfig
 from pipeline.synthesize.scene import EVENTS, Event, Walker, background, draw, pedestrian, unusual
 from shards.errors import os_error_line
 from shards.locations import shown
+from shards.opencv import cv2
 
 FPS = 15
 PEDESTRIANS_PER_FRAME = 1 / 14

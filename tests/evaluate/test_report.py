@@ -21,7 +21,7 @@ from cli import main
 from mnad import FrameScores
 from pipeline.errors import ReportError
 from pipeline.evaluate.config import EvaluateConfig
-from pipeline.evaluate.exhibits import MOST_PICTURES, stride_for
+from pipeline.evaluate.exhibits import MOST_PICTURES, picture_size, source_shape, stride_for
 from pipeline.evaluate.report import Evaluation, load_evaluation, render, write_report
 from pipeline.evaluate.run import evaluate
 from pipeline.evaluate.scores import VideoScores
@@ -66,6 +66,59 @@ def test_each_scored_frame_has_a_picture_of_three_parts(evaluation: Path) -> Non
     assert np.abs(picture[:, :24].astype(int) - real).mean() < 12  # what JPEG leaves of it
     assert exhibits.nearest.shape == (2, 3, 4)
     assert (exhibits.nearest.sum(axis=2) == 26 + 14).all()  # at each place each frame has one nearest item
+
+
+@pytest.mark.parametrize(
+    ("stored", "shape", "size"),
+    [
+        ((16, 24), None, (16, 24)),
+        ((256, 256), None, (128, 128)),
+        ((256, 256), (240, 360), (85, 128)),
+        ((64, 64), (240, 360), (64, 96)),
+        ((64, 64), (360, 240), (96, 64)),
+        ((64, 64), (1, 10**9), (8, 128)),
+    ],
+)
+def test_pictures_have_the_proportions_of_the_source(
+    stored: tuple[int, int], shape: tuple[int, int] | None, size: tuple[int, int]
+) -> None:
+    assert picture_size(stored, shape) == size
+
+
+@pytest.mark.parametrize("sizes", [None, [], [[0, 0, 9]], [[0, 9]], [[0, "9", 9]], [[0, True, 9]], 7, [7]])
+def test_a_record_without_a_size_gives_none(sizes: object) -> None:
+    assert source_shape({"sizes": [[0, 240, 360], [9, 1, 1]]}) == (240, 360)
+    assert source_shape({"sizes": sizes}) is None
+    assert source_shape({}) is None
+
+
+def test_the_page_shows_pictures_and_map_in_the_proportions_of_the_source(
+    browser: Any, evaluation: Path, tmp_path: Path
+) -> None:
+    frames = smooth_frames(9, SIZE)
+    frames[:, :8] //= 2  # the upper half is darker
+    made = make_set(tmp_path / "wide", {"testing": [frames]})
+    (video,) = made.videos
+    wide = dataclasses.replace(video, source={**video.source, "sizes": [[0, 90, 270]]})
+    (tmp_path / "wide/manifest.json").write_bytes(dataclasses.replace(made, videos=(wide,)).to_json())
+    evaluate(
+        EvaluateConfig(
+            shards=str(tmp_path / "wide"), checkpoint=str(evaluation.parent), out=str(tmp_path / "out")
+        )
+    )
+    exhibits = load_evaluation(str(tmp_path / "out")).exhibits
+    assert exhibits is not None
+    picture = cv2.imdecode(np.frombuffer(exhibits.pictures[0], np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape == (16, 3 * 48, 3)
+    expected = cv2.resize(frames[4], (48, 16), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(picture[:, :48].astype(int) - expected).mean() < 12  # what JPEG leaves of it
+    page, complaints = opened(browser, tmp_path / "out" / "report.html", width=1000, scheme="light")
+    page.locator("#timelines svg").first.click(position={"x": 100, "y": 30})
+    for selector, ratio in (("#strip", 9), ("#places svg", 3)):
+        box = page.locator(selector).bounding_box()
+        assert box is not None
+        assert box["width"] / box["height"] == pytest.approx(ratio, rel=0.02)
+    assert complaints == []
 
 
 @pytest.mark.parametrize("frames", [0, 1, MOST_PICTURES, MOST_PICTURES + 1, 10**7])

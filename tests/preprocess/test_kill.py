@@ -16,6 +16,7 @@ from pipeline.errors import ConfigError, SourceError
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.run import preprocess
 from pipeline.preprocess.worker import Worker
+from tests.helpers.jobs import job_line
 from tests.helpers.videos import surveillance_set, write_video
 
 COMMAND = [sys.executable, "cli.py", "preprocess"]
@@ -133,25 +134,6 @@ def test_a_worker_that_hangs_is_given_up(tmp_path: Path) -> None:
 
         with pytest.raises(SourceError, match="a: the decoder hung for 3 s"):
             worker.run("a", job_line(source.parent, tmp_path / "shards"), hang)
-
-
-def job_line(source: Path, shards: Path) -> str:
-    from pipeline.preprocess.jobs import Job
-    from pipeline.preprocess.layouts import recognise
-    from pipeline.preprocess.source import list_tree
-    from shards.codec import Codec
-
-    (video,) = recognise(list_tree(str(source)), "auto", "training").videos
-    return Job(
-        source=str(source),
-        shards=str(shards),
-        video=video,
-        size=(512, 512),
-        codec=Codec(),
-        window=5,
-        decoder="auto",
-        keep_damage=False,
-    ).to_json()
 
 
 def test_what_earlier_runs_left_half_done_is_cleared_away(tmp_path: Path) -> None:
