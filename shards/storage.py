@@ -17,9 +17,9 @@ from typing import IO, Any, TypeVar
 import pyarrow as pa
 from pyarrow import fs as pafs
 
-from shards.errors import ShardError
-from shards.http import HttpFolder, scatter
-from shards.locations import without_secrets
+from shards.errors import ShardError, StorageError
+from shards.http import LARGEST, HttpFolder, scatter
+from shards.locations import is_uri, shown
 from shards.retry import RefusedError, retrying
 from shards.steady import SteadyFile
 
@@ -29,6 +29,12 @@ _UPLOAD_CHUNK = 8 << 20
 
 _REFUSALS = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "INVALID_SIGNATURE", "SIGNATURE_DOES_NOT_MATCH")
 """Errors of object stores about who asks; the last is what a wrong secret gets where an answer has a body."""
+
+_REASONS = (
+    r"AWS Error [A-Z_]+(?: \(HTTP status \d+\))?(?: during \w+ operation)?|HTTP status \d+"
+    r"|curlCode: \d+(?:, [A-Za-z' ]+)?|(?<=Status\()[A-Z_]+"
+)
+"""What of an error's text is shown: codes of the stores' and libcurl's own."""
 
 Out = TypeVar("Out")
 Version = tuple[int, int, int]
@@ -45,22 +51,25 @@ class Storage:
 
     def __init__(self, location: str | os.PathLike[str]) -> None:
         location = os.fspath(location)
-        self._public, self._secrets = without_secrets(location)
+        self._public = shown(location)
         self._http: HttpFolder | None = None
         self._fs: Any = None
         self._root = ""
         self._open: dict[str, Any] = {}
         try:
-            if location.startswith(("http://", "https://")):
+            if location.lower().startswith(("http://", "https://")):
                 self._http = HttpFolder(location)
-            elif "://" in location:
+            elif is_uri(location):
                 self._fs, root = pafs.FileSystem.from_uri(location)
                 self._root = root.rstrip("/")
             else:
                 self._fs, self._root = pafs.LocalFileSystem(), str(Path(location).absolute())
-        except (ValueError, pa.ArrowException, OSError) as error:
-            message = self._clean(str(error).replace(location, self._public))
-            raise ShardError(f"{self}: not a storage location: {message}") from None
+        except (ValueError, pa.ArrowException, OSError):  # their texts would quote the location
+            raise ShardError(
+                f"{self}: not a storage location; give a local path, or https://host/folder, "
+                "s3://bucket/folder or gs://bucket/folder, in which all but letters and digits of a user "
+                "and a password is percent-encoded"
+            ) from None
 
     def __str__(self) -> str:
         return self._public
@@ -123,12 +132,20 @@ class Storage:
             return self._fs.open_input_file(self.path(name))
         return pa.BufferReader(self.read(name))
 
-    def read(self, name: str) -> bytes:
-        """All bytes of `name`; FileNotFoundError if it is not there."""
+    def read(self, name: str, *, most: int | None = None) -> bytes:
+        """All bytes of `name`; FileNotFoundError if it is not there.
+
+        Raises:
+            StorageError: there are more than `most` bytes.
+        """
+        if most is not None and self._http is None and (size := self.size(name)) > most:
+            raise StorageError(
+                f"{self}/{name}: found {size} bytes, expected at most {most}; give another file"
+            )
 
         def fetch() -> bytes:
             if self._http is not None:
-                return self._http.read(name)
+                return self._http.read(name, LARGEST if most is None else most)
             with self._fs.open_input_stream(self.path(name)) as stream:
                 return bytes(stream.read())
 
@@ -218,12 +235,7 @@ class Storage:
                     raise RefusedError(str(error)) from error
                 raise
 
-        return retrying(attempt, f"{self}/{name}", self._clean)
-
-    def _clean(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return " ".join(text.split())
+        return retrying(attempt, f"{self}/{name}", str if self._http is not None else _reason)
 
 
 def read_file_into(path: str, offset: int, buffers: Sequence[memoryview]) -> tuple[int, Version]:
@@ -254,6 +266,12 @@ def _is_final(message: str) -> bool:
     if status:
         return status[1].startswith("4") and status[1] not in ("408", "425", "429")
     return bool(re.search(rf"AWS Error ({'|'.join(_REFUSALS)})", message))
+
+
+def _reason(message: str) -> str:
+    """What is known of an object store's error; the rest of its text may quote addresses and keys."""
+    found = [match[0] for match in re.finditer(_REASONS, message)]
+    return ", ".join(found) or "the store does not answer as it should"
 
 
 def _sync_directory(directory: Path) -> None:

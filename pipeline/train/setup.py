@@ -16,7 +16,6 @@ from pipeline import distributed
 from pipeline.checkpoint import (
     Checkpoint,
     load_checkpoint,
-    load_training_state,
     require_space,
     writing_to,
 )
@@ -28,6 +27,7 @@ from pipeline.runs import checkpoint_steps, model_name
 from pipeline.train import precision
 from pipeline.train.board import require_board
 from pipeline.train.config import TrainConfig
+from pipeline.train.restoring import restored_state
 from pipeline.train.step import Trainer
 from shards import locations
 from shards.choices import Split
@@ -157,7 +157,14 @@ def prepare(config: TrainConfig, process: Process) -> Setup:
     with distributed.together(process):
         if latest is not None:
             _check_same(latest, spec, origin)
-            state = load_training_state(run, start)
+            state = restored_state(
+                run,
+                start,
+                model,
+                steps=steps,
+                averaged=bool(config.average),
+                scaled=config.precision == "fp16",
+            )
             model.load_state_dict(latest.tensors)
         elif config.memory_init == "queries":
             _seed_memory(model.to(process.device), config, process, stream)
