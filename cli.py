@@ -839,18 +839,12 @@ def report_command(evaluations: tuple[str, ...], out: Path | None) -> None:
 @click.argument("keys", metavar="KEYS.pt")
 @click.argument("out", metavar="OUT")
 @option(
-    "--height",
+    "--size",
     heading="Frames",
-    help="Of the frames it was trained on, pixels.",
-    type=int,
-    default=ImportConfig.height,
-)
-@option(
-    "--width",
-    heading="Frames",
-    help="Of the frames it was trained on, pixels.",
-    type=int,
-    default=ImportConfig.width,
+    help="Height and width of the frames it was trained on, pixels; the published models: 256.",
+    type=Size(),
+    default=ImportConfig.size,
+    show_default="not known: frames of any size will do",
 )
 def import_reference_command(**options: Any) -> None:
     """Turn a published model and its memory items into a checkpoint OUT (.safetensors, or a run folder).
@@ -862,7 +856,7 @@ def import_reference_command(**options: Any) -> None:
     checkpoint = import_reference(ImportConfig(**options))
     spec = checkpoint.spec
     say(
-        f"{spec.method} model, windows of {spec.window} frames of {spec.height}x{spec.width} "
+        f"{spec.method} model, windows of {spec.window} frames of {spec.size} "
         f"{spec.channel_order}, {spec.items} memory items"
     )
     say(f"checkpoint: {checkpoint.name}")

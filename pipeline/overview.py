@@ -53,7 +53,7 @@ def _file(storage: Storage) -> list[Table]:
 def _model(where: str, header: Header) -> Table:
     spec = header.spec
     columns = ["method", "frames", "window", "memory items", "steps", "epochs", "of epochs"]
-    frames = f"{spec.height}x{spec.width} {spec.channel_order}"
+    frames = f"{spec.size} {spec.channel_order}"
     counts = [spec.window, spec.items, header.step, header.epoch]
     total = header.origin.get("options", {}).get("epochs", "")
     return where, columns, [[spec.method, frames, *map(str, counts), str(total)]]

@@ -21,7 +21,7 @@ import pyarrow as pa
 from pyarrow import fs as pafs
 
 from shards.errors import ShardError, StorageError, os_error_line
-from shards.locations import without_secrets
+from shards.locations import is_uri, shown
 from shards.retry import RefusedError, retrying
 from shards.steady import SteadyFile
 
@@ -34,6 +34,12 @@ _UPLOAD_CHUNK = 8 << 20
 
 _REFUSALS = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "INVALID_SIGNATURE", "SIGNATURE_DOES_NOT_MATCH")
 """Errors of object stores about who asks; the last is what a wrong secret gets where an answer has a body."""
+
+_REASONS = (
+    r"AWS Error [A-Z_]+(?: \(HTTP status \d+\))?(?: during \w+ operation)?|HTTP status \d+"
+    r"|curlCode: \d+(?:, [A-Za-z' ]+)?|(?<=Status\()[A-Z_]+"
+)
+"""What of an error's text is shown: codes of the stores' and libcurl's own."""
 
 Out = TypeVar("Out")
 Version = tuple[int, int, int]
@@ -50,7 +56,7 @@ class Storage:
 
     def __init__(self, location: str | os.PathLike[str]) -> None:
         location = os.fspath(location)
-        self._public, self._secrets = without_secrets(location)
+        self._public = shown(location)
         self._http: HttpFolder | None = None
         self._fs: Any = None
         self._root = ""
@@ -58,16 +64,19 @@ class Storage:
         if "\0" in location:
             raise ShardError(f"{self}: not a storage location: found a zero byte, which no path has")
         try:
-            if location.startswith(("http://", "https://")):
+            if location.lower().startswith(("http://", "https://")):
                 self._http = _http_folder(location)
-            elif "://" in location:
+            elif is_uri(location):
                 self._fs, root = pafs.FileSystem.from_uri(location)
                 self._root = root.rstrip("/")
             else:
                 self._fs, self._root = pafs.LocalFileSystem(), str(Path(location).absolute())
-        except (ValueError, pa.ArrowException, OSError) as error:
-            message = self._clean(str(error).replace(location, self._public))
-            raise ShardError(f"{self}: not a storage location: {message}") from None
+        except (ValueError, pa.ArrowException, OSError):  # their texts would quote the location
+            raise ShardError(
+                f"{self}: not a storage location; give a local path, or https://host/folder, "
+                "s3://bucket/folder or gs://bucket/folder, in which all but letters and digits of a user "
+                "and a password is percent-encoded"
+            ) from None
 
     def __str__(self) -> str:
         return self._public
@@ -142,14 +151,16 @@ class Storage:
         """All bytes of `name`; FileNotFoundError if it is not there.
 
         Raises:
-            ShardError: there are more than `most` of them.
+            StorageError: there are more than `most` bytes.
         """
-        if most is not None and (size := self.size(name)) > most:
-            raise ShardError(f"{self}/{name}: found {size} bytes, expected at most {most}")
+        if most is not None and self._http is None and (size := self.size(name)) > most:
+            raise StorageError(
+                f"{self}/{name}: found {size} bytes, expected at most {most}; give another file"
+            )
 
         def fetch() -> bytes:
             if self._http is not None:
-                return self._http.read(name)
+                return self._http.read(name) if most is None else self._http.read(name, most)
             if self.is_local:
                 with _regular(self.path(name)) as descriptor, open(descriptor, "rb", closefd=False) as file:
                     return file.read()
@@ -275,7 +286,7 @@ class Storage:
                     raise RefusedError(str(error)) from error
                 raise
 
-        return retrying(attempt, f"{self}/{name}", self._clean)
+        return retrying(attempt, f"{self}/{name}", str if self._http is not None else _reason)
 
     def _refused(self, name: str, error: OSError, *, writes: bool) -> StorageError:
         """What to say of an error of the local file system."""
@@ -283,11 +294,6 @@ class Storage:
         return StorageError(
             f"{where}: cannot be {'written' if writes else 'read'}: {os_error_line(error, '')}"
         )
-
-    def _clean(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return " ".join(text.split())
 
 
 def _http_folder(location: str) -> "HttpFolder":
@@ -375,6 +381,12 @@ def _is_final(message: str) -> bool:
     if status:
         return status[1].startswith("4") and status[1] not in ("408", "425", "429")
     return bool(re.search(rf"AWS Error ({'|'.join(_REFUSALS)})", message))
+
+
+def _reason(message: str) -> str:
+    """What is known of an object store's error; the rest of its text may quote addresses and keys."""
+    found = [match[0] for match in re.finditer(_REASONS, message)]
+    return ", ".join(found) or "the store does not answer as it should"
 
 
 def _sync_directory(directory: Path) -> None:

@@ -26,7 +26,7 @@ OWNERS = {
     "safetensors": ("pipeline/checkpoint.py",),
     "dask": ("pipeline/preprocess/",),
     "distributed": ("pipeline/preprocess/",),
-    "urllib3": ("shards/http.py",),
+    "urllib3": ("shards/http.py", "shards/connections.py"),
     "torch.utils.tensorboard": ("pipeline/train/board.py",),
     "rich": ("pipeline/progress.py", "pipeline/tables.py"),
     "torch.distributed": ("pipeline/distributed.py",),

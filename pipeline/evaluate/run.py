@@ -5,7 +5,6 @@ killed are kept where they are whole and from the same work, so only the missing
 """
 
 import dataclasses
-import hashlib
 import json
 import time
 from dataclasses import dataclass
@@ -163,7 +162,7 @@ def _prepare(config: EvaluateConfig, process: Process, out: Storage) -> _Job:
     provenance = Provenance(
         code_version=code_version(),
         checkpoint=checkpoint.name,
-        checkpoint_sha256=hashlib.sha256(checkpoint.to_bytes()).hexdigest(),
+        checkpoint_sha256=checkpoint.sha256,
         shards=str(storage),
         manifest_sha256=manifest.digest,
         split=split,
@@ -173,7 +172,7 @@ def _prepare(config: EvaluateConfig, process: Process, out: Storage) -> _Job:
         distance=config.distance,
         precision=config.precision,
         batch_size=largest_batch(
-            config.batch_size, checkpoint.spec.height, checkpoint.spec.width, process.device
+            config.batch_size, manifest.geometry.height, manifest.geometry.width, process.device
         ),
         processes=process.world,
         report=config.report,
@@ -199,17 +198,24 @@ def choose_split(manifest: Manifest) -> Split:
 def check_fit(checkpoint: Checkpoint, manifest: Manifest, shards: str) -> None:
     """Refuse shards of frames that the model was not made for.
 
+    A model whose frame size nobody knows, an imported one, takes any that the network does.
+
     Raises:
         CheckpointError: naming what was found and what the model expects.
     """
     spec, geometry = checkpoint.spec, manifest.geometry
-    expected = (spec.height, spec.width, spec.channels, spec.channel_order)
+    height, width = spec.height or geometry.height, spec.width or geometry.width
+    expected = (height, width, spec.channels, spec.channel_order)
     found = (geometry.height, geometry.width, geometry.channels, geometry.channel_order)
     if found != expected:
         raise CheckpointError(
             f"{shards}: found frames of {_frame(*found)}, expected {_frame(*expected)} for "
-            f"{checkpoint.name}; preprocess again with --size {spec.height}x{spec.width}, or take another "
-            "checkpoint"
+            f"{checkpoint.name}; preprocess again with --size {height}x{width}, or take another checkpoint"
+        )
+    if height % STRIDE or width % STRIDE:
+        raise CheckpointError(
+            f"{shards}: found frames of {height}x{width}, expected multiples of {STRIDE}; "
+            "preprocess again with another --size"
         )
     if spec.window > manifest.window:
         raise CheckpointError(

@@ -14,17 +14,16 @@ class ImportConfig:
         model: the published model: a whole pickled module (.pth), or a state dict (.pt, .safetensors).
         keys: its memory items: a tensor (M, D) in a file of its own (.pt, .safetensors).
         out: a checkpoint file (.safetensors) to write, or a run folder.
-        height, width: of the frames it was trained on, pixels; the published models use 256x256.
+        size: height and width of the frames it was trained on, pixels (the published models: 256x256); None
+            where nobody knows. The network is convolutional: without a size it takes frames of any.
     """
 
     model: str
     keys: str
     out: str
-    height: int = 256
-    width: int = 256
+    size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("height", "width"):
-            value = getattr(self, name)
-            if value < SIZE_STEP or value % SIZE_STEP:
-                raise ConfigError(f"{name} {value} is not a multiple of {SIZE_STEP}")
+        if self.size is not None and any(edge < SIZE_STEP or edge % SIZE_STEP for edge in self.size):
+            height, width = self.size
+            raise ConfigError(f"--size: found {height}x{width}, expected multiples of {SIZE_STEP}")

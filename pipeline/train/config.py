@@ -7,6 +7,9 @@ from pipeline.config import Device, check_digest
 from pipeline.errors import ConfigError
 from shards.choices import CACHES, CacheName
 
+MOST_ITEMS = 65_536
+"""Of a memory, so that checkpoints stay below the size from which they are not read."""
+
 Method = Literal["pred", "recon"]
 BatchNormInit = Literal["ones", "uniform"]
 MemoryInit = Literal["random", "queries"]
@@ -113,7 +116,8 @@ class TrainConfig:
             _require(self, name, getattr(self, name) >= 0, "at least 0")
         _require(self, "seed", self.seed < 1 << 63, "a number of 63 bits")
         _require(self, "lr", self.lr > 0, "more than 0")
-        _require(self, "memory_items", self.memory_items >= 2, "at least 2, the nearest and the second")
+        holds = 2 <= self.memory_items <= MOST_ITEMS
+        _require(self, "memory_items", holds, f"at least 2, the nearest and the second, at most {MOST_ITEMS}")
         if self.method == "pred":
             _require(self, "window", self.window >= 2, "at least 2 for prediction")
         else:

@@ -16,7 +16,6 @@ from pipeline.checkpoint import (
     Checkpoint,
     latest_step,
     load_checkpoint,
-    load_training_state,
     require_space,
     writing_to,
 )
@@ -30,6 +29,7 @@ from pipeline.runs import FOLDER, model_name
 from pipeline.train import board, precision
 from pipeline.train.board import require_board
 from pipeline.train.config import TrainConfig
+from pipeline.train.restoring import restored_state
 from pipeline.train.step import Trainer
 from pipeline.train.validate import VALIDATION
 from shards import locations
@@ -176,7 +176,14 @@ def prepare(config: TrainConfig, process: Process, held: contextlib.ExitStack) -
     with distributed.together(process):
         if latest is not None:
             _check_same(latest, spec, origin)
-            state = load_training_state(run, start)
+            state = restored_state(
+                run,
+                start,
+                model,
+                steps=steps,
+                averaged=bool(config.average),
+                scaled=config.precision == "fp16",
+            )
             model.load_state_dict(latest.tensors)
         elif config.memory_init == "queries":
             _seed_memory(model.to(process.device), config, process, stream)

@@ -1,6 +1,8 @@
 """Checkpoints on disk: whole or absent, found by number, and nothing but data."""
 
+import dataclasses
 import errno
+import hashlib
 import io
 import os
 import pickle
@@ -30,8 +32,13 @@ from shards.storage import Storage
 SPEC = ModelSpec(method="recon", window=1, items=4, height=64, width=64)
 
 
+WEIGHTS = SPEC.build().state_dict()
+BIAS = "decoder.output.6.bias"
+
+
 def made(step: int) -> Checkpoint:
-    tensors = {"weight": torch.full((2, 3), float(step)), "count": torch.tensor(step)}
+    """A checkpoint whose last bias is the step."""
+    tensors = WEIGHTS | {BIAS: torch.full((3,), float(step))}
     return Checkpoint(
         name="x", spec=SPEC, tensors=tensors, step=step, epoch=1, origin={"options": {"lr": 0.1}}
     )
@@ -47,7 +54,9 @@ def saved(run: Storage, *steps: int) -> None:
 def test_a_checkpoint_survives_the_disk() -> None:
     found = checkpoint_from_bytes(made(5).to_bytes(), "x")
     assert (found.spec, found.step, found.epoch, found.origin) == (SPEC, 5, 1, {"options": {"lr": 0.1}})
-    assert found.tensors["weight"].tolist() == [[5.0] * 3] * 2
+    assert found.tensors[BIAS].tolist() == [5.0] * 3
+    assert found.to_bytes() == made(5).to_bytes()
+    assert found.sha256 == hashlib.sha256(made(5).to_bytes()).hexdigest()
 
 
 def test_the_latest_is_found_by_number_and_the_model_file_makes_it_whole(tmp_path: Path) -> None:
@@ -95,8 +104,9 @@ def test_what_is_no_checkpoint_says_so(data: bytes, message: str, tmp_path: Path
 
 
 def test_a_checkpoint_of_another_network_names_what_does_not_fit() -> None:
+    alone = dataclasses.replace(made(1), tensors={"weight": torch.ones(2, 3)})
     with pytest.raises(CheckpointError, match="does not fit"):
-        made(1).model()
+        alone.model()
 
 
 @pytest.mark.parametrize("name", ["nowhere", "nowhere/model-00000001.safetensors"])
