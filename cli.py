@@ -19,6 +19,7 @@ import click
 from pipeline.evaluate.config import EvaluateConfig
 from pipeline.import_reference.config import ImportConfig
 from pipeline.inspect.config import InspectConfig, VerifyConfig
+from pipeline.output import remark, say
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.report.config import ReportConfig
 from pipeline.sweep.config import SweepConfig
@@ -60,7 +61,7 @@ def synthesize(config: SynthesizeConfig) -> None:
     from pipeline.synthesize.run import synthesize
 
     summary = synthesize(config)
-    click.echo(
+    say(
         f"{summary.videos} videos, {summary.frames} frames, {summary.abnormal} abnormal testing frames "
         f"(labels in {summary.labels})"
     )
@@ -81,13 +82,13 @@ def preprocess(config: PreprocessConfig) -> None:
 def print_preprocess(summary: "Summary") -> None:
     """Print what was done on standard output, skipped videos and notes on standard error."""
     manifest = summary.manifest
-    click.echo(f"dataset    {manifest.dataset}: {summary.reason}")
+    say(f"dataset    {manifest.dataset}: {summary.reason}")
     for split in SPLITS:
         videos = manifest.split(split)
         if videos:
             frames = sum(video.frames for video in videos)
             windows = sum(located.windows for located in manifest.segments(split, manifest.window))
-            click.echo(f"{split:<10} {len(videos)} videos, {frames} frames, {windows} windows")
+            say(f"{split:<10} {len(videos)} videos, {frames} frames, {windows} windows")
     labelled = [(video, video.labels) for video in manifest.videos]
     counts = [(len(labels), int(labels.sum())) for _, labels in labelled if labels is not None]
     if counts:
@@ -95,24 +96,26 @@ def print_preprocess(summary: "Summary") -> None:
         sources = ", ".join(
             sorted({video.label_source or "" for video, labels in labelled if labels is not None})
         )
-        click.echo(f"labels     {abnormal} of {known} frames abnormal, from {sources}")
+        say(f"labels     {abnormal} of {known} frames abnormal, from {sources}")
     else:
-        click.echo("labels     none")
+        say("labels     none")
     stored = sum(shard.bytes for video in manifest.videos for shard in video.shards)
-    click.echo(f"stored     {stored / 1e6:.1f} MB, {manifest.geometry}, codec {manifest.codec.name}")
-    click.echo(
+    say(f"stored     {stored / 1e6:.1f} MB, {manifest.geometry}, codec {manifest.codec.name}")
+    say(
         f"decoded    {summary.done} videos, {summary.frames} frames in {summary.seconds:.1f} s "
         f"({summary.frames / summary.seconds:.0f} frames/s)"
     )
     for name, reason in summary.skipped:
-        click.echo(f"skipped    {name}: {reason}", err=True)
+        remark(f"skipped    {name}: {reason}")
     for note in summary.notes:
-        click.echo(f"note       {note}", err=True)
+        remark(f"note       {note}")
 
 
 @main.stage(VerifyConfig)
 def verify(config: VerifyConfig) -> None:
     """Recompute every hash of a shard set and read every segment.
+
+    The command prints the digest of the manifest, which train and evaluate take as --manifest-digest.
 
     Over http(s):// this is done for what the manifest lists; files beside it cannot be looked for there.
     """
@@ -120,32 +123,39 @@ def verify(config: VerifyConfig) -> None:
 
     verified = verify(config)
     for problem in verified.problems:
-        click.echo(f"error: {problem}", err=True)
+        remark(f"error: {problem}")
     if verified.problems:
         sys.exit(1)
-    click.echo(f"{verified.seen}, all as they were written")
+    say(f"{verified.seen}, all as they were written")
+    say(f"manifest digest: {verified.digest}")
     for note in verified.notes:
-        click.echo(f"note: {note}", err=True)
+        remark(f"note: {note}")
 
 
 @main.stage(InspectConfig)
 def inspect(config: InspectConfig) -> None:
     """Print a shard set, a run or a checkpoint in tables.
 
-    For a shard set, a contact sheet of sample windows is written, too.
+    For a shard set, a contact sheet of sample windows is written, too, where that can be done.
     """
-    from pipeline.inspect.run import inspect
+    from pipeline.inspect.run import Remark, inspect
     from pipeline.tables import print_table
 
     for shown in inspect(config):
-        click.echo(shown) if isinstance(shown, str) else print_table(*shown)
+        if isinstance(shown, Remark):
+            remark(shown)
+        elif isinstance(shown, str):
+            say(shown)
+        else:
+            print_table(*shown)
 
 
 @main.stage(train_config, PRESET, fields=TrainConfig)
 def train(config: TrainConfig) -> None:
     """Train on the shard set SHARDS; checkpoints and metrics.jsonl go to RUN.
 
-    A RUN that is there already is resumed from its latest checkpoint. Several processes, one per GPU:
+    A RUN that is there already is resumed from its latest checkpoint, also if testing videos or labels of
+    SHARDS changed meanwhile. Several processes, one per GPU:
 
     \b
         torchrun --nproc-per-node N cli.py train SHARDS RUN
@@ -155,7 +165,7 @@ def train(config: TrainConfig) -> None:
     summary = train(config)
     if os.environ.get("RANK", "0") == "0":
         trained = f"{summary.samples} samples in {summary.seconds:.1f} s"
-        click.echo(f"{summary.checkpoint}: {summary.steps} steps in {summary.epochs} epochs ({trained})")
+        say(f"{summary.checkpoint}: {summary.steps} steps in {summary.epochs} epochs ({trained})")
 
 
 @main.stage(SweepConfig)
@@ -168,7 +178,7 @@ def sweep(config: SweepConfig) -> None:
 
     for name, spread in sweep(config).items():
         each = ", ".join(f"{seed}: {100 * value:.2f}" for seed, value in spread.values.items())
-        click.echo(f"{name}: {spread} (by seed {each})")
+        say(f"{name}: {spread} (by seed {each})")
 
 
 @main.stage(EvaluateConfig)
@@ -185,18 +195,18 @@ def evaluate(config: EvaluateConfig) -> None:
         return
     metrics = summary.metrics
     for note in metrics["notes"]:
-        click.echo(f"note: {note}")
+        say(f"note: {note}")
     timing = metrics["timing"]
-    click.echo(f"{timing['frames']} frames at {timing['frames_per_second']:.1f} frames/s")
+    say(f"{timing['frames']} frames at {timing['frames_per_second']:.1f} frames/s")
     if metrics["auc"] is not None:
         labels = ", ".join(metrics["label_source"])
-        click.echo(
+        say(
             f"AUC {100 * metrics['auc']:.2f} % (all frames, min-max per video, memory "
             f"{metrics['provenance']['memory']}; labels: {labels})"
         )
     if summary.report is not None:
-        click.echo(f"report: {summary.report}")
-    click.echo(f"scores: {summary.scores}")
+        say(f"report: {summary.report}")
+    say(f"scores: {summary.scores}")
 
 
 @main.stage(ReportConfig)
@@ -204,9 +214,7 @@ def report(config: ReportConfig) -> None:
     """Write the page of one EVALUATION (a folder that evaluate wrote), or of several side by side."""
     from pipeline.evaluate.report import write_report
 
-    click.echo(
-        f"report: {write_report(config.evaluations, None if config.out is None else Path(config.out))}"
-    )
+    say(f"report: {write_report(config.evaluations, None if config.out is None else Path(config.out))}")
 
 
 @main.stage(ImportConfig)
@@ -219,11 +227,11 @@ def import_reference(config: ImportConfig) -> None:
 
     checkpoint = import_reference(config)
     spec = checkpoint.spec
-    click.echo(
-        f"{spec.method} model, windows of {spec.window} frames of {spec.height}x{spec.width} "
+    say(
+        f"{spec.method} model, windows of {spec.window} frames of {spec.size} "
         f"{spec.channel_order}, {spec.items} memory items"
     )
-    click.echo(f"checkpoint: {checkpoint.name}")
+    say(f"checkpoint: {checkpoint.name}")
 
 
 if __name__ == "__main__":

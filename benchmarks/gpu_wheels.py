@@ -22,7 +22,7 @@ WHEELS = ROOT / "wheels"
 PRESENT = ("torch", "numpy", "opencv-python-headless", "scikit-learn", "pyarrow", "click")
 """What a GPU machine has, with all that these need."""
 PACKAGES = {
-    "av": (),  # decodes all video; the smaller decord2 does not audit containers
+    "av": (),  # decodes all video
     "webdataset": ("braceexpand", "PyYAML"),
     "safetensors": (),
     "urllib3": (),

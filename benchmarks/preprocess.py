@@ -3,7 +3,7 @@
     python benchmarks/preprocess.py [FOLDER OF VIDEOS ...] [--size 256] [--copies 5] [--codec raw]
 
 Without a folder, H.264 videos like those of Ped2, of Avenue and of a camera of today are generated, each
-under as many names as `--copies` says. The bare loop (decord and cv2.resize, nothing kept) and one worker are
+under as many names as `--copies` says. The bare loop (PyAV and cv2.resize, nothing kept) and one worker are
 pinned to the same core; two workers get two cores. Everything counts, starting the processes included, which
 takes 0.7 s: more copies show the pace of a large set. They take turns; medians are printed.
 """
@@ -34,11 +34,16 @@ KINDS = {
 """Height and width, videos, frames of each."""
 
 
-def generate(folder: Path, kind: str, copies: int) -> None:
+def generate(
+    folder: Path,
+    kind: tuple[tuple[int, int], int, int],
+    copies: int,
+    options: dict[str, str] | None = None,
+) -> None:
     """Write the videos of one kind, walkers over texture with a camera's noise, each under several names."""
     from tests.helpers.videos import scene, write_video
 
-    size, videos, frames = KINDS[kind]
+    size, videos, frames = kind
     random = np.random.default_rng(0)
     noise = random.integers(-2, 3, (8, *size, 3), np.int8)
 
@@ -48,24 +53,28 @@ def generate(folder: Path, kind: str, copies: int) -> None:
 
     for number in range(videos):
         first = folder / f"{number}-0.mp4"
-        write_video(first, noisy(number), options={"preset": "veryfast"})
+        write_video(first, noisy(number), options={"preset": "veryfast", **(options or {})})
         for copy in range(1, copies):
             os.link(first, folder / f"{number}-{copy}.mp4")
 
 
 def bare(folder: Path, size: int) -> tuple[float, int]:
     """Frames per second of decoding and resizing alone, in this process, and frames."""
+    import av
     import cv2
-    import decord
+    from av.video.reformatter import VideoReformatter
 
     cv2.setNumThreads(1)
+    reformatter = VideoReformatter()
     started = time.perf_counter()
     count = 0
     for path in sorted(folder.iterdir()):
-        reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)
-        for _ in range(len(reader)):
-            cv2.resize(reader.next().asnumpy(), (size, size))
-            count += 1
+        with av.open(str(path)) as container:
+            container.streams.video[0].thread_count = 1
+            for frame in container.decode(video=0):
+                picture = reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray()
+                cv2.resize(picture, (size, size))
+                count += 1
     return count / (time.perf_counter() - started), count
 
 
@@ -175,7 +184,7 @@ def main() -> None:
         compare(folder, options.size, options.repeats, codecs)
     for kind in () if options.folders else KINDS:
         with tempfile.TemporaryDirectory() as temporary:
-            generate(Path(temporary), kind, options.copies)
+            generate(Path(temporary), KINDS[kind], options.copies)
             _, videos, frames = KINDS[kind]
             print(f"\n== {videos * options.copies} videos of {frames} frames of {kind}")
             compare(Path(temporary), options.size, options.repeats, codecs)

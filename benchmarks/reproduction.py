@@ -26,9 +26,7 @@ import numpy as np
 from matplotlib import pyplot
 from probing import area
 
-from pipeline.evaluate.exhibits import read_exhibits
 from pipeline.evaluate.report import load_evaluation
-from shards.storage import Storage
 
 ALPHAS = np.linspace(0, 1, 21)
 EVALUATION = "evaluation"
@@ -70,7 +68,7 @@ def trial(run: Path) -> Trial:
     """What one run's evaluation says."""
     evaluation = load_evaluation(str(run / EVALUATION))
     videos = list(evaluation.videos)
-    exhibits = read_exhibits(Storage(run / EVALUATION), 1)
+    exhibits = evaluation.exhibits
     if exhibits is None:
         raise SystemExit(f"{run / EVALUATION}: has no exhibits; evaluate again with --report")
     by_alpha = tuple(area(videos, alpha) for alpha in ALPHAS)

@@ -22,8 +22,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from shards.limits import SEGMENT_WINDOWS
 from shards.plan import epoch_plan
-from shards.segments import SEGMENT_WINDOWS
 
 WINDOW, BATCH = 5, 16
 

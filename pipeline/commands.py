@@ -1,14 +1,12 @@
 """Commands as separate processes: how a stage uses another without importing it."""
 
 import contextlib
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 
+from pipeline.children import module_command, module_environment
 from pipeline.errors import CommandError
 from pipeline.signals import SIGNALS, handling
 from shards.locations import shown
@@ -26,10 +24,8 @@ def run_command(*arguments: str) -> None:
     Raises:
         CommandError: it failed, or was stopped.
     """
-    root = str(Path(__file__).parent.parent)
-    environment = {name: value for name, value in os.environ.items() if name not in _LAUNCHED}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    child = subprocess.Popen([sys.executable, "-m", "cli", *arguments], env=environment)
+    environment = {name: value for name, value in module_environment().items() if name not in _LAUNCHED}
+    child = subprocess.Popen([*module_command("cli"), *arguments], env=environment)
     with _signals_to(child) as passed_on:
         code = child.wait()
     if code:

@@ -6,34 +6,123 @@ locations in it are without credentials and query.
 """
 
 import dataclasses
+import difflib
+import re
 import tomllib
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.errors import ConfigError
+from pipeline.options import Custom
 from shards import locations
 
 Device = Literal["auto", "cpu", "cuda"]
 """Where a stage computes; `auto` is CUDA where there is one."""
 
 
-def load_config(path: Path) -> dict[str, dict[str, Any]]:
-    """The tables of a configuration file, option names with underscores."""
+def _digest(given: Any) -> str:
+    if not isinstance(given, str) or not re.fullmatch("[0-9a-f]{64}", given):
+        raise ValueError(given)
+    return given
+
+
+DIGEST = Custom(
+    notation="SHA-256",
+    parse=_digest,
+    expected="the 64 hexadecimal digits that verify prints",
+    show=str,
+)
+"""How --manifest-digest is written."""
+
+MOST_BYTES = 1 << 14
+"""Of a configuration file; a recorded one takes 1 kB. The parser's time grows with the square of a dotted
+key's length: 1 s for one that fills such a file."""
+
+
+def load_config(path: Path, options: Mapping[str, Mapping[str, bool]]) -> dict[str, dict[str, Any]]:
+    """The tables of a configuration file, option names with underscores.
+
+    Args:
+        path: of the file.
+        options: of every command, names with underscores, and whether they take several values.
+
+    Raises:
+        ConfigError: it cannot be read, is not TOML, or holds what is no option.
+    """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; give a readable TOML file to --config") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
-    stray = [name for name, value in tables.items() if not isinstance(value, dict)]
-    if stray:
+    tables = parse_toml(data, str(path))
+    known: dict[str, dict[str, Any]] = {}
+    for command, table in tables.items():
+        if not isinstance(table, dict):
+            raise ConfigError(
+                f"{path}: option {command!r} stands outside a table; put it under [train] or the like"
+            )
+        if command not in options:
+            raise ConfigError(f"{path}: no command {command!r}; tables are named after {', '.join(options)}")
+        known[command] = {}
+        for given, value in table.items():
+            name = given.replace("-", "_")
+            if name not in options[command]:
+                hint = _nearest(name, options[command])
+                raise ConfigError(f"{path}: {command} has no option {given!r}; {hint}")
+            if name in known[command]:
+                raise ConfigError(f"{path}: found option {given!r} of {command} twice, expected it once")
+            where = f"{path}: option {given!r} of {command}"
+            known[command][name] = (
+                [_as_given(part, where) for part in value]
+                if options[command][name] and isinstance(value, list)
+                else _as_given(value, where)
+            )
+    return known
+
+
+def _nearest(name: str, names: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, names, 1)
+    return f"did you mean {near[0]!r}?" if near else f"its options are {', '.join(names)}"
+
+
+def _as_given(value: Any, where: str) -> Any:
+    """An option's value, which the option checks as it does one of the command line."""
+    if isinstance(value, list) and all(type(part) is int for part in value):
+        return value
+    if not isinstance(value, str | int | float):
+        raise ConfigError(f"{where}: found a {type(value).__name__}, expected a text or a number")
+    if isinstance(value, int) and abs(value) >= 1 << 64:
+        raise ConfigError(f"{where}: found a number of more than 64 bits, expected a smaller one")
+    return value
+
+
+def option_text(value: Any) -> str:
+    """An option's value as text: `true`, `0.5`, and for a size `240x360`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def parse_toml(data: bytes, where: str) -> dict[str, Any]:
+    """The value of a TOML text that may be damaged or hostile.
+
+    Raises:
+        ConfigError: one line that starts with `where`: it is not TOML, too long or nested too deeply.
+    """
+    if len(data) > MOST_BYTES:
+        raise ConfigError(f"{where}: found more than {MOST_BYTES} bytes, expected fewer; give a TOML file")
+    try:
+        return tomllib.loads(data.decode())
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{where}: not TOML: byte {error.start} is not UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where}: not TOML: {error}") from None
+    except (ValueError, RecursionError) as error:
+        reason = "is nested too deeply" if isinstance(error, RecursionError) else "holds too long a number"
         raise ConfigError(
-            f"{path}: option {stray[0]!r} stands outside a table; put it under [train] or the like"
-        )
-    return {
-        command: {name.replace("-", "_"): value for name, value in table.items()}
-        for command, table in tables.items()
-    }
+            f"{where}: {reason}; give a TOML file as config.toml in an output folder is"
+        ) from None
 
 
 def recordable(config: Any) -> dict[str, Any]:

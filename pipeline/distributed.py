@@ -27,6 +27,7 @@ from torch.nn.parallel import DistributedDataParallel
 from pipeline.allocator import keep_freed_memory
 from pipeline.config import Device
 from pipeline.errors import ConfigError, LostContactError, PeerError, ShardError, UserError
+from pipeline.launcher import Place, place
 
 TIMEOUT = timedelta(minutes=10)
 """How long a process waits for the others before it gives up: longer than a checkpoint takes to write."""
@@ -59,14 +60,14 @@ def processes(device: Device = "auto") -> Iterator[Process]:
         device: where to compute.
 
     Raises:
-        ConfigError: there are fewer GPUs than processes on this machine.
+        ConfigError: there are fewer GPUs than processes on this machine, or what the launcher says cannot be.
         LostContactError: another process is gone.
     """
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    rank = int(os.environ.get("RANK", "0"))
+    own = place()
+    rank, world = own.rank, own.world
     kind = device if device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
     if kind == "cuda":
-        chosen = _own_gpu()
+        chosen = _own_gpu(own)
         torch.cuda.set_device(chosen)
     else:
         chosen = torch.device(kind)
@@ -97,16 +98,16 @@ def processes(device: Device = "auto") -> Iterator[Process]:
             dist.destroy_process_group()
 
 
-def _own_gpu() -> torch.device:
+def _own_gpu(own: Place) -> torch.device:
     """This process's GPU: each process of the machine has one of its own."""
-    found, processes_here = torch.cuda.device_count(), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    if found < processes_here:
+    found, expected = torch.cuda.device_count(), max(own.local_world, own.local_rank + 1)
+    if found < expected:
         raise ConfigError(
             f"--device cuda: found {found} GPUs that PyTorch {torch.__version__} can use, expected "
-            f"{processes_here}, one for each process on this machine; start fewer processes, install a "
+            f"{expected}, one for each process on this machine; start fewer processes, install a "
             "PyTorch for your GPU, or take --device cpu"
         )
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cuda", own.local_rank)
 
 
 def _meet() -> PrefixStore:
@@ -261,6 +262,20 @@ def together(process: Process, *flags: bool) -> Iterator[list[bool]]:
     if failed:
         _raise_in_the_first(own, process)
     joint.extend(asked)
+
+
+@contextlib.contextmanager
+def held_by_first(held: AbstractContextManager[object], process: Process) -> Iterator[None]:
+    """A block within which the first process holds what is for one process, such as a lock.
+
+    Raises:
+        PeerError: the first process could not enter `held`, and says why.
+    """
+    with contextlib.ExitStack() as stack:
+        with together(process):
+            if process.is_first:
+                stack.enter_context(held)
+        yield
 
 
 def _raise_in_the_first(own: Exception | None, process: Process) -> NoReturn:

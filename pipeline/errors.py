@@ -9,23 +9,28 @@
     |  +- CommandError       a command that a stage started failed
     |  +- PeerError          another process failed, and says why
     |  +- LostContactError   another process is gone without a word
-    |  +- ReportError        an evaluation that cannot be shown
+    |  +- BusyError          another process works in the same folder
+    |  +- ReportError        an evaluation that cannot be shown, or whose files contradict each other
+    |  +- OutputError        standard output that cannot be written
     +- shards.ShardError     exit code 1
        +- CorruptShardError
        +- StorageError       a location that cannot be read or written
 
-The command line prints these as one line; of several processes that fail alike, one does. Anything else is a
-programming error and keeps its traceback.
+The command line prints these as one line; of several processes that fail alike, one does. So it does with an
+OSError and a MemoryError that nothing closer has put into words. Anything else is a programming error and
+keeps its traceback.
 """
 
 from shards.errors import CorruptShardError, ShardError
 
 __all__ = [
+    "BusyError",
     "CheckpointError",
     "CommandError",
     "ConfigError",
     "CorruptShardError",
     "LostContactError",
+    "OutputError",
     "PeerError",
     "ReportError",
     "ShardError",
@@ -80,5 +85,13 @@ class CommandError(UserError):
     """A command that a stage started as a process of its own failed."""
 
 
+class BusyError(UserError):
+    """Another process works in the same folder."""
+
+
 class ReportError(UserError):
-    """An evaluation that cannot be shown."""
+    """An evaluation that cannot be shown, or whose files contradict each other."""
+
+
+class OutputError(UserError):
+    """Standard output that cannot be written."""

@@ -123,7 +123,12 @@ class Declared:
             return None
         if isinstance(self.default, bool):
             return "on" if self.default else "off"
-        return self.about.custom.show(self.default) if self.about.custom else str(self.default)
+        return self.shown(self.default)
+
+    def shown(self, value: Any) -> str:
+        """A value as it is written on the command line."""
+        custom = self.about.custom if isinstance(self.about, Option) else None
+        return custom.show(value) if custom is not None else str(value)
 
     @property
     def bounds(self) -> str:
@@ -145,7 +150,7 @@ class Declared:
         if isinstance(self.about, Option) and self.about.custom is not None:
             try:
                 return self.about.custom.parse(given)
-            except ValueError:
+            except (TypeError, ValueError):
                 raise self.error(given, self.about.custom.expected) from None
         kind = str if self.choices else self.kind
         if isinstance(given, str) and kind in (int, float):
@@ -163,6 +168,9 @@ class Declared:
         Raises:
             ConfigError: names option, found and expected.
         """
+        if isinstance(self.about, Option) and self.about.custom is not None:
+            self.parse(value)
+            return
         if self.choices:
             if value not in self.choices:
                 raise self.error(value, f"one of {', '.join(self.choices)}")
@@ -201,7 +209,8 @@ def declared(config: type) -> list[Declared]:
 def _declared(name: str, hint: Any, default: Any) -> Declared:
     kind, about = get_args(hint)
     if get_origin(kind) in (Union, types.UnionType):
-        (kind,) = (part for part in get_args(kind) if part is not type(None))
+        parts = [part for part in get_args(kind) if part is not type(None)]
+        kind = parts[0] if len(parts) == 1 else Any
     return Declared(name=name, kind=kind, about=about, default=default)
 
 
@@ -220,7 +229,11 @@ def check(config: Any) -> None:
 def wrong(config: Any, name: str, expected: str) -> ConfigError:
     """The sentence about a field that breaks a rule of its config beyond its own declaration."""
     (field,) = (field for field in declared(type(config)) if field.name == name)
-    return field.error(getattr(config, name), expected)
+    value = getattr(config, name)
+    is_custom = isinstance(field.about, Option) and field.about.custom is not None
+    return ConfigError(
+        f"{field.flag}: found {field.shown(value) if is_custom else repr(value)}, expected {expected}"
+    )
 
 
 def described(config: Config) -> Config:

@@ -1,18 +1,18 @@
 """A run, or a checkpoint alone, in tables; reads no tensors and imports no torch."""
 
-import json
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from pipeline.errors import CheckpointError
+from pipeline.errors import CheckpointError, ReportError
+from pipeline.evaluations import METRICS as EVALUATED
+from pipeline.evaluations import read_metrics
 from pipeline.header import Header, read_header
 from pipeline.runs import FOLDER, METRICS, checkpoint_steps, model_name, training_name
 from pipeline.tables import Table
+from shards.jsonfile import parse_json
 from shards.storage import Storage
 
-_EVALUATION = "mnad-evaluation"
-"""The format of `metrics.json` as evaluate writes it."""
 _MEANS = {"step": "steps since the line before", "epoch": "the epoch"}
 """What lines of metrics.jsonl are means over, by kind."""
 _FIGURES = ("total", "pixel", "compact", "separate", "samples_per_second")
@@ -53,7 +53,7 @@ def _file(storage: Storage) -> list[Table]:
 def _model(where: str, header: Header) -> Table:
     spec = header.spec
     columns = ["method", "frames", "window", "memory items", "steps", "epochs", "of epochs"]
-    frames = f"{spec.height}x{spec.width} {spec.channel_order}"
+    frames = f"{spec.size} {spec.channel_order}"
     counts = [spec.window, spec.items, header.step, header.epoch]
     total = header.origin.get("options", {}).get("epochs", "")
     return where, columns, [[spec.method, frames, *map(str, counts), str(total)]]
@@ -79,7 +79,7 @@ def _megabytes(size: int | None) -> str:
 
 def _losses(run: Storage) -> Table:
     """The last line of each kind with losses."""
-    last = {line["kind"]: line for line in _lines(run) if line.get("kind") in _MEANS}
+    last = {line["kind"]: line for line in _lines(run)}
     rows = [
         [str(line["step"]), _MEANS[line["kind"]], *(_number(line.get(name)) for name in _FIGURES)]
         for line in last.values()
@@ -88,12 +88,13 @@ def _losses(run: Storage) -> Table:
 
 
 def _lines(run: Storage) -> Iterator[dict[str, Any]]:
+    """Those with losses."""
     for line in run.read(METRICS).splitlines() if run.exists(METRICS) else ():
         try:
-            record = json.loads(line)
+            record = parse_json(line, METRICS)
         except ValueError:
             continue  # a line that a killed process did not finish
-        if isinstance(record, dict):
+        if isinstance(record, dict) and str(record.get("kind")) in _MEANS and "step" in record:
             yield record
 
 
@@ -104,17 +105,15 @@ def _number(value: Any) -> str:
 def _evaluations(run: Storage) -> Table:
     """Of every evaluation anywhere in the run."""
     columns = ["evaluation", "AUC %", "memory", "split", "of step", "shards"]
-    names = sorted(name for name, _, _ in run.walk() if PurePosixPath(name).name == "metrics.json")
+    names = sorted(name for name, _, _ in run.walk() if PurePosixPath(name).name == EVALUATED)
     rows = []
     for name in names:
         try:
-            record = json.loads(run.read(name))
-            if record["format"] != _EVALUATION:
-                continue
-            work = record["provenance"]
-            auc = "no labels" if record["auc"] is None else f"{100 * record['auc']:.2f}"
-            known = [auc, work["memory"], work["split"], str(record["model"]["step"]), work["shards"]]
-        except (ValueError, KeyError, TypeError):
-            continue  # of another program
+            record = read_metrics(run, name)
+        except ReportError:
+            continue  # of another program, or damaged
+        work = record["provenance"]
+        auc = "no labels" if record["auc"] is None else f"{100 * record['auc']:.2f}"
+        known = [auc, work["memory"], work["split"], str(record["model"]["step"]), work["shards"]]
         rows.append([str(PurePosixPath(name).parent), *known])
     return "evaluations", columns, rows

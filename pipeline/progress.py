@@ -11,6 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+from pipeline.output import remark
+from shards.text import plain
+
 LINE_SECONDS = 10.0
 """Seconds between plain lines where there is no terminal."""
 
@@ -33,7 +36,7 @@ def progress(task: str, total: int, unit: str, *, done: int = 0, quiet: bool = F
         done: units that were done before.
         quiet: show nothing (processes other than the first).
     """
-    if quiet:
+    if quiet or sys.stderr is None:  # None where it was closed
         yield lambda amount=1, detail="": None
     elif sys.stderr.isatty():
         columns = (
@@ -43,13 +46,13 @@ def progress(task: str, total: int, unit: str, *, done: int = 0, quiet: bool = F
             TextColumn(unit),
             TimeRemainingColumn(),
             # Takes what the others leave, so that it is what a narrow terminal cuts off.
-            TextColumn("{task.fields[detail]}", table_column=Column(ratio=1, no_wrap=True)),
+            TextColumn("{task.fields[detail]}", table_column=Column(ratio=1, no_wrap=True), markup=False),
         )
         with Progress(*columns, console=Console(stderr=True), expand=True) as bar:
             handle = bar.add_task(task, total=total, completed=done, detail="")
 
             def advance(amount: int = 1, detail: str = "") -> None:
-                bar.update(handle, advance=amount, detail=detail)
+                bar.update(handle, advance=amount, detail=plain(detail))
 
             yield advance
     else:
@@ -85,5 +88,5 @@ class _Lines:
 
     def _print(self, timing: str) -> None:
         parts = [f"{self._task}: {self._done}/{self._total} {self._unit}", timing, self._detail]
-        print(", ".join(part for part in parts if part), file=sys.stderr, flush=True)
+        remark(", ".join(part for part in parts if part))
         self._printed = time.monotonic()

@@ -1,18 +1,22 @@
 """Records of remote shards on the local disk, at most so many bytes; those used longest ago go first.
 
-Any number of processes may share a cache, and any may be killed at any moment: records appear whole, by
-renaming, and whoever reads one checks it against the manifest. A record's name says what its content is.
+Any number of processes of one user may share a cache, and any may be killed at any moment: records appear
+whole, by renaming, and whoever reads one checks it against the manifest. A record's name is the digest of its
+content; nothing that is called otherwise is ever touched.
 """
 
 import contextlib
 import logging
 import os
+import re
+import stat
 import threading
 import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+from shards.digests import is_digest
 from shards.errors import ShardError
 from shards.storage import TEMPORARY_PREFIX, Version, read_file_into
 
@@ -24,6 +28,8 @@ _SHARE = 1 / 64
 kept free, so that eight processes at once stay within the limit."""
 _ABANDONED_SECONDS = 3600
 """A file that has been half-written for so long is the leaving of a killed process."""
+_TEMPORARY = re.compile(re.escape(TEMPORARY_PREFIX) + "[0-9a-f]{32}")
+_PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +38,11 @@ class DiskCache:
     """A folder of records; safe to use from several threads and processes.
 
     Args:
-        folder: made when needed; nothing else may lie in it.
+        folder: made when needed, for this user alone.
         limit: bytes that it may hold; 0 keeps nothing.
+
+    Raises:
+        ShardError: the folder is a link, or others can change what lies in it.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -41,12 +50,14 @@ class DiskCache:
         self._limit = limit
         self._lock = threading.Lock()
         self._unaccounted = limit  # so that the first addition looks at what others left
+        if limit > 0:
+            _refuse_foreign(folder)
 
     def read_into(self, key: str, buffers: Sequence[memoryview]) -> Version | None:
         """Fill `buffers` with a record; None if it is not there in this length."""
-        path = self._folder / key
+        path = self._path(key)
         try:
-            filled, version = read_file_into(os.fspath(path), 0, buffers)
+            filled, version = read_file_into(os.fspath(path), 0, buffers, follow=False)
             if filled != sum(len(buffer) for buffer in buffers) or filled != version[2]:
                 return None
             # The time of access says how long ago it was used, whether the file system keeps it or not.
@@ -63,10 +74,10 @@ class DiskCache:
         temporary = self._folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
         try:
             self._make_room(size)
-            with temporary.open("xb") as file:
+            with open(temporary, "xb", opener=_private) as file:
                 for buffer in buffers:
                     file.write(buffer)
-            temporary.replace(self._folder / key)
+            temporary.replace(self._path(key))
         except OSError as error:
             logger.warning("%s: cannot keep shards here: %s", self._folder, error.strerror)
             with contextlib.suppress(OSError):
@@ -74,7 +85,11 @@ class DiskCache:
 
     def drop(self, key: str) -> None:
         """Remove a record that is not what it should be."""
-        (self._folder / key).unlink(missing_ok=True)
+        self._path(key).unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        assert is_digest(key), key
+        return self._folder / key
 
     def _make_room(self, size: int) -> None:
         with self._lock:
@@ -82,22 +97,49 @@ class DiskCache:
             if self._unaccounted < self._limit * _SHARE:
                 return
             self._unaccounted = 0
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+            _refuse_foreign(self._folder)
             held = []
             for entry in os.scandir(self._folder):
                 with contextlib.suppress(FileNotFoundError):  # another process was faster
-                    status = entry.stat()
-                    if entry.name.startswith(TEMPORARY_PREFIX):
-                        if time.time() - status.st_mtime > _ABANDONED_SECONDS:
-                            Path(entry).unlink()
-                    else:
+                    status = entry.stat(follow_symlinks=False)
+                    if not stat.S_ISREG(status.st_mode):
+                        continue
+                    if is_digest(entry.name):
                         held.append((status.st_atime_ns, status.st_size, entry.path))
+                    elif (
+                        _TEMPORARY.fullmatch(entry.name)
+                        and time.time() - status.st_mtime > _ABANDONED_SECONDS
+                    ):
+                        Path(entry).unlink()
             excess = sum(bytes_ for _, bytes_, _ in held) + size - self._limit * (1 - 8 * _SHARE)
             for _, bytes_, path in sorted(held):
                 if excess <= 0:
                     break
                 Path(path).unlink(missing_ok=True)
                 excess -= bytes_
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, _PRIVATE_FILE)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse a folder in which somebody else can put, or take the place of, what this process writes."""
+    try:
+        status = folder.lstat()
+    except OSError:  # not there yet, or found out when it is made
+        return
+    if stat.S_ISLNK(status.st_mode):
+        found = "is a symbolic link; name the folder that it points to"
+    elif status.st_uid != os.geteuid():
+        found = "belongs to another user; name a folder of your own"
+    elif stat.S_ISDIR(status.st_mode) and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        found = f"can be written by others; make it private (chmod 700 {folder})"
+    else:
+        return
+    raise ShardError(f"{folder}: the cache of remote shards {found}, in {FOLDER_VARIABLE}")
 
 
 def default_cache() -> DiskCache:

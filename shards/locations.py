@@ -1,29 +1,54 @@
 """Arithmetic on locations: local paths, and URIs whose credentials and query go with every file in them."""
 
+import os
 import re
-from urllib.parse import unquote
+
+from shards.text import printable
+
+_STORES = r"s3|gs|gcs"
+"""Schemes of object stores: before a bucket's name stands no port, and a secret may hold a slash."""
+_URI = re.compile(
+    rf"(?P<start>(?:[^/]*[\s=])?(?P<scheme>https?|{_STORES}):/*|(?:.*?)://)(?P<rest>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What is meant as a URI: with `://`, or, however many slashes there are, with a scheme that is read here."""
+_HOST = r"(?:[\w.-]*|\[[0-9a-fA-F:.]*\])"
+_PORT = r"(?::\d{1,5})?"
+HIDDEN = "***"
+"""Stands for a part of a location that may be a secret."""
 
 
-def without_secrets(location: str) -> tuple[str, list[str]]:
-    """A location to show, and the parts of it that nobody may see, longest first."""
-    scheme, separator, rest = location.partition("://")
-    if not separator:
-        return location, []
-    rest, _, query = rest.partition("?")
-    # An object store's secret that was not quoted may hold a slash: it ends at the last @.
-    credentials = re.match(r"[^/@]*@" if scheme in ("http", "https") else r"[^/@]*:.*@|[^/@]*@", rest)
-    parts = re.split("[&=]", query) if scheme in ("http", "https") else []
-    if credentials:
-        parts += credentials[0][:-1].split(":", 1)
-        rest = rest[credentials.end() :]
-    # Shorter parts are no secrets, but words that messages may well contain.
-    secrets = {form for part in parts for form in (part, unquote(part)) if len(form) >= 8}
-    return f"{scheme}://{rest.rstrip('/')}", sorted(secrets, key=len, reverse=True)
+def is_uri(location: str) -> bool:
+    """Whether a location is meant as a URI, well written or not."""
+    return _URI.fullmatch(location) is not None
 
 
 def shown(location: str) -> str:
-    """A location as messages and metadata may show it: without credentials and query."""
-    return without_secrets(location)[0]
+    """A location as messages and metadata may show it: without credentials and query.
+
+    Bytes of a local path that are not UTF-8 are escapes. Where a secret was not percent-encoded, so that it
+    is not clear where it ends, more is left out.
+    """
+    uri = _URI.fullmatch(location)
+    if uri is None:
+        return printable(location)
+    is_store = re.fullmatch(_STORES, uri["scheme"] or "", re.IGNORECASE) is not None
+    port = "" if is_store else _PORT
+    rest, *after = re.split("[?#]", uri["rest"], maxsplit=1)
+    before, at, _ = rest.rpartition("@")
+    # In the path of a host, or of a host and port, an @ is a character like others.
+    if at and not re.fullmatch(rf"{_HOST}{port}/[^:]*", before):
+        rest = rest[len(before) + 1 :]
+    elif ":" in rest and "@" in "".join(after):  # a password with a ? or #
+        rest = HIDDEN
+    if not re.fullmatch(rf"{_HOST}{port}(?:/.*)?", rest, re.DOTALL):
+        rest = HIDDEN
+    return f"{uri['start']}{rest.rstrip('/')}"
+
+
+def absolute(location: str) -> str:
+    """A location that means the same in any folder: a local path from the root on, without `.` and `..`."""
+    return location if is_uri(location) else os.path.abspath(location)  # noqa: PTH100, keeps links as they are
 
 
 def inside(folder: str, name: str) -> str:

@@ -4,24 +4,27 @@ The same input and options give the same bytes: no times, no paths of the machin
 """
 
 import dataclasses
+import functools
+import hashlib
 import json
-import math
+import reprlib
 from dataclasses import dataclass, field
-from itertools import pairwise
-from pathlib import PurePosixPath
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from shards.choices import SPLITS, Split
+from shards.checks import check_manifest, check_video
+from shards.choices import Split
 from shards.codec import Codec
 from shards.errors import CorruptShardError, ShardError
+from shards.jsonfile import parse_json
+from shards.limits import MOST_MANIFEST_BYTES
 from shards.masks import Masks
 from shards.segments import window_starts
 from shards.storage import Storage
 
 FORMAT = "mnad-shards"
-VERSION = 1
+VERSION = 2
 MANIFEST = "manifest.json"
 
 
@@ -42,6 +45,11 @@ class Geometry:
     def __str__(self) -> str:
         return f"{self.height}x{self.width} {self.channel_order}"
 
+    @property
+    def normalisation(self) -> str:
+        """How pixels become numbers, for messages."""
+        return f"{self.channels} channels {self.channel_order} normalised by / {self.scale} + {self.offset}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
@@ -50,7 +58,7 @@ class Segment:
     Attributes:
         key: the record's webdataset key.
         offset, size: bytes of the record in the shard, headers included.
-        crc32: of those bytes.
+        digest: of those bytes.
         first, frames: the frames of the video it holds.
         windows: windows of the set's T that start in it.
         channels: 1 if the three channels of all its frames are equal and stored once, else 3.
@@ -59,7 +67,7 @@ class Segment:
     key: str
     offset: int
     size: int
-    crc32: int
+    digest: str
     first: int
     frames: int
     windows: int
@@ -68,11 +76,18 @@ class Segment:
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """One tar: segments of one video, in order."""
+    """One tar: segments of one video, in order, one right after the other, and the end of a tar.
+
+    Attributes:
+        name: of the file.
+        bytes: of the file.
+        digest: of its segments' rows, see `shards.checks.shard_digest`.
+        segments: in the order of their bytes.
+    """
 
     name: str
     bytes: int
-    sha256: str
+    digest: str
     segments: tuple[Segment, ...]
 
 
@@ -83,7 +98,7 @@ class Video:
     Attributes:
         name: unique within its split; for people and score tables.
         frames: counted by decoding.
-        source: what it was made from: at least `bytes` and `sha256` of the file or of the listed images;
+        source: what it was made from: at least `bytes` and `digest` of the file or of the listed images;
             for video files also what the audit of the container found.
         shards: the tars that hold it, in order.
         abnormal: labelled intervals [start, end) of abnormal frames, or None without labels.
@@ -137,6 +152,8 @@ class Manifest:
         geometry, codec: how frames are stored.
         window: T, the longest window that the segments serve.
         videos: sorted by split and natural order of name.
+        digest: SHA-256 of the bytes that it was parsed from, as `sha256sum` prints it; empty if it was made
+            here. Not part of the file.
     """
 
     dataset: str
@@ -146,6 +163,7 @@ class Manifest:
     videos: tuple[Video, ...]
     format: str = field(default=FORMAT)
     version: int = field(default=VERSION)
+    digest: str = field(default="", compare=False, repr=False)
 
     def split(self, split: Split) -> tuple[Video, ...]:
         """The videos of one split, in evaluation order."""
@@ -179,119 +197,134 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """Canonical bytes."""
-        return (
-            json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-        ).encode()
+        record = dataclasses.asdict(self)
+        del record["digest"]
+        return (json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def video_from_json(record: dict[str, Any]) -> Video:
-    """Inverse of `dataclasses.asdict(video)`; KeyError, TypeError or ValueError on anything else."""
-    shards = tuple(
-        Shard(**{**shard, "segments": tuple(Segment(**segment) for segment in shard["segments"])})
-        for shard in record["shards"]
-    )
-    abnormal = None if record["abnormal"] is None else _intervals(record["abnormal"])
+def video_from_json(value: Any) -> Video:
+    """Inverse of `dataclasses.asdict(video)`; ValueError on anything else."""
+    record = _fields(Video, value)
     masks = record["masks"]
-    if masks is not None:
-        masks = Masks(**{**masks, "marked": _intervals(masks["marked"])})
-    video = Video(**{**record, "shards": shards, "abnormal": abnormal, "masks": masks})
-    _check_video(video)
+    video = Video(
+        **record
+        | {
+            "shards": tuple(_shard(shard) for shard in _list(record["shards"])),
+            "abnormal": None if record["abnormal"] is None else _intervals(record["abnormal"]),
+            "masks": None if masks is None else _masks(masks),
+        }
+    )
+    check_video(video)
     return video
 
 
-def _intervals(pairs: list[list[int]]) -> tuple[tuple[int, int], ...]:
-    return tuple((int(start), int(end)) for start, end in pairs)
+def _shard(value: Any) -> Shard:
+    record = _fields(Shard, value)
+    segments = tuple(Segment(**_fields(Segment, segment)) for segment in _list(record["segments"]))
+    return Shard(**record | {"segments": segments})
 
 
-def _check_video(video: Video) -> None:
-    if video.split not in SPLITS:
-        raise ValueError(f"video {video.name}: split {video.split!r}, expected one of {SPLITS}")
-    _check_natural(video, "frames")
-    if any(not 0 <= start < end <= video.frames for start, end in video.abnormal or ()):
-        raise ValueError(f"video {video.name}: labels outside its {video.frames} frames")
-    reached = 0
-    for shard in video.shards:
-        _check_natural(shard, "bytes")
-        if shard.name != PurePosixPath(shard.name).name:
-            raise ValueError(f"shard {shard.name!r} lies outside the set")
-        end = 0
-        for segment in shard.segments:
-            _check_natural(segment, "offset", "size", "crc32", "first", "frames", "windows", "channels")
-            if segment.offset < end or segment.size <= 0 or segment.offset + segment.size > shard.bytes:
-                raise ValueError(f"segment {segment.key} lies outside shard {shard.name}")
-            end = segment.offset + segment.size
-            if segment.frames < 1 or segment.first > reached or segment.channels not in (1, 3):
-                raise ValueError(f"segment {segment.key} of video {video.name} leaves a gap before it")
-            reached = segment.first + segment.frames
-    if reached != video.frames:
-        raise ValueError(f"video {video.name} has {video.frames} frames, its segments hold {reached}")
-    if any(not 0 <= start < end <= video.frames for start, end in video.abnormal or ()):
-        raise ValueError(f"video {video.name} has labels beyond its {video.frames} frames")
+def _masks(value: Any) -> Masks:
+    record = _fields(Masks, value)
+    return Masks(**record | {"marked": _intervals(record["marked"])})
 
 
-def _check_natural(record: Any, *names: str) -> None:
-    for name in names:
-        value = getattr(record, name)
-        if type(value) is not int or value < 0:
-            raise ValueError(
-                f"{type(record).__name__.lower()} with {name} {value!r}, expected a whole number"
-            )
+def _fields(kind: Any, value: Any) -> dict[str, Any]:
+    """The fields of a dataclass from foreign JSON: exactly these."""
+    expected = _names(kind)
+    if not isinstance(value, dict) or value.keys() != expected:
+        raise ValueError(
+            f"found {reprlib.repr(value)}, expected a {kind.__name__.lower()} with "
+            f"{', '.join(sorted(expected))}"
+        )
+    return value
 
 
-def _check_whole(manifest: Manifest) -> None:
-    """What no part of a manifest can tell alone."""
-    geometry = manifest.geometry
-    _check_natural(geometry, "height", "width", "channels")
-    _check_natural(manifest, "window")
-    if min(geometry.height, geometry.width, manifest.window) < 1 or geometry.channels != 3:
-        raise ValueError(f"frames of {geometry.height}x{geometry.width}x{geometry.channels} cannot be")
-    if not geometry.scale > 0 or not math.isfinite(geometry.scale + geometry.offset):
-        raise ValueError(f"pixels cannot be normalised by / {geometry.scale} + {geometry.offset}")
-    for video in manifest.videos:
-        segments = [segment for shard in video.shards for segment in shard.segments]
-        for one, other in pairwise(segments):
-            if not one.first < other.first <= one.first + one.frames - (manifest.window - 1):
-                raise ValueError(
-                    f"no window of {manifest.window} frames fits between {one.key} and {other.key}"
-                )
+@functools.cache
+def _names(kind: Any) -> frozenset[str]:
+    return frozenset(field.name for field in dataclasses.fields(kind))
 
 
-def _codec(record: dict[str, Any]) -> Codec:
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"found {reprlib.repr(value)}, expected a list")
+    return value
+
+
+def _intervals(value: Any) -> tuple[tuple[int, int], ...]:
+    pairs = [_list(pair) for pair in _list(value)]
+    if any([type(part) for part in pair] != [int, int] for pair in pairs):
+        raise ValueError(f"found {reprlib.repr(value)}, expected intervals of frames")
+    return tuple((start, end) for start, end in pairs)
+
+
+def _codec(value: Any) -> Codec:
     try:
-        return Codec(**record)
+        return Codec(**_fields(Codec, value))
     except ShardError as error:
         raise ValueError(str(error)) from error
 
 
-def load_manifest(storage: Storage) -> Manifest:
+def load_manifest(storage: Storage, pinned: str | None = None) -> Manifest:
     """Read and check `manifest.json`.
 
+    Args:
+        storage: of the set.
+        pinned: the `digest` that it must have, or None for any.
+
     Raises:
-        ShardError: there is none, or it is of another format version.
-        CorruptShardError: it contradicts itself.
+        ShardError: there is none, it is of another format version, or not the one that was pinned.
+        CorruptShardError: it contradicts itself, or claims what no set holds.
     """
     where = f"{storage}/{MANIFEST}"
     try:
-        data = storage.read(MANIFEST)
+        data = storage.read(MANIFEST, most=MOST_MANIFEST_BYTES)
     except FileNotFoundError:
         raise ShardError(
             f"{where}: not found; no shard set, or one that preprocess did not finish: run preprocess (again)"
         ) from None
     except OSError as error:
         raise ShardError(f"{where}: cannot be read: {error.strerror or error}") from error
+    digest = hashlib.sha256(data).hexdigest()
+    if pinned not in (None, digest):
+        raise ShardError(
+            f"{where}: found SHA-256 {digest}, expected {pinned} as pinned; take the set that was pinned, or "
+            "pin what verify prints of this one"
+        )
     try:
-        record = json.loads(data)
-        if record.get("format") != FORMAT or record.get("version") != VERSION:
-            found = f"{record.get('format')} version {record.get('version')}"
-            raise ShardError(f"{where}: found {found}, expected {FORMAT} version {VERSION}; preprocess again")
+        if b"\0" in data:  # as a file with holes is full of, and JSON never
+            raise ValueError(f"{where}: not JSON: holds a zero byte")
+        record = parse_json(data, where, most=MOST_MANIFEST_BYTES)
+    except ValueError as error:
+        raise CorruptShardError(f"{error}; preprocess again") from error
+    try:
+        _check_version(record, where)
+        if not isinstance(record["dataset"], str):
+            raise ValueError(f"dataset {record['dataset']!r:.80}, expected a name")
         manifest = Manifest(
             dataset=record["dataset"],
-            geometry=Geometry(**record["geometry"]),
+            geometry=Geometry(**_fields(Geometry, record["geometry"])),
             codec=_codec(record["codec"]),
             window=record["window"],
-            videos=tuple(video_from_json(cast(dict[str, Any], video)) for video in record["videos"]),
+            videos=tuple(video_from_json(video) for video in _list(record["videos"])),
+            digest=digest,
         )
-        _check_whole(manifest)
+        check_manifest(manifest)
         return manifest
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except KeyError as error:
+        raise CorruptShardError(f"{where}: has no {error}; preprocess again") from error
+    except ValueError as error:
         raise CorruptShardError(f"{where}: {error}; preprocess again") from error
+
+
+def _check_version(record: Any, where: str) -> None:
+    found = (record.get("format"), record.get("version")) if isinstance(record, dict) else (None, None)
+    if found == (FORMAT, 1):
+        raise ShardError(
+            f"{where}: found version 1, made by an older version, expected {VERSION}; preprocess again"
+        )
+    if found != (FORMAT, VERSION):
+        raise ShardError(
+            f"{where}: found {found[0]!r:.40} version {found[1]!r:.40}, expected {FORMAT!r} version "
+            f"{VERSION}; preprocess again"
+        )

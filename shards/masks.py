@@ -4,17 +4,24 @@
 the source, so that nothing is lost; frames are stored resized.
 """
 
-import hashlib
 import io
-from collections.abc import Iterable
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from shards.digests import digest_of
 from shards.errors import CorruptShardError, ShardError
+from shards.limits import MOST_MASK_PIXELS
+from shards.names import MASKS_SUFFIX
+from shards.npy import NPY_HEADER, npy_header
 from shards.storage import Storage
 
-SUFFIX = ".masks.npz"
+_MEMBERS = ["bits.npy", "width.npy"]
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Others may ask for gigabytes before they unpack anything."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +29,14 @@ class Masks:
     """A video's mask file.
 
     Attributes:
-        name, bytes, sha256: of the file.
+        name, bytes, digest: of the file.
         height, width: of the masks, pixels.
         marked: intervals [start, end) of frames with any marked pixel.
     """
 
     name: str
     bytes: int
-    sha256: str
+    digest: str
     height: int
     width: int
     marked: tuple[tuple[int, int], ...]
@@ -59,6 +66,8 @@ def write_masks(storage: Storage, stem: str, masks: Iterable[np.ndarray]) -> tup
         if packed and mask.shape != shape:
             raise ShardError(f"{stem}: masks of {shape} and of {mask.shape} in one video")
         shape = mask.shape
+        if mask.size > MOST_MASK_PIXELS:
+            raise ShardError(f"{stem}: masks of {shape}, expected at most {MOST_MASK_PIXELS} pixels")
         packed.append(np.packbits(mask, axis=1))
         flags.append(bool(mask.any()))
     if not packed:
@@ -66,34 +75,61 @@ def write_masks(storage: Storage, stem: str, masks: Iterable[np.ndarray]) -> tup
     buffer = io.BytesIO()
     np.savez_compressed(buffer, bits=np.stack(packed), width=np.int64(shape[1]))
     data = buffer.getvalue()
-    name = f"{stem}{SUFFIX}"
+    name = f"{stem}{MASKS_SUFFIX}"
     storage.write(name, data)
     return len(flags), Masks(
         name=name,
         bytes=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
+        digest=digest_of([data]),
         height=shape[0],
         width=shape[1],
         marked=runs(np.array(flags)),
     )
 
 
-def read_masks(storage: Storage, masks: Masks, frames: int) -> np.ndarray:
-    """A video's masks (frames, H, W) bool.
+def read_masks(storage: Storage, masks: Masks, frames: int) -> Iterator[np.ndarray]:
+    """A video's masks bool (H, W), one per frame, in order; unpacked one by one.
 
     Raises:
-        ShardError: the file is missing.
-        CorruptShardError: it is not the one that was written.
+        ShardError: the file is missing or cannot be read.
+        CorruptShardError: it is not the one that was written, or not what its row in the manifest says.
     """
     where = f"{storage}/{masks.name}"
     try:
-        data = storage.read(masks.name)
+        yield from _unpacked(_read(storage, masks), masks, frames)
     except FileNotFoundError:
         raise ShardError(f"{where}: not found, though the manifest lists it; run preprocess again") from None
-    if hashlib.sha256(data).hexdigest() != masks.sha256:
-        raise CorruptShardError(f"{where}: found other bytes than were written; run preprocess again")
-    bits = np.load(io.BytesIO(data), allow_pickle=False)["bits"]
-    unpacked = np.unpackbits(bits, axis=2, count=masks.width).astype(bool)
-    if unpacked.shape != (frames, masks.height, masks.width):
-        raise CorruptShardError(f"{where}: found masks {unpacked.shape}, expected {frames} frames")
-    return unpacked
+    except CorruptShardError as error:
+        raise CorruptShardError(f"{where}: {error}; run preprocess again") from None
+    except OSError as error:
+        raise ShardError(f"{where}: cannot be read: {error.strerror or error}; check the disk") from error
+
+
+def _read(storage: Storage, masks: Masks) -> bytes:
+    """The file, of which no more is read than the manifest says."""
+    size = storage.size(masks.name)
+    if size != masks.bytes:
+        raise CorruptShardError(f"found {size} bytes, expected {masks.bytes}")
+    data = storage.read(masks.name, most=masks.bytes)
+    if digest_of([data]) != masks.digest:
+        raise CorruptShardError("found other bytes than were written")
+    return data
+
+
+def _unpacked(data: bytes, masks: Masks, frames: int) -> Iterator[np.ndarray]:
+    shape = (frames, masks.height, -(-masks.width // 8))
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            infos = archive.infolist()
+            if [info.filename for info in infos] != _MEMBERS or infos[0].compress_type not in _COMPRESSIONS:
+                raise CorruptShardError(f"expected a zip of {' and '.join(_MEMBERS)} alone")
+            with archive.open(infos[0]) as file:
+                if file.read(NPY_HEADER) != npy_header(shape):
+                    raise CorruptShardError(f"expected packed masks {shape}")
+                for _ in range(frames):
+                    packed = np.frombuffer(file.read(shape[1] * shape[2]), np.uint8).reshape(shape[1:])
+                    yield np.unpackbits(packed, axis=1, count=masks.width).view(bool)
+                if file.read(1):
+                    raise CorruptShardError(f"found more than masks of {frames} frames")
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError) as error:
+        raise CorruptShardError(f"not an npz file of masks: {error}") from error

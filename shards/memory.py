@@ -30,14 +30,15 @@ class SegmentMemory:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._kept: dict[str, np.ndarray] = {}
+        self._kept: dict[tuple[str, int], np.ndarray] = {}
 
     def read_into(self, located: Located, frames: np.ndarray) -> None:
         """Fill frames uint8 (F, H, W, C) of a segment."""
-        kept = self._kept.get(located.segment.key)
+        place = (located.shard, located.segment.offset)
+        kept = self._kept.get(place)
         if kept is None:
             self._source.read_into(located, frames)
-            self._kept[located.segment.key] = frames.copy()
+            self._kept[place] = frames.copy()
         else:
             frames[...] = kept
 
@@ -48,14 +49,15 @@ def check_room(needed: int, cache: str, device: torch.device) -> None:
     Raises:
         ShardError: they do not.
     """
-    if cache == "device" and device.type == "cuda":
+    if cache != "ram" and device.type == "cuda":
         place, free = f"on {device}", torch.cuda.mem_get_info(device)[0]
     else:
         place, free = "in memory", available_memory()
     if needed > free:
+        remedy = "smaller frames" if cache == "none" else "--cache none"
         raise ShardError(
             f"--cache {cache}: {needed / 1e9:.1f} GB of frames do not fit {place}, {free / 1e9:.1f} GB are "
-            "free; use --cache none, or more processes"
+            f"free; use {remedy}, or more processes"
         )
 
 

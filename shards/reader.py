@@ -1,23 +1,23 @@
 """Reads single segments by their byte offset; no byte becomes a frame unchecked.
 
-A segment's checksum is computed when it is first read, and again when its file has changed since. What is
+A segment's digest is computed when it is first read, and again when its file has changed since. What is
 remote is checked whenever it has crossed the network, and kept in a cache on the local disk.
 """
 
 import threading
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from shards.cache import DiskCache, default_cache
-from shards.codec import check_raw_head, raw_pixels
+from shards.codec import check_around_pixels, raw_pixels
+from shards.digests import digest_of
 from shards.errors import CorruptShardError, ShardError
 from shards.manifest import Located, Manifest
 from shards.storage import Storage, Version
 
 TRANSFERS = 3
-"""How often a segment is fetched from a remote storage before its checksum is believed to be wrong."""
+"""How often a segment is fetched from a remote storage before its digest is believed to be wrong."""
 
 
 class SegmentReader:
@@ -32,7 +32,6 @@ class SegmentReader:
         self._storage = storage
         self._manifest = manifest
         self._cache = None if storage.is_local else cache or default_cache()
-        self._digests = {shard.name: shard.sha256 for video in manifest.videos for shard in video.shards}
         self._checked: dict[tuple[str, int], Version] = {}
         self._scratch = threading.local()
 
@@ -59,7 +58,7 @@ class SegmentReader:
             else:
                 record = self._record_buffer(located.segment.size)
                 self._fill(located, [record])
-                self._manifest.codec.decode_into(record, frames)
+                self._manifest.codec.decode_into(record, located.segment.key, frames)
         except CorruptShardError as error:
             raise CorruptShardError(
                 f"{self._storage}/{located.shard}: segment {located.segment.key}: {error}; "
@@ -84,18 +83,18 @@ class SegmentReader:
         assert frames.flags.c_contiguous
         pixels = frames.reshape(-1).data
         if self._fill(located, [around[:start], pixels, around[start:]]):
-            check_raw_head(around[:start], shape)
+            check_around_pixels(around, start, located.segment.key, shape)
 
     def _fill(self, located: Located, buffers: Sequence[memoryview]) -> bool:
-        """Fill `buffers` with a segment's record; True if its checksum was computed, and is right."""
+        """Fill `buffers` with a segment's record; True if its digest was computed, and is right."""
         if self._cache is None:
             return self._fill_from_file(located, buffers)
-        key = f"{self._digests[located.shard][:32]}-{located.segment.offset:x}"
+        key = located.segment.digest
         found = self._cache.read_into(key, buffers)
         if found is not None:
             if self._checked.get((located.shard, located.segment.offset)) == found:
                 return False
-            if _checksum(buffers) == located.segment.crc32:
+            if digest_of(buffers) == key:
                 self._checked[located.shard, located.segment.offset] = found
                 return True
             self._cache.drop(key)
@@ -126,11 +125,11 @@ class SegmentReader:
             raise CorruptShardError(
                 f"found {filled} bytes at {segment.offset}, expected {segment.size}; the shard is truncated"
             )
-        found = _checksum(buffers)
-        if found != segment.crc32:
+        found = digest_of(buffers)
+        if found != segment.digest:
             raise CorruptShardError(
-                f"found CRC-32 {found:08x}, expected {segment.crc32:08x}; the shard was damaged or replaced "
-                "after preprocess wrote it"
+                f"found bytes of digest {found[:16]}, expected {segment.digest[:16]}; the shard was damaged "
+                "or replaced after preprocess wrote it"
             )
 
     def _shape(self, located: Located) -> tuple[int, int, int, int]:
@@ -142,10 +141,3 @@ class SegmentReader:
         if len(getattr(self._scratch, "buffer", b"")) < size:
             self._scratch.buffer = bytearray(size)
         return memoryview(self._scratch.buffer)[:size]
-
-
-def _checksum(buffers: Sequence[memoryview]) -> int:
-    checksum = 0
-    for buffer in buffers:
-        checksum = zlib.crc32(buffer, checksum)
-    return checksum

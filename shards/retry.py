@@ -25,7 +25,7 @@ def retrying(action: Callable[[], Out], where: str, clean: Callable[[str], str] 
     Args:
         action: safe to repeat.
         where: names the file in messages.
-        clean: removes secrets from the text of an error.
+        clean: makes what may be shown of the text of an error.
 
     Raises:
         FileNotFoundError: at once, as raised.

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-SEGMENT_WINDOWS = 32
-"""Windows per segment: 36 frames for T = 5, so 1.125 frames are stored (and read) per window."""
+from shards.limits import SEGMENT_WINDOWS
 
 
 def cut(frames: Iterable[np.ndarray], window: int) -> Iterator[tuple[int, np.ndarray]]:

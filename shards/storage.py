@@ -5,23 +5,28 @@ Locations may carry credentials; messages never do.
 """
 
 import contextlib
+import errno
 import io
 import os
 import re
+import stat
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 from pyarrow import fs as pafs
 
-from shards.errors import ShardError
-from shards.http import HttpFolder, scatter
-from shards.locations import without_secrets
+from shards.errors import ShardError, StorageError, os_error_line
+from shards.locations import is_uri, shown
 from shards.retry import RefusedError, retrying
 from shards.steady import SteadyFile
+
+if TYPE_CHECKING:
+    from shards.http import HttpFolder
 
 TEMPORARY_PREFIX = ".tmp-"
 """Names that start so are leavings of a killed process; no reader looks at them."""
@@ -29,6 +34,12 @@ _UPLOAD_CHUNK = 8 << 20
 
 _REFUSALS = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "INVALID_SIGNATURE", "SIGNATURE_DOES_NOT_MATCH")
 """Errors of object stores about who asks; the last is what a wrong secret gets where an answer has a body."""
+
+_REASONS = (
+    r"AWS Error [A-Z_]+(?: \(HTTP status \d+\))?(?: during \w+ operation)?|HTTP status \d+"
+    r"|curlCode: \d+(?:, [A-Za-z' ]+)?|(?<=Status\()[A-Z_]+"
+)
+"""What of an error's text is shown: codes of the stores' and libcurl's own."""
 
 Out = TypeVar("Out")
 Version = tuple[int, int, int]
@@ -45,22 +56,27 @@ class Storage:
 
     def __init__(self, location: str | os.PathLike[str]) -> None:
         location = os.fspath(location)
-        self._public, self._secrets = without_secrets(location)
+        self._public = shown(location)
         self._http: HttpFolder | None = None
         self._fs: Any = None
         self._root = ""
         self._open: dict[str, Any] = {}
+        if "\0" in location:
+            raise ShardError(f"{self}: not a storage location: found a zero byte, which no path has")
         try:
-            if location.startswith(("http://", "https://")):
-                self._http = HttpFolder(location)
-            elif "://" in location:
+            if location.lower().startswith(("http://", "https://")):
+                self._http = _http_folder(location)
+            elif is_uri(location):
                 self._fs, root = pafs.FileSystem.from_uri(location)
                 self._root = root.rstrip("/")
             else:
                 self._fs, self._root = pafs.LocalFileSystem(), str(Path(location).absolute())
-        except (ValueError, pa.ArrowException, OSError) as error:
-            message = self._clean(str(error).replace(location, self._public))
-            raise ShardError(f"{self}: not a storage location: {message}") from None
+        except (ValueError, pa.ArrowException, OSError):  # their texts would quote the location
+            raise ShardError(
+                f"{self}: not a storage location; give a local path, or https://host/folder, "
+                "s3://bucket/folder or gs://bucket/folder, in which all but letters and digits of a user "
+                "and a password is percent-encoded"
+            ) from None
 
     def __str__(self) -> str:
         return self._public
@@ -93,6 +109,8 @@ class Storage:
         def look() -> int:
             if self._http is not None:
                 return self._http.size(name)
+            if self.is_local:
+                return _file_size(self.path(name))
             info = self._fs.get_file_info(self.path(name))
             if info.type != pafs.FileType.File:
                 raise FileNotFoundError(f"{self}/{name}")
@@ -102,11 +120,17 @@ class Storage:
 
     def names(self, folder: str = "") -> list[str]:
         """Sorted names of the files directly inside `folder`, without leavings of killed processes."""
-        infos = self._list(folder, recursive=False)
-        return sorted(info.base_name for info in infos if not info.base_name.startswith(TEMPORARY_PREFIX))
+        if self.is_local:
+            found = self._try(lambda: _local_names(self.path(folder)), folder)
+        else:
+            found = [info.base_name for info in self._list(folder, recursive=False)]
+        return sorted(name for name in found if not name.startswith(TEMPORARY_PREFIX))
 
     def walk(self) -> Iterator[tuple[str, int, int]]:
         """Name, bytes and time of change (ns) of all files inside, at any depth."""
+        if self.is_local:
+            yield from self._try(lambda: _local_files(self._root), "")
+            return
         for info in self._list("", recursive=True):
             name = info.path.removeprefix(self._root).lstrip("/")
             yield name, int(info.size), int(info.mtime_ns or 0)
@@ -120,15 +144,26 @@ class Storage:
     def open(self, name: str) -> Any:
         """`name` as a pyarrow file to read and seek in; FileNotFoundError if it is not there."""
         if self.is_local:
-            return self._fs.open_input_file(self.path(name))
+            return self._try(lambda: pa.PythonFile(Path(self.path(name)).open("rb"), "r"), name)
         return pa.BufferReader(self.read(name))
 
-    def read(self, name: str) -> bytes:
-        """All bytes of `name`; FileNotFoundError if it is not there."""
+    def read(self, name: str, *, most: int | None = None) -> bytes:
+        """All bytes of `name`; FileNotFoundError if it is not there.
+
+        Raises:
+            StorageError: there are more than `most` bytes.
+        """
+        if most is not None and self._http is None and (size := self.size(name)) > most:
+            raise StorageError(
+                f"{self}/{name}: found {size} bytes, expected at most {most}; give another file"
+            )
 
         def fetch() -> bytes:
             if self._http is not None:
-                return self._http.read(name)
+                return self._http.read(name) if most is None else self._http.read(name, most)
+            if self.is_local:
+                with _regular(self.path(name)) as descriptor, open(descriptor, "rb", closefd=False) as file:
+                    return file.read()
             with self._fs.open_input_stream(self.path(name)) as stream:
                 return bytes(stream.read())
 
@@ -148,8 +183,12 @@ class Storage:
                 return self._http.read_into(name, offset, buffers)
             if name not in self._open:
                 self._open[name] = self._fs.open_input_file(self.path(name))
-            data = self._open[name].read_at(sum(len(buffer) for buffer in buffers), offset)
-            scatter(memoryview(data), buffers, 0)
+            data = memoryview(self._open[name].read_at(sum(map(len, buffers)), offset))
+            position = 0
+            for buffer in buffers:
+                part = data[position : position + len(buffer)]
+                buffer[: len(part)] = part
+                position += len(part)
             return len(data)
 
         return self._try(fetch, name), None
@@ -157,7 +196,13 @@ class Storage:
     def delete(self, name: str) -> None:
         """Remove `name`; nothing happens if it is not there."""
         with contextlib.suppress(FileNotFoundError):
-            self._try(lambda: self._fs.delete_file(self.path(name)), name, writes=True)
+            self._try(lambda: self._remove(self.path(name)), name, writes=True)
+
+    def _remove(self, path: str) -> None:
+        if self.is_local:
+            Path(path).unlink()
+        else:
+            self._fs.delete_file(path)
 
     def write(self, name: str, data: bytes) -> None:
         """Write `data` as `name`, atomically and durably."""
@@ -170,6 +215,9 @@ class Storage:
 
         Locally the file lies beside its final place, is synced and then renamed over it; remotely it is
         a temporary file that is uploaded whole.
+
+        Raises:
+            StorageError: it cannot be written; from writing to the file, too.
         """
         if not self.is_local:
             with tempfile.TemporaryFile(prefix=TEMPORARY_PREFIX) as file:
@@ -177,17 +225,25 @@ class Storage:
                 self._try(lambda: self._upload(file, name), name, writes=True)
             return
         target = Path(self.path(name))
-        target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
-        try:
-            with SteadyFile(temporary) as raw, io.BufferedWriter(raw) as file:
-                yield file
-                file.flush()
-                raw.sync()
+
+        def make() -> SteadyFile:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            return SteadyFile(temporary, partial(self._refused, name, writes=True))
+
+        def publish() -> None:
             temporary.replace(target)
             _sync_directory(target.parent)
+
+        try:
+            with self._try(make, name, writes=True) as raw, io.BufferedWriter(raw) as buffered:
+                yield buffered
+                buffered.flush()
+                raw.sync()
+            self._try(publish, name, writes=True)
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # without its folder it is not there either
+                temporary.unlink(missing_ok=True)
 
     def _upload(self, source: IO[bytes], name: str) -> None:
         """An object appears when its last part has arrived; a part that fails keeps it from appearing."""
@@ -204,11 +260,23 @@ class Storage:
         return [info for info in infos if info.type == pafs.FileType.File]
 
     def _try(self, action: Callable[[], Out], name: str, *, writes: bool = False) -> Out:
-        """Do something that may fail for a while if the storage is remote."""
+        """Do something that may fail for a while if the storage is remote.
+
+        Raises:
+            FileNotFoundError: there is nothing to read or to delete.
+            StorageError: it fails otherwise.
+        """
         if writes and self._http is not None:
             raise ShardError(f"{self}/{name}: a web server is read-only; write to a local folder or a bucket")
         if self.is_local:
-            return action()
+            try:
+                return action()
+            except (FileNotFoundError, NotADirectoryError) as error:
+                if writes and not isinstance(error, FileNotFoundError):
+                    raise self._refused(name, error, writes=writes) from error
+                raise FileNotFoundError(f"{self}/{name}") from error
+            except OSError as error:
+                raise self._refused(name, error, writes=writes) from error
 
         def attempt() -> Out:
             try:
@@ -218,22 +286,68 @@ class Storage:
                     raise RefusedError(str(error)) from error
                 raise
 
-        return retrying(attempt, f"{self}/{name}", self._clean)
+        return retrying(attempt, f"{self}/{name}", str if self._http is not None else _reason)
 
-    def _clean(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return " ".join(text.split())
+    def _refused(self, name: str, error: OSError, *, writes: bool) -> StorageError:
+        """What to say of an error of the local file system."""
+        where = f"{self}/{name}" if name else str(self)
+        return StorageError(
+            f"{where}: cannot be {'written' if writes else 'read'}: {os_error_line(error, '')}"
+        )
 
 
-def read_file_into(path: str, offset: int, buffers: Sequence[memoryview]) -> tuple[int, Version]:
+def _http_folder(location: str) -> "HttpFolder":
+    from shards.http import HttpFolder  # 0.04 s, a seventh of what a worker takes to start
+
+    return HttpFolder(location)
+
+
+# Local files are looked at without pyarrow, whose paths must be UTF-8.
+
+
+def _file_size(path: str) -> int:
+    status = Path(path).stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise FileNotFoundError(path)
+    return status.st_size
+
+
+def _local_names(folder: str) -> list[str]:
+    """Names of the files directly inside a folder; none if it is not there."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if entry.is_file()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _local_files(root: str) -> list[tuple[str, int, int]]:
+    """Name, bytes and time of change (ns) of all files below a folder; links to folders are not followed."""
+    found = []
+    for folder, _, names in os.walk(root):
+        for path in (Path(folder, name) for name in names):
+            with contextlib.suppress(FileNotFoundError):  # a link that leads nowhere, or gone meanwhile
+                status = path.stat()
+                if stat.S_ISREG(status.st_mode):
+                    found.append((path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns))
+    return found
+
+
+def read_file_into(
+    path: str, offset: int, buffers: Sequence[memoryview], *, follow: bool = True
+) -> tuple[int, Version]:
     """Fill `buffers` with the bytes of a local file from `offset` on.
+
+    Args:
+        path: of the file, which must be a regular one.
+        offset: of the first byte.
+        buffers: to fill.
+        follow: whether it may be a symbolic link.
 
     Returns:
         How many bytes there were, and the version of the file.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with _regular(path, follow=follow) as descriptor:
         status = os.fstat(descriptor)
         wanted = [buffer for buffer in buffers if len(buffer)]
         filled = 0
@@ -244,6 +358,19 @@ def read_file_into(path: str, offset: int, buffers: Sequence[memoryview]) -> tup
             if count:
                 wanted[0] = wanted[0][count:]
         return filled, (status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+@contextlib.contextmanager
+def _regular(path: str, *, follow: bool = True) -> Iterator[int]:
+    """A descriptor to read a file; OSError for devices and pipes, which may be endless or make one wait."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+    descriptor = os.open(path, flags)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            kind = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+            raise OSError(kind, os.strerror(kind) if stat.S_ISDIR(mode) else "Not a regular file", path)
+        yield descriptor
     finally:
         os.close(descriptor)
 
@@ -254,6 +381,12 @@ def _is_final(message: str) -> bool:
     if status:
         return status[1].startswith("4") and status[1] not in ("408", "425", "429")
     return bool(re.search(rf"AWS Error ({'|'.join(_REFUSALS)})", message))
+
+
+def _reason(message: str) -> str:
+    """What is known of an object store's error; the rest of its text may quote addresses and keys."""
+    found = [match[0] for match in re.finditer(_REASONS, message)]
+    return ", ".join(found) or "the store does not answer as it should"
 
 
 def _sync_directory(directory: Path) -> None:

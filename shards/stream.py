@@ -12,6 +12,7 @@ Dimension letters: B batch, T frames of a window, C channels, H W height and wid
 """
 
 import contextlib
+import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -150,8 +151,8 @@ class TrainingStream:
         if pool is None or pool.slots < slots:
             longest = max(located.segment.frames for located in self.segments)
             shape = (longest, self._geometry.height, self._geometry.width, self._channels)
-            if self._cache != "none":
-                check_room(len(plan.segments) * int(np.prod(shape)), self._cache, self._device)
+            held = slots if self._cache == "none" else len(plan.segments)
+            check_room(held * math.prod(shape), self._cache, self._device)
             pool, slot_of = SegmentPool(slots, shape, window=self._window, device=self._device), {}
         try:
             yield pool, slot_of

@@ -1,7 +1,12 @@
 import os
+import signal
 
 import torch
 
 # Frames in tests are too small for more threads to pay; with several, they mostly wait for one another.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # the same in processes that tests start
+
+# A shell lets what a script starts with `&` ignore Ctrl-C, and it stays so in all processes that tests start.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

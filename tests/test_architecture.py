@@ -13,18 +13,20 @@ SOURCES = sorted(
 )
 
 OWNERS = {
+    "blake3": ("shards/digests.py",),
     "av": ("pipeline/preprocess/",),
     "decord": ("pipeline/preprocess/",),
+    "PIL": ("pipeline/preprocess/imageheaders.py",),
     "click": ("cli.py", "pipeline/terminal/command_line.py"),
+    "cv2": ("shards/opencv.py",),
     "webdataset": ("shards/verify.py",),
     "pyarrow": ("shards/storage.py", "pipeline/evaluate/scores.py"),
     "sklearn": ("pipeline/evaluate/metrics.py",),
     "matplotlib": ("pipeline/evaluate/plots.py",),
     "safetensors": ("pipeline/checkpoint.py",),
-    "scipy": ("pipeline/preprocess/matfiles.py",),
     "dask": ("pipeline/preprocess/",),
     "distributed": ("pipeline/preprocess/",),
-    "urllib3": ("shards/http.py",),
+    "urllib3": ("shards/http.py", "shards/connections.py"),
     "torch.utils.tensorboard": ("pipeline/train/board.py",),
     "rich": ("pipeline/progress.py", "pipeline/tables.py"),
     "torch.distributed": ("pipeline/distributed.py",),

@@ -1,9 +1,10 @@
 """Options of `evaluate`."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pipeline.config import Device
+from pipeline.config import DIGEST, Device
 from pipeline.options import Argument, Option, check, described
 from pipeline.runs import FOLDER
 from shards import locations
@@ -17,6 +18,9 @@ ALPHA = {"pred": 0.6, "recon": 0.7}
 """Published weight of the PSNR in the score, by method."""
 THRESHOLD = {"pred": 0.01, "recon": 0.015}
 """Published point score below which a frame updates the memory, by method."""
+
+MOST_SMOOTHING = 10_000
+"""Sigma in frames; the time that smoothing takes grows with it."""
 
 
 @described
@@ -34,7 +38,16 @@ class EvaluateConfig:
             "Folder for the results.",
             "Input and output",
             metavar="FOLDER",
-            default="evaluation-SHARDS in the run or beside the file",
+            default="evaluation-SHARDS in the run or beside the file; with a digest of the location if "
+            "another set has that name",
+        ),
+    ] = None
+    manifest_digest: Annotated[
+        str | None,
+        Option(
+            "Refuses SHARDS if its manifest is another one than that of which verify printed this digest.",
+            "Input and output",
+            custom=DIGEST,
         ),
     ] = None
     split: Annotated[
@@ -101,6 +114,7 @@ class EvaluateConfig:
             "ones, and 0 reports none.",
             "Method",
             least=0,
+            most=MOST_SMOOTHING,
             metavar="FRAMES",
         ),
     ] = 0.0
@@ -124,8 +138,13 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         check(self)
 
-    def output(self) -> str:
-        """Where the results go; in a bucket, with the credentials and query of the checkpoint's location."""
+    def output(self, *, told_apart: bool = False) -> str:
+        """Where the results go; in a bucket, with the credentials and query of the checkpoint's location.
+
+        Args:
+            told_apart: whether the name of the set, which others may share, is not enough: then a digest of
+                its whole location follows it.
+        """
         if self.out is not None:
             return self.out
         home = self.checkpoint
@@ -133,5 +152,8 @@ class EvaluateConfig:
         if name.endswith(".safetensors"):
             above, name = locations.split(folder)
             home = above if name == FOLDER else folder
-        shards = locations.shown(self.shards).rstrip("/").rpartition("/")[2]
-        return locations.inside(home, f"evaluation-{shards}")
+        shards = locations.shown(locations.absolute(self.shards)).rstrip("/")
+        parts = ["evaluation", shards.rpartition("/")[2] or "set"]
+        if told_apart:
+            parts.append(hashlib.sha256(shards.encode("utf-8", "surrogateescape")).hexdigest()[:8])
+        return locations.inside(home, "-".join(parts))

@@ -1,14 +1,15 @@
 """What a report shows besides scores, gathered while scoring: pictures, and how the memory was used.
 
-One file per process under `OUT/exhibits/`, a plain npz.
+One file per process under `OUT/exhibits/`, a plain npz, with a digest of what it was computed from as `work`.
 """
 
 import dataclasses
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -17,13 +18,20 @@ from torch import Tensor
 from mnad import Observed
 from mnad.memory import similarity
 from mnad.scoring import error_map
+from pipeline.errors import ReportError
+from pipeline.evaluate.arrays import read_arrays
 from pipeline.evaluate.scores import FOLDER as SCORES
+from shards.opencv import cv2
 from shards.storage import Storage
 
 FOLDER = "exhibits"
+_PART = re.compile(r"part-\d{5,}-of-\d{5,}\.npz")
+"""Files that only an evaluation writes, and may remove."""
 MOST_PICTURES = 1000
 """Pictures in one evaluation: some 5 kB each, so a report stays below 10 MB."""
 _PICTURE_SIDE = 128
+"""The longest side of one of a picture's three parts, pixels."""
+_SHORTEST_SIDE = 8
 _QUALITY = 80
 _ERROR_GAIN = 2.5
 """A difference of 40 % of the range is shown as the brightest error."""
@@ -68,13 +76,17 @@ class Collector:
         self._pictures: list[bytes] = []
         self._queries: list[np.ndarray] = []
 
-    def observe(self, video: str, frames: np.ndarray, seen: Observed) -> None:
+    def observe(
+        self, video: str, frames: np.ndarray, seen: Observed, shape: tuple[int, int] | None = None
+    ) -> None:
         """Take what is wanted of consecutive frames.
 
         Args:
             video: their name.
             frames: (B,) frame numbers of the batch that `seen` is a part of.
             seen: those windows.
+            shape: height and width of the video's frames, in whose proportions pictures are shown; None for
+                those of stored frames.
         """
         nearest = similarity(seen.queries, seen.items).argmax(dim=-1)
         self._nearest.view(-1, len(self._items)).scatter_add_(1, nearest.mT, torch.ones_like(nearest.mT))
@@ -83,7 +95,7 @@ class Collector:
         if not len(chosen):
             return
         rows = torch.from_numpy(chosen).to(seen.frame.device)
-        strips = _strips(seen, rows).cpu().numpy()
+        strips = _strips(seen, rows, shape).cpu().numpy()
         # All places in turn, in an order without pattern.
         places = torch.from_numpy(numbers[chosen] // self._stride * 7919 % seen.queries.shape[1])
         self._queries.append(seen.queries[rows, places.to(rows.device)].cpu().numpy())
@@ -109,16 +121,40 @@ def stride_for(frames: int) -> int:
     return max(1, -(-frames // MOST_PICTURES))
 
 
-def _strips(seen: Observed, rows: Tensor) -> Tensor:
+def source_shape(facts: dict[str, Any]) -> tuple[int, int] | None:
+    """Height and width of a video's first frame as it was decoded, from its record in the manifest."""
+    try:
+        _, height, width = facts["sizes"][0]
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+    if not all(type(edge) is int and edge > 0 for edge in (height, width)):
+        return None
+    return height, width
+
+
+def picture_size(stored: tuple[int, int], shape: tuple[int, int] | None) -> tuple[int, int]:
+    """Height and width of a picture: the proportions of `shape`, the detail of `stored` frames if it fits.
+
+    Args:
+        stored: height and width of stored frames.
+        shape: of the video's frames; None for the same.
+    """
+    height, width = stored if shape is None else shape
+    scale = max(stored[0] / height, stored[1] / width)
+    scale = min(scale, _PICTURE_SIDE / max(height, width))
+    return max(_SHORTEST_SIDE, round(scale * height)), max(_SHORTEST_SIDE, round(scale * width))
+
+
+def _strips(seen: Observed, rows: Tensor, shape: tuple[int, int] | None) -> Tensor:
     """Pictures uint8 (P, h, 3 w, 3) BGR: target, frame, error; the error still gray."""
     target, frame = (((x[rows].float() + 1) * 127.5).clamp(0, 255) for x in (seen.target, seen.frame))
     # The fourth root brings a squared error times its own weight back to the scale of a pixel's difference.
     error = error_map(seen.error[rows]).sqrt().sqrt() * (255 * _ERROR_GAIN)
-    strips = torch.cat([target, frame, error.clamp(0, 255)[:, None].expand_as(target)], dim=3)
-    scale = min(1.0, _PICTURE_SIDE / max(target.shape[-2:]))
-    if scale < 1:
-        strips = F.interpolate(strips, scale_factor=scale, mode="area")
-    return strips.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    size = picture_size((target.shape[-2], target.shape[-1]), shape)
+    parts = [target, frame, error.clamp(0, 255)[:, None].expand_as(target)]
+    if size != target.shape[-2:]:
+        parts = [F.interpolate(part, size=size, mode="bilinear", antialias=True) for part in parts]
+    return torch.cat(parts, dim=3).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
 def _jpeg(strip: np.ndarray) -> bytes:
@@ -129,12 +165,25 @@ def _jpeg(strip: np.ndarray) -> bytes:
     return data.tobytes()
 
 
+_TYPES = {
+    "video": "<U",
+    "frame": "<i8",
+    "queries": "<f4",
+    "items": "<f4",
+    "nearest": "<i8",
+    "picture_ends": "<i8",
+    "picture_data": "|u1",
+    "work": "<U",
+}
+"""Of the arrays in a file."""
+
+
 def _name(rank: int, processes: int) -> str:
     return f"{FOLDER}/part-{rank:05d}-of-{processes:05d}.npz"
 
 
-def write_exhibits(out: Storage, rank: int, processes: int, exhibits: Exhibits) -> None:
-    """Write one process's exhibits."""
+def write_exhibits(out: Storage, rank: int, processes: int, exhibits: Exhibits, work: str) -> None:
+    """Write one process's exhibits, marked with the digest of the evaluation's provenance."""
     arrays = {
         field.name: getattr(exhibits, field.name)
         for field in dataclasses.fields(Exhibits)
@@ -143,31 +192,65 @@ def write_exhibits(out: Storage, rank: int, processes: int, exhibits: Exhibits) 
     ends = np.cumsum([len(picture) for picture in exhibits.pictures])
     data = np.frombuffer(b"".join(exhibits.pictures), np.uint8)
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays, picture_ends=ends.astype(np.int64), picture_data=data)
+    np.savez(buffer, **arrays, picture_ends=ends.astype(np.int64), picture_data=data, work=np.str_(work))
     out.write(_name(rank, processes), buffer.getvalue())
 
 
 def delete_without_part(out: Storage) -> None:
     """Remove the files whose process's part of the table is not there."""
     for name in out.names(FOLDER):
-        if not out.exists(f"{SCORES}/{name.removesuffix('.npz')}.parquet"):
+        if _PART.fullmatch(name) and not out.exists(f"{SCORES}/{name.removesuffix('.npz')}.parquet"):
             out.delete(f"{FOLDER}/{name}")
 
 
-def read_exhibits(out: Storage, processes: int) -> Exhibits | None:
-    """All processes' exhibits together, or None where none were gathered."""
+def read_exhibits(out: Storage, processes: int, work: str) -> Exhibits | None:
+    """All processes' exhibits together, or None where none were gathered.
+
+    Raises:
+        ReportError: a file is damaged, or of another work.
+    """
     if not all(out.exists(_name(rank, processes)) for rank in range(processes)):
         return None
-    return _join([_read(out, _name(rank, processes)) for rank in range(processes)])
+    return _join([_read(out, _name(rank, processes), work) for rank in range(processes)])
 
 
-def _read(out: Storage, name: str) -> Exhibits:
-    with np.load(io.BytesIO(out.read(name)), allow_pickle=False) as file:
-        arrays = {key: file[key] for key in file.files}
-    ends, data = arrays.pop("picture_ends"), arrays.pop("picture_data").tobytes()
+def _read(out: Storage, name: str, work: str) -> Exhibits:
+    data = out.read(name)
+    try:
+        arrays = read_arrays(data, _TYPES, len(data))
+        if arrays.pop("work").tolist() != work:
+            raise ValueError("pictures of another evaluation")
+        ends, pictures = arrays.pop("picture_ends"), arrays.pop("picture_data").tobytes()
+        _check(ends, len(pictures), **arrays)
+    except ValueError as error:
+        raise ReportError(f"{out}/{name}: {error}; run evaluate again, one at a time in a folder") from error
     starts = [0, *ends[:-1].tolist()]
-    pictures = [data[start:end] for start, end in zip(starts, ends.tolist(), strict=False)]
-    return Exhibits(pictures=pictures, **arrays)
+    cut = [pictures[start:end] for start, end in zip(starts, ends.tolist(), strict=False)]
+    return Exhibits(pictures=cut, **arrays)
+
+
+def _check(
+    ends: np.ndarray,
+    size: int,
+    *,
+    video: np.ndarray,
+    frame: np.ndarray,
+    queries: np.ndarray,
+    items: np.ndarray,
+    nearest: np.ndarray,
+) -> None:
+    """Refuse what no evaluation writes; `ends` are those of pictures in `size` bytes."""
+    count = len(frame) if frame.ndim == 1 else -1
+    if not video.shape == frame.shape == ends.shape == (count,):
+        raise ValueError(f"found {video.shape} videos, {frame.shape} frames and {ends.shape} pictures")
+    if (np.diff(ends, prepend=0) < 0).any() or (count and ends[-1] != size):
+        raise ValueError("pictures overlap or are cut off")
+    if items.ndim != 2 or queries.shape != (count, items.shape[1]):
+        raise ValueError(f"found queries {queries.shape}, items {items.shape}")
+    if nearest.ndim != 3 or nearest.shape[2] != len(items) or nearest.min(initial=0) < 0 or not nearest.any():
+        raise ValueError(f"found counts {nearest.shape} of {len(items)} items")
+    if not (np.isfinite(queries).all() and np.isfinite(items).all()):
+        raise ValueError("found queries or items that are not finite")
 
 
 def _join(parts: Sequence[Exhibits]) -> Exhibits:

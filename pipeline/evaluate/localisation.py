@@ -5,11 +5,12 @@ Dimension letters: F frames, H W height and width. Maps are uint8 levels, higher
 bool, true where labelled abnormal.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
+
+from shards.opencv import cv2
 
 OVERLAP = 0.1
 """Beta in the paper: the intersection over union from which a region counts as found."""
@@ -45,8 +46,8 @@ class MaskedVideo:
     masks: np.ndarray
 
 
-def fit_masks(masks: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Masks bool (F, H', W') at the size of maps: a pixel is abnormal if half of its area is."""
+def fit_masks(masks: Iterable[np.ndarray], height: int, width: int) -> np.ndarray:
+    """Masks bool (H', W') brought to (F, H, W), the size of maps: abnormal where half the area is."""
     return np.stack([_fit(mask, height, width) for mask in masks])
 
 

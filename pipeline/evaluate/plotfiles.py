@@ -3,6 +3,7 @@
 There, `roc.png` and `precision-recall.png` where there are labels of both kinds, and `timeline-<video>.png`.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,11 +12,13 @@ from pipeline.evaluate.scores import VideoScores, interesting
 from pipeline.progress import progress
 from shards.choices import Split
 from shards.storage import Storage
-from shards.writer import video_stem
+from shards.writer import STEM, video_stem
 
 CURVES = "curves.png"
 _CURVES_VIDEOS = 6
 FOLDER = "plots"
+_PLOT = re.compile(rf"roc\.png|precision-recall\.png|timeline-{STEM}\.png")
+"""Files that only an evaluation writes, and may remove."""
 MOST_TIMELINES = 200
 """Some 0.05 s each, so they never take more than about 10 s."""
 
@@ -53,4 +56,5 @@ def delete_plots(out: Storage) -> None:
     """Remove all files."""
     out.delete(CURVES)
     for name in out.names(FOLDER):
-        out.delete(f"{FOLDER}/{name}")
+        if _PLOT.fullmatch(name):
+            out.delete(f"{FOLDER}/{name}")

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,6 +13,10 @@ from matplotlib.patches import Patch
 from pipeline.evaluate.metrics import Curves, Metrics
 from pipeline.evaluate.scores import VideoScores, intervals
 from pipeline.evaluate.thinning import thin
+
+# matplotlib takes its style from a `matplotlibrc` in the current folder, which may be anyone's, and which may
+# ask for LaTeX, a program that runs what it is given.
+matplotlib.rcdefaults()
 
 _INK, _MUTED, _GRID = "#1f2430", "#6b7280", "#e5e7eb"
 _SCORE, _ABNORMAL = "#1d4ed8", "#fca5a5"

@@ -16,10 +16,13 @@ import numpy as np
 
 from pipeline.errors import ReportError
 from pipeline.evaluate.exhibits import Exhibits, read_exhibits
-from pipeline.evaluate.metrics import Curves, compute_curves
-from pipeline.evaluate.scores import VideoScores, read_scores
+from pipeline.evaluate.figures import compute_figures, first_difference, score_difference
+from pipeline.evaluate.metrics import compute_curves
+from pipeline.evaluate.record import check_record
+from pipeline.evaluate.scores import VideoScores, read_scores, work_digest
 from pipeline.evaluate.thinning import thin
 from pipeline.evaluate.timelines import Frame, limits, timelines
+from shards.jsonfile import read_json
 from shards.storage import Storage
 
 METRICS = "metrics.json"
@@ -51,28 +54,50 @@ class Evaluation:
 
 
 def load_evaluation(location: str) -> Evaluation:
-    """Read an evaluation.
+    """Read an evaluation, and check that its figures are those of its scores.
 
     Raises:
-        ReportError: there is none, or an unfinished one.
+        ReportError: there is none, an unfinished one, or one whose files contradict each other.
     """
     out = Storage(location)
+    where = f"{out}/{METRICS}"
     try:
-        metrics = json.loads(out.read(METRICS))
-        order = [video["name"] for video in metrics["videos"]]
-        processes = metrics["provenance"]["processes"]
+        metrics = read_json(out, METRICS)
+        check_record(metrics)
     except FileNotFoundError:
         raise ReportError(
             f"{out}: no {METRICS} found; give a folder that evaluate wrote, or run evaluate again"
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ReportError(f"{out}/{METRICS}: not that of an evaluation; run evaluate again") from error
+    except ValueError as error:
+        reason = str(error).removeprefix(f"{where}: ")
+        raise ReportError(f"{where}: not that of an evaluation ({reason}); run evaluate again") from error
+    provenance = metrics["provenance"]
+    order = [video["name"] for video in metrics["videos"]]
     try:
-        videos = read_scores(out, processes, order)
+        videos = read_scores(out, provenance, order)
     except FileNotFoundError:
         raise ReportError(f"{out}: scores are missing; run evaluate again") from None
-    name = str(out).rstrip("/")
-    return Evaluation(name=name, metrics=metrics, videos=videos, exhibits=read_exhibits(out, processes))
+    expected = compute_figures(videos, provenance["alpha"], metrics["config"]["smoothing"])
+    found = {name: metrics.get(name) for name in expected}
+    difference = score_difference(videos, provenance["alpha"]) or first_difference(found, expected)
+    if difference is not None:
+        raise ReportError(f"{where}: contradicts its scores ({difference}); run evaluate again")
+    exhibits = read_exhibits(out, provenance["processes"], work_digest(provenance))
+    if exhibits is not None:
+        _check_exhibits(exhibits, videos, str(out))
+    return Evaluation(name=str(out).rstrip("/"), metrics=metrics, videos=videos, exhibits=exhibits)
+
+
+def _check_exhibits(exhibits: Exhibits, videos: Sequence[VideoScores], where: str) -> None:
+    """Refuse pictures of frames without scores."""
+    scored = {video.name: (video.frames[0], video.frames[-1]) for video in videos}
+    for name, frame in zip(exhibits.video.tolist(), exhibits.frame.tolist(), strict=True):
+        first, last = scored.get(name, (0, -1))
+        if not first <= frame <= last:
+            raise ReportError(
+                f"{where}: found a picture of frame {frame} of video {name!r:.80}, which has no score; run "
+                "evaluate again"
+            )
 
 
 def write_report(locations: Sequence[str], out: Path | None = None) -> str:
@@ -111,7 +136,6 @@ def _page(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
         "title": f"{first.metrics['dataset']}, {model['method']}" if single else "Evaluations compared",
         "subtitle": _subtitle(first) if single else ", ".join(e.name for e in evaluations),
         "notes": first.metrics["notes"] if single else [],
-        "names": _NAMES,
         "runs": [_run(e, name) for e, name in zip(evaluations, names, strict=True)],
         "videos": _videos(evaluations, misses + alarms),
         "limits": limits([evaluation.videos for evaluation in evaluations]),
@@ -149,18 +173,14 @@ def _run(evaluation: Evaluation, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "made": "prediction" if metrics["model"]["method"] == "pred" else "reconstruction",
-        "metrics": metrics["metrics"],
+        "figures": [(_NAMES[score], figures) for score, figures in (metrics["metrics"] or {}).items()],
         "localisation": metrics["localisation"],
         "tiles": _tiles(metrics),
         "roc": None if curves is None else _curve(curves.false_alarms, curves.hits),
         "pr": None if curves is None else _curve(curves.recall, curves.precision),
-        "threshold": _threshold(curves),
+        "threshold": None if curves is None else curves.equal_error_threshold,
         "provenance": {key: metrics[key] for key in ("provenance", "model", "config", "timing")},
     }
-
-
-def _threshold(curves: Curves | None) -> float | None:
-    return None if curves is None else curves.equal_error_threshold
 
 
 def _tiles(metrics: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -205,12 +225,13 @@ def _videos(evaluations: Sequence[Evaluation], worst: Sequence[Frame]) -> list[d
     return [{**row, "auc": aucs[row["name"]]} for row in rows]
 
 
-def _pictures(exhibits: Exhibits | None) -> dict[str, list[tuple[int, str]]]:
+def _pictures(exhibits: Exhibits | None) -> list[tuple[str, list[tuple[int, str]]]]:
+    """Pairs rather than an object: a foreign name must not meet those that every object has."""
     found: dict[str, list[tuple[int, str]]] = {}
     if exhibits is not None:
         for video, frame, jpeg in zip(exhibits.video, exhibits.frame, exhibits.pictures, strict=True):
             found.setdefault(str(video), []).append((int(frame), base64.b64encode(jpeg).decode()))
-    return found
+    return list(found.items())
 
 
 def _memory(exhibits: Exhibits | None, videos: Sequence[VideoScores]) -> dict[str, Any] | None:

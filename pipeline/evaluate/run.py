@@ -5,7 +5,6 @@ killed are kept where they are whole and from the same work, so only the missing
 """
 
 import dataclasses
-import hashlib
 import json
 import time
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from mnad.networks import STRIDE
 from mnad.scoring import Distance, feature_distance
 from pipeline.checkpoint import Checkpoint, load_checkpoint
 from pipeline.config import dump_config, recordable
-from pipeline.distributed import Process, barrier, processes, together
+from pipeline.distributed import Process, from_first, held_by_first, processes, together
 from pipeline.errors import CheckpointError, ConfigError, ShardError
 from pipeline.evaluate.calibration import normal_places
 from pipeline.evaluate.config import ALPHA, THRESHOLD, EvaluateConfig
@@ -27,13 +26,14 @@ from pipeline.evaluate.exhibits import (
     Collector,
     delete_without_part,
     read_exhibits,
+    source_shape,
     stride_for,
     write_exhibits,
 )
+from pipeline.evaluate.figures import compute_figures
 from pipeline.evaluate.inference import Scorer, full_float32, largest_batch
 from pipeline.evaluate.localisation import MaskedVideo, fit_masks, localisation
 from pipeline.evaluate.maps import MapWriter, delete_maps, read_maps
-from pipeline.evaluate.metrics import compute_metrics, micro_auc
 from pipeline.evaluate.plotfiles import MOST_TIMELINES, delete_plots, write_plots
 from pipeline.evaluate.report import METRICS, REPORT, Evaluation, render
 from pipeline.evaluate.scores import (
@@ -43,23 +43,29 @@ from pipeline.evaluate.scores import (
     VideoScores,
     delete_stale,
     is_whole,
+    part_names,
     read_scores,
     read_timings,
     wait_for_parts,
+    work_digest,
     write_part,
 )
+from pipeline.evaluate.target import COMMAND, claim, is_taken
+from pipeline.evaluations import FORMAT
+from pipeline.locking import sole
+from pipeline.ownership import CONFIG
 from pipeline.progress import progress
 from pipeline.version import code_version
+from shards import locations
 from shards.choices import Split
-from shards.manifest import MANIFEST, Manifest, load_manifest
+from shards.manifest import Manifest, load_manifest
 from shards.masks import read_masks
 from shards.plan import videos_of_rank
 from shards.storage import Storage
 from shards.stream import VideoBatch, evaluation_batches
 from shards.writer import video_stem
 
-CONFIG = "config.toml"
-_FORMAT, _VERSION = "mnad-evaluation", 1
+_VERSION = 1
 _TIMED = "reading and decoding shards, network, memory and scores; not loading the model or writing results"
 
 
@@ -100,34 +106,50 @@ def evaluate(config: EvaluateConfig) -> Summary | None:
     Raises:
         ConfigError, CheckpointError, ShardError: it cannot be done as asked.
     """
+    # Results must say which set they are of wherever they are read.
+    config = dataclasses.replace(config, shards=locations.absolute(config.shards))
     with processes(config.device) as process:
         with together(process):
-            job = _prepare(config, process)
-        rank, provenance = process.rank, job.provenance
+            told_apart = process.is_first and is_taken(config)
+        out = Storage(config.output(told_apart=bool(from_first(told_apart, process))))
+        with together(process):
+            job = _prepare(config, process, out)
+        with held_by_first(sole("evaluation", out), process):
+            return _evaluate(job, process)
+
+
+def _evaluate(job: _Job, process: Process) -> Summary | None:
+    rank, provenance = process.rank, job.provenance
+    with together(process):
         if process.is_first:
-            # What is whole was asked for again; what is not goes on from the parts that are.
-            finished = job.out.exists(METRICS)
-            job.out.delete(METRICS)
-            delete_stale(job.out, None if finished else provenance)
-            delete_without_part(job.out)
-            if not job.out.names(FOLDER):
-                delete_maps(job.out)
-        barrier(process)
-        if not is_whole(job.out, rank, provenance):
-            with full_float32():
-                _score(job, process)
-        wait_for_parts(job.out, process.world)
-        return _conclude(job) if process.is_first else None
+            _clear(job)
+    if not is_whole(job.out, rank, provenance):
+        with full_float32():
+            _score(job, process)
+    wait_for_parts(job.out, provenance)
+    return _conclude(job) if process.is_first else None
 
 
-def _prepare(config: EvaluateConfig, process: Process) -> _Job:
+def _clear(job: _Job) -> None:
+    """Leave the parts that this work goes on from: of one that is whole none, for it was asked for again."""
+    claim(job.config, job.out)
+    finished = job.out.exists(METRICS)
+    job.out.delete(METRICS)
+    job.out.write(CONFIG, dump_config(COMMAND, job.config).encode())
+    delete_stale(job.out, None if finished else job.provenance)
+    delete_without_part(job.out)
+    if not part_names(job.out):
+        delete_maps(job.out)
+
+
+def _prepare(config: EvaluateConfig, process: Process, out: Storage) -> _Job:
     if config.memory == "carry" and process.world > 1:
         raise ConfigError(
             "memory carry takes the memory from video to video in order, so it cannot run in "
             f"{process.world} processes; use one process, or --memory video or frozen"
         )
     storage = Storage(config.shards)
-    manifest = load_manifest(storage)
+    manifest = load_manifest(storage, config.manifest_digest)
     checkpoint = load_checkpoint(config.checkpoint)
     check_fit(checkpoint, manifest, str(storage))
     split: Split = choose_split(manifest) if config.split == "auto" else config.split
@@ -140,9 +162,9 @@ def _prepare(config: EvaluateConfig, process: Process) -> _Job:
     provenance = Provenance(
         code_version=code_version(),
         checkpoint=checkpoint.name,
-        checkpoint_sha256=hashlib.sha256(checkpoint.to_bytes()).hexdigest(),
+        checkpoint_sha256=checkpoint.sha256,
         shards=str(storage),
-        manifest_sha256=hashlib.sha256(storage.read(MANIFEST)).hexdigest(),
+        manifest_sha256=manifest.digest,
         split=split,
         memory=config.memory,
         alpha=ALPHA[method] if config.alpha is None else config.alpha,
@@ -150,7 +172,7 @@ def _prepare(config: EvaluateConfig, process: Process) -> _Job:
         distance=config.distance,
         precision=config.precision,
         batch_size=largest_batch(
-            config.batch_size, checkpoint.spec.height, checkpoint.spec.width, process.device
+            config.batch_size, manifest.geometry.height, manifest.geometry.width, process.device
         ),
         processes=process.world,
         report=config.report,
@@ -164,7 +186,7 @@ def _prepare(config: EvaluateConfig, process: Process) -> _Job:
         split=split,
         provenance=provenance,
         device=process.device.type,
-        out=Storage(config.output()),
+        out=out,
     )
 
 
@@ -176,17 +198,24 @@ def choose_split(manifest: Manifest) -> Split:
 def check_fit(checkpoint: Checkpoint, manifest: Manifest, shards: str) -> None:
     """Refuse shards of frames that the model was not made for.
 
+    A model whose frame size nobody knows, an imported one, takes any that the network does.
+
     Raises:
         CheckpointError: naming what was found and what the model expects.
     """
     spec, geometry = checkpoint.spec, manifest.geometry
-    expected = (spec.height, spec.width, spec.channels, spec.channel_order)
+    height, width = spec.height or geometry.height, spec.width or geometry.width
+    expected = (height, width, spec.channels, spec.channel_order)
     found = (geometry.height, geometry.width, geometry.channels, geometry.channel_order)
     if found != expected:
         raise CheckpointError(
             f"{shards}: found frames of {_frame(*found)}, expected {_frame(*expected)} for "
-            f"{checkpoint.name}; preprocess again with --size {spec.height}x{spec.width}, or take another "
-            "checkpoint"
+            f"{checkpoint.name}; preprocess again with --size {height}x{width}, or take another checkpoint"
+        )
+    if height % STRIDE or width % STRIDE:
+        raise CheckpointError(
+            f"{shards}: found frames of {height}x{width}, expected multiples of {STRIDE}; "
+            "preprocess again with another --size"
         )
     if spec.window > manifest.window:
         raise CheckpointError(
@@ -221,17 +250,18 @@ def _score(job: _Job, process: Process) -> None:
             quiet=not process.is_first,
         ).distance
     counts = [max(0, video.frames - window + 1) for video in videos]
-    maps = MapWriter(job.out)
+    work = work_digest(job.provenance.to_json())
+    maps = MapWriter(job.out, work)
     geometry = job.manifest.geometry
     grid = (geometry.height // STRIDE, geometry.width // STRIDE)
     collector = Collector(model.memory.items, stride_for(sum(counts)), grid)
 
     def observe(batch: VideoBatch, seen: Observed) -> None:
-        name = videos[batch.video].name
+        video = videos[batch.video]
         if job.config.report:
-            collector.observe(name, batch.frames, seen)
+            collector.observe(video.name, batch.frames, seen, source_shape(video.source))
         if job.config.maps:
-            maps.observe(video_stem(job.split, name), batch.frames, seen)
+            maps.observe(video_stem(job.split, video.name), batch.frames, seen)
 
     scorer = Scorer(
         model=model,
@@ -270,21 +300,20 @@ def _score(job: _Job, process: Process) -> None:
     timing = Timing(frames=total, seconds=time.perf_counter() - started)
     maps.flush()
     if job.config.report:
-        write_exhibits(job.out, process.rank, process.world, collector.exhibits())
+        write_exhibits(job.out, process.rank, process.world, collector.exhibits(), work)
     write_part(job.out, process.rank, done, job.provenance, timing)
 
 
 def _conclude(job: _Job) -> Summary:
-    count = job.provenance.processes
+    provenance = job.provenance.to_json()
     order = [video.name for video in job.manifest.split(job.split)]
-    videos = read_scores(job.out, count, order)
-    metrics = _metrics(job, videos, read_timings(job.out, count))
-    job.out.write(CONFIG, dump_config("evaluate", job.config).encode())
+    videos = read_scores(job.out, provenance, order)
+    metrics = _metrics(job, videos, read_timings(job.out, job.provenance))
     job.out.delete(REPORT)
     delete_plots(job.out)
     if job.config.report:
         write_plots(job.out, job.split, videos, metrics)
-        exhibits = read_exhibits(job.out, count)
+        exhibits = read_exhibits(job.out, job.provenance.processes, work_digest(provenance))
         shown = Evaluation(name=str(job.out), metrics=metrics, videos=videos, exhibits=exhibits)
         job.out.write(REPORT, render([shown]).encode())
     job.out.write(METRICS, (json.dumps(metrics, indent=1) + "\n").encode())
@@ -297,31 +326,17 @@ def _conclude(job: _Job) -> Summary:
 
 
 def _metrics(job: _Job, videos: list[VideoScores], timings: list[Timing]) -> dict[str, Any]:
-    alpha, sigma = job.provenance.alpha, job.config.smoothing
-    labelled = [video for video in videos if video.labels is not None]
-    scores = {"anomaly_score": alpha, "psnr": 1.0, "feature_distance": 0.0}
-    figures = None
-    if labelled:
-        figures = {name: dataclasses.asdict(compute_metrics(labelled, w)) for name, w in scores.items()}
-    smoothed = dataclasses.asdict(compute_metrics(labelled, alpha, sigma)) if sigma and labelled else None
-    frames = sum(len(video.frames) for video in labelled)
-    abnormal = sum(int(video.labels.sum()) for video in labelled if video.labels is not None)
     seconds = max(timing.seconds for timing in timings)
     scored = sum(timing.frames for timing in timings)
     split = job.manifest.split(job.split)
     return {
-        "format": _FORMAT,
+        "format": FORMAT,
         "version": _VERSION,
-        "auc": figures["anomaly_score"]["auc"] if figures else None,
-        "metrics": figures,
-        "smoothed": None if smoothed is None else {"sigma": sigma, **smoothed},
-        "base_rate": abnormal / frames if frames else None,
-        "frames": {"scored": scored, "labelled": frames, "abnormal": abnormal},
+        **compute_figures(videos, job.provenance.alpha, job.config.smoothing),
         "label_source": sorted({video.label_source for video in split if video.label_source}),
         "localisation": _localisation(job, videos),
         "notes": _notes(job, videos),
-        "videos": [_video(video) for video in videos],
-        "provenance": dataclasses.asdict(job.provenance),
+        "provenance": job.provenance.to_json(),
         "model": {
             **dataclasses.asdict(job.checkpoint.spec),
             "step": job.checkpoint.step,
@@ -344,29 +359,27 @@ def _localisation(job: _Job, videos: list[VideoScores]) -> dict[str, Any] | None
     """Figures over the videos with masks, or None without maps or masks."""
     by_name = {video.name: video for video in job.manifest.split(job.split)}
     geometry = job.manifest.geometry
+    work = work_digest(job.provenance.to_json())
     masked = []
     for video in videos if job.config.maps else ():
         source = by_name[video.name]
         if source.masks is not None:
-            masks = read_masks(job.storage, source.masks, source.frames)[video.frames]
+            scored = set(video.frames.tolist())
+            marks = enumerate(read_masks(job.storage, source.masks, source.frames))
+            masks = (mask for frame, mask in marks if frame in scored)
             masked.append(
                 MaskedVideo(
-                    maps=read_maps(job.out, video_stem(job.split, video.name), video.frames),
+                    maps=read_maps(
+                        job.out,
+                        video_stem(job.split, video.name),
+                        video.frames,
+                        work,
+                        (geometry.height, geometry.width),
+                    ),
                     masks=fit_masks(masks, geometry.height, geometry.width),
                 )
             )
     return dataclasses.asdict(localisation(masked)) if masked else None
-
-
-def _video(video: VideoScores) -> dict[str, Any]:
-    labels = video.labels
-    return {
-        "name": video.name,
-        "scored": len(video.frames),
-        "abnormal": None if labels is None else int(labels.sum()),
-        "memory_updates": int(video.scores.memory_updated.sum()),
-        "auc": None if labels is None else micro_auc(video.anomaly, labels),
-    }
 
 
 def _notes(job: _Job, videos: list[VideoScores]) -> list[str]:

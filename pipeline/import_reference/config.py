@@ -22,13 +22,17 @@ class ImportConfig:
     keys: Annotated[str, Argument("KEYS.pt", "Its memory items, a tensor (M, D) in a file of its own.")]
     out: Annotated[str, Argument("OUT", "A checkpoint file (.safetensors) to write, or a run folder.")]
     size: Annotated[
-        tuple[int, int],
+        tuple[int, int] | None,
         Option(
-            "Height and width of the frames that the model was trained on, pixels.", "Frames", custom=SIZE
+            "Height and width of the frames that the model was trained on, pixels; the published models "
+            "had 256. The network is convolutional: without a size it takes frames of any.",
+            "Frames",
+            custom=SIZE,
+            default="not stated",
         ),
-    ] = (256, 256)
+    ] = None
 
     def __post_init__(self) -> None:
         check(self)
-        if not fits(self.size):
+        if self.size is not None and not fits(self.size):
             raise wrong(self, "size", SIZES)

@@ -8,17 +8,19 @@ import torch
 from torch import Tensor
 
 from mnad.networks import WIDTHS
-from pipeline.checkpoint import Checkpoint, tensors_from_bytes
+from pipeline.checkpoint import Checkpoint, check_tensors, expected_tensors, tensors_from_bytes
 from pipeline.errors import CheckpointError
+from pipeline.header import MOST_BYTES
 from pipeline.import_reference.config import ImportConfig
-from pipeline.import_reference.pickles import TensorRef, read_torch_file
 from pipeline.import_reference.weights import named_tensors, our_name, spec_of
 from pipeline.runs import FOLDER, checkpoint_steps
+from pipeline.torchfile import TensorRef, read_torch_file
 from pipeline.version import code_version
 from shards import locations
 from shards.storage import Storage
 
-_UNIT_TOLERANCE = 1e-3
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""What weights may be stored as; fewer bits, or whole numbers, are those of another network."""
 
 
 def import_reference(config: ImportConfig) -> Checkpoint:
@@ -30,20 +32,16 @@ def import_reference(config: ImportConfig) -> Checkpoint:
     model, keys = _read(config.model), _read(config.keys)
     model_name, keys_name = locations.shown(config.model), locations.shown(config.keys)
     root, load = _open(model, model_name)
-    renamed = _renamed(named_tensors(root), model_name)
+    renamed = _renamed(named_tensors(root, model_name), model_name)
     items = _memory(keys, keys_name)
     shapes = {name: tuple(tensor.shape) for name, tensor in renamed.items()}
-    spec = spec_of(shapes, len(items), *config.size, model_name)
-    with torch.device("meta"):
-        expected = spec.build().state_dict()
-    expected.pop("memory.items")
-    _check(expected, shapes, model_name)
-    state = {"memory.items": items}
-    for name, like in expected.items():
-        values = load(renamed[name]).to(like.dtype)
-        if not values.isfinite().all():
-            raise CheckpointError(f"{model_name}: {name} holds values that are no numbers; train it again")
-        state[name] = values
+    spec = spec_of(shapes, len(items), config.size, model_name)
+    expected = expected_tensors(spec)
+    del expected["memory.items"]
+    _check(expected, renamed, model_name)
+    state = {name: load(renamed[name]).to(like.dtype) for name, like in expected.items()}
+    check_tensors(state, expected, model_name)
+    state["memory.items"] = items
     storage, file = _target(config.out)
     origin = {
         "imported": {
@@ -64,7 +62,7 @@ def import_reference(config: ImportConfig) -> Checkpoint:
 def _read(location: str) -> bytes:
     folder, name = locations.split(location)
     try:
-        return Storage(folder).read(name)
+        return Storage(folder).read(name, most=MOST_BYTES)
     except FileNotFoundError:
         where = locations.shown(location)
         raise CheckpointError(f"{where}: not found; give the file that was published") from None
@@ -106,18 +104,33 @@ def _renamed(tensors: dict[str, Any], where: str) -> dict[str, Any]:
     return renamed
 
 
-def _check(expected: dict[str, Tensor], shapes: dict[str, tuple[int, ...]], where: str) -> None:
-    for name, tensor in expected.items():
-        if name not in shapes:
+def _check(expected: dict[str, Tensor], found: dict[str, TensorRef | Tensor], where: str) -> None:
+    """Compare what the file describes, before any of it is loaded."""
+    for name, like in expected.items():
+        if name not in found:
             raise CheckpointError(f"{where}: {name} is missing; the file holds only a part of the network")
-        if shapes[name] != tuple(tensor.shape):
+        if tuple(found[name].shape) != tuple(like.shape):
             raise CheckpointError(
-                f"{where}: found {name} of {list(shapes[name])}, expected {list(tensor.shape)}; "
+                f"{where}: found {name} of {list(found[name].shape)}, expected {list(like.shape)}; "
                 "give a model with the published widths"
             )
-    stray = sorted(set(shapes) - set(expected))
+        _check_type(name, _dtype(found[name]), _FLOATS if like.is_floating_point() else (like.dtype,), where)
+    stray = sorted(set(found) - set(expected))
     if stray:
         raise CheckpointError(f"{where}: found {stray[0]}, which the network does not have")
+
+
+def _dtype(tensor: TensorRef | Tensor) -> torch.dtype:
+    return tensor.storage.dtype if isinstance(tensor, TensorRef) else tensor.dtype
+
+
+def _check_type(name: str, dtype: torch.dtype, allowed: tuple[torch.dtype, ...], where: str) -> None:
+    if dtype not in allowed:
+        choices = " or ".join(str(each).removeprefix("torch.") for each in allowed)
+        raise CheckpointError(
+            f"{where}: found {name} of {str(dtype).removeprefix('torch.')}, expected {choices}; "
+            "give a model that is not quantised"
+        )
 
 
 def _memory(data: bytes, where: str) -> Tensor:
@@ -131,11 +144,11 @@ def _memory(data: bytes, where: str) -> Tensor:
         raise CheckpointError(
             f"{where}: found {found}, expected memory items of [M, {WIDTHS[-1]}]; give the keys file"
         )
-    items = load(root).to(torch.float32)
-    lengths = items.norm(dim=1)
-    if not torch.allclose(lengths, torch.ones_like(lengths), atol=_UNIT_TOLERANCE):
+    _check_type("memory items", _dtype(root), _FLOATS, where)
+    if root.nbytes > len(data):
         raise CheckpointError(
-            f"{where}: found items of length {lengths.min():.3f} to {lengths.max():.3f}, expected 1; "
-            "give the keys file of a trained model"
+            f"{where}: found items of {root.nbytes} bytes in a file of {len(data)}; refused"
         )
+    items = load(root).to(torch.float32)
+    check_tensors({"memory.items": items}, {"memory.items": items}, where)
     return items

@@ -10,13 +10,20 @@ from pipeline.preprocess.contact import contact_sheet
 from pipeline.preprocess.describe import describe
 from pipeline.progress import progress
 from pipeline.tables import Table
+from shards.errors import ShardError
 from shards.manifest import MANIFEST, load_manifest
 from shards.storage import Storage
 from shards.verify import verify as verify_set
 
+_SHEET = "contact-sheet.png"
+
+
+class Remark(str):
+    """A line for standard error."""
+
 
 def inspect(config: InspectConfig) -> Iterator[Table | str]:
-    """Tables of a shard set, a run or a checkpoint; of a set, also where its contact sheet lies.
+    """Tables of a shard set, a run or a checkpoint; of a set, also its digest and its contact sheet.
 
     Raises:
         CheckpointError, ShardError: there is nothing of this kind, or it is damaged.
@@ -27,14 +34,20 @@ def inspect(config: InspectConfig) -> Iterator[Table | str]:
         return
     manifest = load_manifest(storage)
     yield from describe(manifest)
+    yield f"manifest digest: {manifest.digest}"
     if config.sheet == "none":
         return
-    picture = contact_sheet(storage, manifest, config.rows)
-    if config.sheet is None:
-        storage.write("contact-sheet.png", picture)
+    target, name = (storage, _SHEET) if config.sheet is None else _split(config.sheet)
+    try:
+        target.write(name, contact_sheet(storage, manifest, config.rows))
+    except ShardError as error:
+        yield Remark(f"note: no contact sheet: {error}")
     else:
-        Path(config.sheet).write_bytes(picture)
-    yield f"contact sheet: {config.sheet or f'{storage}/contact-sheet.png'}"
+        yield f"contact sheet: {config.sheet or f'{storage}/{name}'}"
+
+
+def _split(file: str) -> tuple[Storage, str]:
+    return Storage(Path(file).parent), Path(file).name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +57,13 @@ class Verified:
     Attributes:
         problems: one line each; none of a set that is as it was written.
         seen: what was looked at.
+        digest: of the manifest.
         notes: what was not looked at.
     """
 
     problems: list[str]
     seen: str
+    digest: str
     notes: tuple[str, ...]
 
 
@@ -67,5 +82,6 @@ def verify(config: VerifyConfig) -> Verified:
     return Verified(
         problems=problems,
         seen=f"{storage}: {len(manifest.videos)} videos in {count} shards",
+        digest=manifest.digest,
         notes=() if storage.can_list else (unlisted,),
     )

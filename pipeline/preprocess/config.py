@@ -2,17 +2,38 @@
 
 import os
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pipeline.errors import ConfigError
-from pipeline.options import Argument, Option, check, described, wrong
+from pipeline.options import Argument, Custom, Option, check, described, wrong
 from pipeline.sizes import SIZE, SIZE_STEP, SIZES, fits
 from shards.choices import CodecName, Split
+from shards.limits import MOST_SEGMENT_BYTES, MOST_WINDOW, segment_bytes
 
 DatasetName = Literal["auto", "ped2", "ped1", "avenue", "shanghaitech", "folder"]
 DecoderName = Literal["auto", "decord", "pyav"]
 EngineName = Literal["pool", "dask"]
+DepthRange = tuple[int, int] | Literal["auto"]
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _parse_depth_range(given: Any) -> DepthRange:
+    """The range from `7000:7510`, [7000, 7510] or `auto`."""
+    if given == "auto":
+        return "auto"
+    low, high = (int(part) for part in (given if isinstance(given, list | tuple) else given.split(":")))
+    if not 0 <= low < high <= 65535:
+        raise ValueError(given)
+    return low, high
+
+
+DEPTH_RANGE = Custom(
+    notation="LOW:HIGH | auto",
+    parse=_parse_depth_range,
+    expected="auto, or LOW:HIGH as 7000:7510 with 0 <= LOW < HIGH <= 65535",
+    show=lambda value: value if isinstance(value, str) else ":".join(map(str, value)),
+)
+"""How --depth-range is written."""
 
 
 @described
@@ -30,7 +51,7 @@ class PreprocessConfig:
     labels: Annotated[
         str | None,
         Option(
-            "Label file or folder of the testing videos; 'none' goes without labels.",
+            "Label file (.npy, .mat, .m, .csv) or folder of the testing videos; 'none' goes without labels.",
             "What to read",
             metavar="PATH",
             default="looked for in SOURCE",
@@ -42,7 +63,11 @@ class PreprocessConfig:
     ] = "training"
     decoder: Annotated[
         DecoderName,
-        Option("What decodes video files.", "What to read"),
+        Option(
+            "What decodes video files; auto is PyAV for every file, decord reads regular MP4, MOV and "
+            "Matroska files only and is checked against PyAV.",
+            "What to read",
+        ),
     ] = "auto"
     size: Annotated[
         tuple[int, int],
@@ -59,9 +84,24 @@ class PreprocessConfig:
     window: Annotated[
         int,
         Option(
-            "The longest window that the shards must serve.", "How to store it", least=1, metavar="FRAMES"
+            "The longest window that the shards must serve.",
+            "How to store it",
+            least=1,
+            most=MOST_WINDOW,
+            metavar="FRAMES",
         ),
     ] = 5
+    depth_range: Annotated[
+        DepthRange | None,
+        Option(
+            "Values of 16-bit images that are stored as 0 and 255; auto takes the lowest and the highest "
+            "value of each video. Video files of more than 8 bits, which FFmpeg converts, are refused with "
+            "it.",
+            "How to store it",
+            custom=DEPTH_RANGE,
+            default="the highest 8 bits",
+        ),
+    ] = None
     workers: Annotated[
         int, Option("Processes that decode.", "How to work", least=1, default="the number of cores")
     ] = CORES
@@ -79,7 +119,8 @@ class PreprocessConfig:
     on_error: Annotated[
         Literal["fail", "skip"],
         Option(
-            "What happens to a video that cannot be read: it ends the run, or it is left out and listed.",
+            "What happens to a video that cannot be read, or a link that leads nowhere: it ends the run, or "
+            "it is left out and listed.",
             "How to work",
         ),
     ] = "fail"
@@ -107,3 +148,10 @@ class PreprocessConfig:
             raise wrong(self, "size", SIZES)
         if (self.engine == "dask") != (self.scheduler is not None):
             raise ConfigError("--engine dask and --scheduler ADDRESS belong together")
+        if (needed := segment_bytes(*self.size, self.window)) > MOST_SEGMENT_BYTES:
+            raise wrong(
+                self,
+                "size",
+                f"smaller frames: a segment for windows of {self.window} would have {needed} bytes of "
+                f"pixels, and may have {MOST_SEGMENT_BYTES}",
+            )

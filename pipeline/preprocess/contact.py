@@ -4,6 +4,7 @@ import numpy as np
 
 from pipeline.preprocess.images import encode_png, resized, write_text
 from shards.choices import SPLITS
+from shards.errors import ShardError
 from shards.manifest import Manifest
 from shards.reader import SegmentReader
 from shards.storage import Storage
@@ -17,7 +18,11 @@ _PLAIN = (40, 40, 40)
 
 
 def contact_sheet(storage: Storage, manifest: Manifest, rows: int) -> bytes:
-    """A PNG with up to `rows` windows per split, evenly spread; abnormal frames have a red edge."""
+    """A PNG with up to `rows` windows per split, evenly spread; abnormal frames have a red edge.
+
+    Raises:
+        ShardError: there is no window, or one cannot be read.
+    """
     pieces = []
     reader = SegmentReader(storage, manifest)
     for split in SPLITS:
@@ -33,6 +38,8 @@ def contact_sheet(storage: Storage, manifest: Manifest, rows: int) -> bytes:
             flags = np.zeros(len(frames), bool) if labels is None else labels[numbers]
             title = f"{split} {video.name}, frames {numbers[0]} to {numbers[-1]}"
             pieces.append(_row(np.broadcast_to(frames, (*frames.shape[:3], 3)), flags, title))
+    if not pieces:
+        raise ShardError(f"{storage}: no video is as long as a window of {manifest.window} frames")
     return encode_png(np.concatenate(pieces))
 
 

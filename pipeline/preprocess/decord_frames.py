@@ -1,4 +1,4 @@
-"""The owner of decord: frames of regular video files."""
+"""The owner of decord: frames of regular video files, for `--decoder decord`."""
 
 import os
 import tempfile
@@ -39,7 +39,7 @@ def frames(path: Path, name: str, size: tuple[int, int]) -> Iterator[np.ndarray]
         noise.seek(0)
         first_line = noise.readline().decode(errors="replace").strip()
         if first_line:
-            raise SourceError(f"{name}: decord met with damage: {first_line}")
+            raise SourceError(f"{name}: decord met with damage: {first_line}; use --decoder auto")
 
 
 def _frames(path: Path, name: str, size: tuple[int, int]) -> Iterator[np.ndarray]:
@@ -48,10 +48,12 @@ def _frames(path: Path, name: str, size: tuple[int, int]) -> Iterator[np.ndarray
         while True:
             frame = reader.next().asnumpy()
             if frame.shape != (*size, 3):  # seen with narrow pictures, whose rows FFmpeg pads
-                raise SourceError(f"{name}: decord gives frames {frame.shape}, expected {(*size, 3)}")
+                raise SourceError(
+                    f"{name}: decord gives frames {frame.shape}, expected {(*size, 3)}; use --decoder auto"
+                )
             yield frame
     except StopIteration:
         return
     except (decord.DECORDError, RuntimeError, AssertionError) as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
-        raise SourceError(f"{name}: decord does not read it: {reason}") from error
+        raise SourceError(f"{name}: decord does not read it: {reason}; use --decoder auto") from error

@@ -1,11 +1,37 @@
 """Image files and the resize that fixes the stored pixels: the owner of OpenCV in this stage."""
 
+import functools
+import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from pipeline.errors import SourceError
+from pipeline.preprocess.imageheaders import check_header
+from pipeline.preprocess.standarderror import StandardError
+from shards.opencv import cv2
+
+_HARMLESS = ("[ WARN", "[ INFO", "[DEBUG", "libpng warning", "Warning: ")
+"""How lines begin that tell of no damage to pixels: odd metadata, or bytes too many, as in some files of
+UCSD Ped1."""
+_LOG_PREFIX = re.compile(r"\[[A-Z ]+:\d+@[\d.]+\] \S+ \S+ ")
+"""Level, thread, time and place in OpenCV's own source."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A decoded image file.
+
+    Attributes:
+        pixels: uint8 (H, W, 3) BGR, as `cv2.imread` gives them.
+        deep: uint16 (H, W, 3) BGR, the same with all their bits, or None where they have 8.
+        damage: what the decoder said of damaged data, or None. The pixels are then what it made of the rest.
+    """
+
+    pixels: np.ndarray
+    deep: np.ndarray | None
+    damage: str | None
 
 
 def use_one_thread() -> None:
@@ -13,23 +39,61 @@ def use_one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def decode_image(data: bytes, name: str) -> np.ndarray:
-    """The image uint8 (H, W, 3) BGR, as `cv2.imread` gives it.
+@functools.cache
+def _standard_error() -> StandardError:
+    """Made with the first image; OpenCV is told to speak of damage whatever OPENCV_LOG_LEVEL says."""
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_WARNING)
+    return StandardError()
+
+
+def decode_image(data: bytes, name: str) -> Picture:
+    """Decode an image file.
+
+    libjpeg fills up what is missing in gray, libtiff leaves it black, and OpenCV returns such a picture
+    without a word; but they print what they stumble over.
 
     Args:
         data: an image file.
         name: of the file, for messages.
 
     Raises:
-        SourceError: it is not an image.
+        SourceError: it is not one image, too large, or nothing of it can be decoded.
     """
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if image is None:
+    check_header(data, name)
+    buffer = np.frombuffer(data, np.uint8)
+    pixels = deep = None
+    error = ""
+    with _standard_error().heard() as lines:
+        try:
+            deep = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+            is_deep = deep is not None and deep.dtype == np.uint16
+            pixels = cv2.imdecode(buffer, cv2.IMREAD_COLOR) if is_deep else deep
+        except cv2.error as caught:
+            error = str(caught.err)
+    said = [_LOG_PREFIX.sub("", line).strip() for line in lines if _tells_of_damage(line)]
+    if pixels is None or deep is None:
+        reason = (said or [error])[0]
         raise SourceError(
-            f"{name}: found {len(data)} bytes that are no image OpenCV reads; mend or remove the file, or "
-            "leave the video out with --on-error skip"
+            f"{name}: found {len(data)} bytes that OpenCV cannot decode{f' ({reason})' if reason else ''}; "
+            "mend or remove the file, or leave the video out with --on-error skip"
         )
-    return np.asarray(image, np.uint8)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or deep.dtype not in (np.uint8, np.uint16):
+        raise SourceError(
+            f"{name}: found pixels of {deep.dtype}, expected 8 or 16 bits per channel; convert the file"
+        )
+    return Picture(
+        pixels=np.asarray(pixels, np.uint8), deep=np.asarray(deep) if is_deep else None, damage=_first(said)
+    )
+
+
+def _first(lines: list[str]) -> str | None:
+    return lines[0] if lines else None
+
+
+def _tells_of_damage(line: str) -> bool:
+    if "CRC error" in line:  # a chunk of a PNG that libpng passes over, with a warning
+        return True
+    return bool(line.strip()) and not line.startswith(_HARMLESS)
 
 
 def resized(

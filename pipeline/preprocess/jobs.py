@@ -3,15 +3,18 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.preprocess.config import DecoderName
+from pipeline.preprocess.config import DecoderName, DepthRange
 from pipeline.preprocess.source import Source, SourceFile
 from pipeline.preprocess.videos import SourceMasks, SourceVideo
 from shards.choices import Split
 from shards.codec import Codec
+from shards.digests import digest_of
+from shards.errors import CorruptShardError
+from shards.jsonfile import parse_json
 from shards.manifest import Video, video_from_json
 from shards.writer import video_stem
 
@@ -30,7 +33,9 @@ class Job:
         size: height and width of stored frames.
         codec, window: how they are stored.
         decoder: of video files.
+        depth_range: of images of more than 8 bits, see `PreprocessConfig`.
         keep_damage: whether damaged frames are counted rather than refused.
+        is_check: whether the video is only to be opened, which takes milliseconds.
     """
 
     source: str
@@ -41,6 +46,8 @@ class Job:
     window: int
     decoder: DecoderName
     keep_damage: bool
+    depth_range: DepthRange | None = None
+    is_check: bool = False
 
     def to_json(self) -> str:
         """One line."""
@@ -54,6 +61,8 @@ def job_from_json(text: str) -> Job:
     if video["masks"] is not None:
         video["masks"] = SourceMasks(**{**video["masks"], "files": _files(video["masks"]["files"])})
     video = SourceVideo(**{**video, "files": _files(video["files"]), "strays": tuple(video["strays"])})
+    if isinstance(record["depth_range"], list):
+        record["depth_range"] = tuple(record["depth_range"])
     return Job(
         **{
             **record,
@@ -85,10 +94,21 @@ class Part:
         return json.dumps(dataclasses.asdict(self), sort_keys=True).encode()
 
 
-def part_from_json(data: bytes) -> Part:
-    """Inverse of `Part.to_json`."""
-    record = json.loads(data)
-    return Part(video=video_from_json(record["video"]), stamp=record["stamp"])
+def part_from_json(data: bytes, where: str) -> Part:
+    """Inverse of `Part.to_json`.
+
+    Raises:
+        CorruptShardError: naming the file `where`, if it is anything else.
+    """
+    try:
+        record = parse_json(data, where)
+        part = Part(video=video_from_json(record["video"]), stamp=record["stamp"])
+        if type(part.stamp) is not str or part.video.abnormal is not None:
+            raise ValueError(f"{where}: not a part file")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = str(error).removeprefix(f"{where}: ")
+        raise CorruptShardError(f"{where}: damaged ({reason}); preprocess again") from error
+    return part
 
 
 def part_name(split: Split, name: str) -> str:
@@ -104,33 +124,31 @@ def stamp(video: SourceVideo) -> str:
 
 
 def fingerprint(source: Source, video: SourceVideo, beat: Beat) -> dict[str, Any]:
-    """What identifies a video's content: bytes and SHA-256, and the latter of its masks."""
+    """What identifies a video's content: bytes and digest, and the latter of its masks."""
     found: dict[str, Any] = {"bytes": video.size}
     if video.is_images:
-        found["sha256"] = files_digest(source, video.files, beat)
+        found["digest"] = files_digest(source, video.files, beat)
     else:
-        found["sha256"] = _file_digest(source, video.files[0], beat)
+        found["digest"] = _file_digest(source, video.files[0], beat)
     if video.masks is not None:
-        found["masks_sha256"] = files_digest(Source(video.masks.location), video.masks.files, beat)
+        found["masks_digest"] = files_digest(Source(video.masks.location), video.masks.files, beat)
     return found
 
 
 def files_digest(source: Source, files: tuple[SourceFile, ...], beat: Beat) -> str:
-    """SHA-256 of what `sha256sum` prints for the files in order."""
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(sum_line(file, _file_digest(source, file, beat)))
-    return digest.hexdigest()
+    """BLAKE3 of what `b3sum` prints for the files in order."""
+    return digest_of(sum_line(file, _file_digest(source, file, beat)) for file in files)
 
 
 def _file_digest(source: Source, file: SourceFile, beat: Beat) -> str:
-    digest = hashlib.sha256()
-    for chunk in source.chunks(file.path):
-        digest.update(chunk)
-        beat(0, 0)
-    return digest.hexdigest()
+    def chunks() -> Iterator[bytes]:
+        for chunk in source.chunks(file.path):
+            yield chunk
+            beat(0, 0)
+
+    return digest_of(chunks())
 
 
 def sum_line(file: SourceFile, digest: str) -> bytes:
-    """What `sha256sum` prints for a file."""
+    """What `b3sum` prints for a file."""
     return f"{digest}  {file.name}\n".encode("utf-8", "surrogateescape")

@@ -1,25 +1,34 @@
-"""Finds and reads label files in the forms in which datasets bring them."""
+"""Finds label files in the forms in which datasets bring them."""
 
-import csv
-import io
 import re
 from dataclasses import replace
-from pathlib import PurePosixPath
-
-import numpy as np
+from pathlib import Path, PurePosixPath
 
 from pipeline.errors import SourceError
-from pipeline.preprocess.labels import ArrayLabels, FrameLabels, IntervalLabels, Labels, MaskLabels
-from pipeline.preprocess.matfiles import read_cell
+from pipeline.preprocess.labelfolders import (
+    MASK_FILE,
+    files_by_video,
+    mask_labels,
+    read_frame_labels,
+    with_avenue_masks,
+    with_pixel_masks,
+)
+from pipeline.preprocess.labelnames import shown, some
+from pipeline.preprocess.labelreaders import TABLES, located, read_labels
+from pipeline.preprocess.labels import Labels
 from pipeline.preprocess.source import SourceFile, Tree, join, list_tree
-from pipeline.preprocess.videos import Layout, SourceMasks, SourceVideo
+from pipeline.preprocess.videos import Layout
+from shards.storage import Storage
+from shards.text import printable
 
 NONE = "none"
 """What to give instead of a label file to go without."""
-_UCSD_LINE = re.compile(r"TestVideoFile\{end\+1\}\.gt_frame\s*=\s*\[([^\]]*)\]")
-_UCSD_RANGE = re.compile(r"(\d+)(?:\s*:\s*(\d+))?")
-_MASK_FILE = re.compile(r"0*(\d+)_label\.mat")
-_LABEL_NAME = re.compile(r"(.*labels?.*|ped[12]|avenue|shanghai(tech)?)\.(npy|mat|csv)", re.IGNORECASE)
+_SUFFIXES = (".npy", ".mat", ".m", *TABLES)
+_LABEL_NAME = re.compile(r"(.*labels?.*|ped[12]|avenue|shanghai(tech)?)\.(npy|mat|csv|tsv)", re.IGNORECASE)
+_EXPECTED = (
+    "expected a file .npy, .mat, .m or .csv, or a folder of NAME.npy, NAME.csv or N_label.mat, one per "
+    "testing video; or go without with --labels none"
+)
 
 
 def find_labels(tree: Tree, layout: Layout, given: str | None) -> tuple[Layout, Labels | None]:
@@ -37,38 +46,78 @@ def find_labels(tree: Tree, layout: Layout, given: str | None) -> tuple[Layout, 
     """
     if given == NONE:
         return replace(layout, videos=tuple(replace(v, masks=None) for v in layout.videos)), None
-    if given is None and not layout.testing():
+    if given is not None:
+        return _find_given(tree, layout, given)
+    if not layout.testing():
         return layout, None
-    root = layout.root
-    if given is not None:
-        tree, root = list_tree(given), ""
-    layout = _with_avenue_masks(tree, layout)
-    file = _label_file(tree, root)
+    layout = with_avenue_masks(tree, layout)
+    file = _label_file(tree, layout.root, layout)
     if file is not None:
-        return layout, _read_file(tree, file, layout)
-    for folder in _frame_mask_folders(tree, root, is_given=given is not None):
-        labels = _read_frame_masks(tree, folder, layout)
-        if labels is not None:
-            return layout, labels
-    if given is not None:
-        layout = _with_pixel_masks(tree, layout)
-    masked = [video.masks for video in layout.testing() if video.masks is not None]
-    if masked:
-        return layout, MaskLabels(file=PurePosixPath(masked[0].files[0].path).parent.name or "masks")
-    if given is not None:
+        return layout, read_labels(tree, file, layout)
+    labels = _frame_labels(tree, layout.root, layout)
+    return layout, labels or mask_labels(tree, layout, lambda masks: True)
+
+
+def _find_given(source: Tree, layout: Layout, given: str) -> tuple[Layout, Labels]:
+    """The labels in a file or folder that was named."""
+    if not layout.testing():
         raise SourceError(
-            f"{tree.source}: no labels found; expected a file .npy, .mat, .m or .csv, or a folder of "
-            "NAME.npy or N_label.mat, one per testing video"
+            f"{source.source}: has no testing videos for the labels {Storage(given)}; --split testing makes "
+            "the videos of an undivided SOURCE testing videos, --labels none goes without"
         )
-    return layout, None
+    tree, only = _list_given(given)
+    layout = with_avenue_masks(tree, layout)
+    is_labels = only is not None and not MASK_FILE.fullmatch(only.name)
+    file = only if is_labels else _label_file(tree, "", layout)
+    if file is not None:
+        return layout, read_labels(tree, file, layout)
+    labels = _frame_labels(tree, "", layout) or read_frame_labels(tree, "", layout)
+    if labels is not None:
+        return layout, labels
+    layout = with_pixel_masks(tree, layout)
+    # The masks of the source are not what was asked for.
+    labels = mask_labels(tree, layout, lambda masks: masks.location == tree.source.location)
+    if labels is None:
+        names = [shown(printable(name)) for name in (*tree.folders(), *(f.name for f in tree.children()))]
+        there = some(names) or "nothing"
+        raise SourceError(f"{printable(str(tree.source))}: no labels found; {_EXPECTED}; found {there}")
+    return layout, labels
 
 
-def _label_file(tree: Tree, root: str) -> SourceFile | None:
-    """The one label file of a source; a source that is one file is that file."""
-    if list(tree.files) and len(tree.files) == 1 and not root:
-        only = next(iter(tree.files.values()))
-        if only.suffix in (".npy", ".mat", ".m", ".csv") and not _MASK_FILE.fullmatch(only.name):
-            return only
+def _list_given(given: str) -> tuple[Tree, SourceFile | None]:
+    """The files of what was given as labels, and its file if it is one.
+
+    Raises:
+        SourceError: there is nothing, or the file is none that labels come in.
+    """
+    storage = Storage(given)
+    path = Path(given)
+    if storage.is_local and not (path.is_file() or path.is_dir()):
+        raise SourceError(f"{printable(given)}: label file not found; {_EXPECTED}")
+    try:
+        tree = list_tree(given)
+    except SourceError as error:
+        if storage.is_local:
+            raise
+        raise SourceError(f"{storage}: label file not found; {_EXPECTED}") from error
+    name = path.name if storage.is_local else PurePosixPath(given.partition("?")[0]).name
+    is_file = path.is_file() if storage.is_local else list(tree.files) == [name]
+    if not is_file:
+        return tree, None
+    only = tree.files[name]
+    if only.suffix not in _SUFFIXES:
+        found = shown(printable(only.suffix)) if only.suffix else "no suffix"
+        raise SourceError(f"{located(tree, only)}: no labels found; {_EXPECTED}; found {found}")
+    return tree, only
+
+
+def _label_file(tree: Tree, root: str, layout: Layout) -> SourceFile | None:
+    """The one label file of a source or folder; a file that is alone needs no known name."""
+    if len(tree.files) == 1 and not root:
+        alone = next(iter(tree.files.values()))
+        is_of_one_video = bool(files_by_video([alone], layout, located(tree, alone))[0])
+        if alone.suffix in _SUFFIXES and not MASK_FILE.fullmatch(alone.name) and not is_of_one_video:
+            return alone
     scripts = [file for file in tree.children(join(root, "Test")) if file.suffix == ".m"]
     if scripts:
         return _only(tree, scripts)
@@ -76,172 +125,20 @@ def _label_file(tree: Tree, root: str) -> SourceFile | None:
         file
         for folder in (root, *(join(root, name) for name in ("testing", "Testing", "test", "Test")))
         for file in tree.children(folder)
-        if _LABEL_NAME.fullmatch(file.name) and not _MASK_FILE.fullmatch(file.name)
+        if _LABEL_NAME.fullmatch(file.name) and not MASK_FILE.fullmatch(file.name)
     ]
     return _only(tree, found) if found else None
 
 
 def _only(tree: Tree, found: list[SourceFile]) -> SourceFile:
     if len(found) > 1:
-        names = ", ".join(file.path for file in found)
+        names = printable(", ".join(file.path for file in found))
         raise SourceError(f"{tree.source}: several label files, {names}; choose one with --labels")
     return found[0]
 
 
-def _read_file(tree: Tree, file: SourceFile, layout: Layout) -> Labels:
-    data = tree.source.read(file.path)
-    where = f"{tree.source}/{file.path}"
-    if file.suffix == ".npy":
-        values = _binary(_load_npy(data, where), where)
-        if max(values.shape, default=0) != values.size:
-            raise SourceError(f"{where}: found an array {values.shape}, expected (frames,) or (1, frames)")
-        return ArrayLabels(file=file.name, values=values.reshape(-1))
-    if file.suffix == ".mat":
-        rows = [_gt_intervals(cell, where) for cell in read_cell(data, "gt", where)]
-        return _by_position(file, layout, rows, "gt: first and last abnormal frame, 1-based", where)
-    if file.suffix == ".m":
-        return _by_position(file, layout, _ucsd_intervals(data, where), "gt_frame, 1-based inclusive", where)
-    return _read_csv(file, data, layout, where)
-
-
-def _load_npy(data: bytes, where: str) -> np.ndarray:
-    try:
-        return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
-    except (ValueError, EOFError, OSError) as error:
-        raise SourceError(f"{where}: not an npy array of plain numbers: {error}") from error
-
-
-def _binary(values: np.ndarray, where: str) -> np.ndarray:
-    if not np.isin(values, (0, 1)).all():
-        raise SourceError(f"{where}: found values other than 0 and 1; expected 1 = abnormal, 0 = normal")
-    return values.astype(bool)
-
-
-def _gt_intervals(cell: np.ndarray, where: str) -> list[tuple[int, int]]:
-    """Row 0 of a (2, k) cell holds first frames, row 1 last ones, both 1-based; (2,) is a single interval."""
-    if cell.size == 0:
-        return []
-    if cell.ndim == 1 and cell.shape == (2,):
-        cell = cell[:, None]
-    if cell.shape == (1, 2):
-        cell = cell.T
-    if cell.ndim != 2 or cell.shape[0] != 2:
-        raise SourceError(f"{where}: found a cell {cell.shape} in gt, expected (2, intervals)")
-    return [_from_one(int(first), int(last), where) for first, last in cell.T]
-
-
-def _ucsd_intervals(data: bytes, where: str) -> list[list[tuple[int, int]]]:
-    lines = [line.partition("%")[0] for line in data.decode("latin-1").splitlines()]
-    found = _UCSD_LINE.findall("\n".join(lines))
-    if not found:
-        raise SourceError(f"{where}: no line like TestVideoFile{{end+1}}.gt_frame = [61:180];")
-    return [
-        [_from_one(int(first), int(last or first), where) for first, last in _UCSD_RANGE.findall(ranges)]
-        for ranges in found
-    ]
-
-
-def _from_one(first: int, last: int, where: str) -> tuple[int, int]:
-    """1-based inclusive to 0-based end-exclusive."""
-    if not 1 <= first <= last:
-        raise SourceError(f"{where}: found an interval from {first} to {last}; expected 1 <= first <= last")
-    return first - 1, last
-
-
-def _by_position(
-    file: SourceFile, layout: Layout, rows: list[list[tuple[int, int]]], convention: str, where: str
-) -> IntervalLabels:
-    names = [video.name for video in layout.testing()]
-    if len(rows) != len(names):
-        raise SourceError(
-            f"{where}: labels {len(rows)} videos, but there are {len(names)} testing videos; "
-            "give the matching file with --labels"
-        )
-    intervals = dict(zip(names, rows, strict=True))
-    return IntervalLabels(file=file.name, convention=convention, intervals=intervals)
-
-
-def _read_csv(file: SourceFile, data: bytes, layout: Layout, where: str) -> IntervalLabels:
-    """Lines video,start,end; a video is meant by its name or its file's name."""
-    expected = "expected a header video,start,end and lines like 01,60,180 (0-based, end exclusive)"
-    aliases = {video.files[0].name: video.name for video in layout.testing() if not video.is_images}
-    aliases |= {video.name: video.name for video in layout.testing()}
-    intervals: dict[str, list[tuple[int, int]]] = {}
-    try:
-        rows = csv.DictReader(io.StringIO(data.decode("utf-8-sig")), skipinitialspace=True, strict=True)
-        if not {"video", "start", "end"} <= set(rows.fieldnames or ()):
-            raise SourceError(f"{where}: found columns {rows.fieldnames}; {expected}")
-        for row in rows:
-            start, end = int(row["start"]), int(row["end"])
-            if not 0 <= start < end:
-                raise SourceError(f"{where}: line {rows.line_num}: interval {start},{end}; {expected}")
-            intervals.setdefault(aliases.get(row["video"], row["video"]), []).append((start, end))
-    except (TypeError, ValueError, csv.Error) as error:
-        raise SourceError(f"{where}: not such a table ({error!r}); {expected}") from error
-    _refuse_unknown(where, list(intervals), layout)
-    return IntervalLabels(file=file.name, convention="0-based, end exclusive", intervals=intervals)
-
-
-def _frame_mask_folders(tree: Tree, root: str, *, is_given: bool) -> list[str]:
-    inside = [join(root, *parts) for parts in (("testing", "test_frame_mask"), ("test_frame_mask",))]
-    return [*inside, root] if is_given else inside
-
-
-def _read_frame_masks(tree: Tree, folder: str, layout: Layout) -> FrameLabels | None:
-    """NAME.npy, an array (frames,) of 0 and 1 for each video; None if there are none such."""
-    values = {}
-    for file in tree.children(folder):
-        if file.suffix == ".npy":
-            where = f"{tree.source}/{file.path}"
-            array = _load_npy(tree.source.read(file.path), where)
-            if array.ndim != 1:
-                return None
-            values[file.stem] = _binary(array, where)
-    if not values:
-        return None
-    name = folder.rpartition("/")[2] or tree.source.name
-    where = f"{tree.source}/{folder}".rstrip("/")
-    _refuse_unknown(where, list(values), layout)
-    missing = [video.name for video in layout.testing() if video.name not in values]
-    if missing:
-        raise SourceError(f"{where}: no labels for testing video {missing[0]}; expected {missing[0]}.npy")
-    return FrameLabels(file=name, values=values)
-
-
-def _refuse_unknown(where: str, names: list[str], layout: Layout) -> None:
-    known = [video.name for video in layout.testing()]
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        there = ", ".join(known[:5]) + (", …" if len(known) > 5 else "")
-        raise SourceError(
-            f"{where}: labels video {unknown[0]!r}, but the testing videos are {there or 'none'}"
-        )
-
-
-def _with_avenue_masks(tree: Tree, layout: Layout) -> Layout:
-    """Give testing video NN the masks in N_label.mat, from wherever in the tree such files are."""
-    numbered = {
-        int(match[1]): file for file in tree.files.values() if (match := _MASK_FILE.fullmatch(file.name))
-    }
-
-    def masked(video: SourceVideo) -> SourceVideo:
-        number = int(video.name) if video.name.isdecimal() else -1
-        if video.split != "testing" or number not in numbered:
-            return video
-        masks = SourceMasks(location=tree.source.location, form="mat", files=(numbered[number],))
-        return replace(video, masks=masks)
-
-    return replace(layout, videos=tuple(masked(video) for video in layout.videos))
-
-
-def _with_pixel_masks(tree: Tree, layout: Layout) -> Layout:
-    """Give testing videos the masks (frames, H, W) in NAME.npy."""
-    arrays = {file.stem: file for file in tree.files.values() if file.suffix == ".npy"}
-
-    def masked(video: SourceVideo) -> SourceVideo:
-        if video.split != "testing" or video.name not in arrays:
-            return video
-        masks = SourceMasks(location=tree.source.location, form="npy", files=(arrays[video.name],))
-        return replace(video, masks=masks)
-
-    return replace(layout, videos=tuple(masked(video) for video in layout.videos))
+def _frame_labels(tree: Tree, root: str, layout: Layout) -> Labels | None:
+    """Labels from the folder that ShanghaiTech keeps them in."""
+    folders = (join(root, "testing", "test_frame_mask"), join(root, "test_frame_mask"))
+    found = (read_frame_labels(tree, folder, layout) for folder in folders)
+    return next((labels for labels in found if labels is not None), None)

@@ -1,43 +1,85 @@
 """Pixel masks in the forms in which datasets bring them."""
 
-import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.errors import SourceError
+from pipeline.preprocess.bytestream import ByteStream
 from pipeline.preprocess.images import decode_image
-from pipeline.preprocess.matfiles import read_cell
-from pipeline.preprocess.source import Source
+from pipeline.preprocess.matfiles import open_cell
+from pipeline.preprocess.npyfiles import open_npy
+from pipeline.preprocess.source import Source, SourceFile
 from pipeline.preprocess.videos import SourceMasks
+from shards.text import printable
+
+MASK_PIXELS = 1 << 25
+"""Of a mask: 8K video has 33 million."""
 
 
-def masks(source_masks: SourceMasks) -> Iterator[np.ndarray]:
-    """The masks of a video, bool (H, W), one per frame, in order.
+@dataclass(frozen=True, kw_only=True)
+class PixelMasks:
+    """The masks of a video, which are read when they are asked for.
+
+    Attributes:
+        where: the file, or the first of them, for messages.
+        count: how many there are.
+        planes: bool (H, W), one per frame, once, in order; each raises SourceError if it cannot be read.
+    """
+
+    where: str
+    count: int
+    planes: Iterator[np.ndarray]
+
+
+def open_masks(source_masks: SourceMasks, frames: int) -> PixelMasks:
+    """Find the masks of a video.
+
+    Args:
+        source_masks: where they are.
+        frames: of the video, which bound what is read.
 
     Raises:
         SourceError: they cannot be read.
     """
     source = Source(source_masks.location)
     file = source_masks.files[0]
-    where = f"{source}/{file.path}"
+    where = printable(f"{source}/{file.path}")
     if source_masks.form == "images":
-        for file in source_masks.files:
-            image = decode_image(source.read(file.path), f"{source}/{file.path}")
-            yield np.asarray(image.any(axis=2))
-    elif source_masks.form == "npy":
-        try:
-            array = np.load(io.BytesIO(source.read(file.path)), allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise SourceError(f"{where}: not an npy array of masks: {error}") from error
-        yield from _planes(array, where)
-    else:
-        for plane in read_cell(source.read(file.path), "volLabel", where):
-            yield from _planes(plane[None], where)
+        files = source_masks.files
+        return PixelMasks(where=where, count=len(files), planes=_pictures(source, files))
+    stream = ByteStream(source.chunks(file.path), where)
+    if source_masks.form == "npy":
+        array = open_npy(stream)
+        if len(array.shape) != 3 or array.shape[1] * array.shape[2] > MASK_PIXELS:
+            raise SourceError(
+                f"{where}: found masks {array.shape} of {array.dtype}, expected (frames, H, W) of at most "
+                f"{MASK_PIXELS} pixels"
+            )
+        return PixelMasks(where=where, count=array.shape[0], planes=_marked(array.planes(), where))
+    # Numbers of 8 bytes at most, and what a matrix says of itself.
+    inflated = frames * (8 * MASK_PIXELS + 1024) + (1 << 16)
+    cell = open_cell(stream, "volLabel", values=MASK_PIXELS, inflated=inflated)
+    return PixelMasks(where=where, count=cell.count, planes=_marked(cell.elements, where))
 
 
-def _planes(array: np.ndarray, where: str) -> Iterator[np.ndarray]:
-    if array.ndim != 3 or array.dtype.kind not in "buif":
-        raise SourceError(f"{where}: found masks {array.shape} of {array.dtype}, expected (frames, H, W)")
-    for plane in array:
-        yield plane != 0
+def _pictures(source: Source, files: tuple[SourceFile, ...]) -> Iterator[np.ndarray]:
+    for file in files:
+        where = printable(f"{source}/{file.path}")
+        picture = decode_image(source.read(file.path), where)
+        if picture.damage:
+            raise SourceError(
+                f"{where}: damaged ({picture.damage}); mend the file or go without masks with --labels none"
+            )
+        yield np.asarray((picture.pixels if picture.deep is None else picture.deep).any(axis=2))
+
+
+def _marked(matrices: Iterator[np.ndarray], where: str) -> Iterator[np.ndarray]:
+    for matrix in matrices:
+        if matrix.ndim != 2 or not np.isfinite(matrix).all():
+            found = "NaN or infinity" if matrix.ndim == 2 else f"a mask {matrix.shape}"
+            raise SourceError(
+                f"{where}: found {found}, expected masks (H, W) of 0 and others for marked pixels"
+            )
+        yield matrix != 0

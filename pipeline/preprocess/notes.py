@@ -1,15 +1,36 @@
 """What a user should know about the videos of a set, from what its manifest records."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+from pipeline.preprocess.labels import IntervalLabels, Labels, TimeLabels
 from shards.manifest import Manifest, Video
+
+_RATE_RATIO = 1.1
+"""Between the slowest and the fastest camera of a set, up to which they count as equal: 29.97 and 30, or the
+mean rate of a camera that drops a frame now and then."""
 
 
 def notes(manifest: Manifest) -> list[str]:
-    """One line per finding: gaps, strays, header counts, uneven times, damage, videos too short to use."""
-    return [
+    """One line per finding: gaps, strays, header counts, uneven times, damage, tracks that were not read,
+    sizes that change, interlaced video, videos too short to use, different cameras in one training set."""
+    found = [
         f"{video.split}/{video.name}: {text}" for video in manifest.videos for text in _of(video, manifest)
     ]
+    return found + [f"training: {text}" for text in _of_cameras(manifest.split("training"))]
+
+
+def _of_depth(depth: dict[str, Any]) -> str:
+    used = int(depth["highest"]).bit_length()
+    values = f"{depth['lowest']} to {depth['highest']}"
+    found = f"its images have {depth['bits']} bits, of which {used} are used: {values}"
+    if depth["range"] is None:
+        return (
+            f"{found}; the highest 8 bits are kept, in which {depth['levels']} gray levels are left; "
+            "--depth-range LOW:HIGH maps a range to all 256"
+        )
+    low, high = depth["range"]
+    return f"{found}; {low} to {high} are stored as 0 to 255, in {depth['levels']} gray levels"
 
 
 def _of(video: Video, manifest: Manifest) -> Iterator[str]:
@@ -22,15 +43,86 @@ def _of(video: Video, manifest: Manifest) -> Iterator[str]:
         if facts["strays"]:
             strays = facts["strays"]
             yield f"left out {len(strays)} images that are not of the sequence, such as {strays[0]}"
+        if facts.get("damaged_frames"):  # sets of before did not look
+            yield f"kept with damage: {facts['damaged_frames']} damaged frames"
+        if "depth" in facts:
+            yield _of_depth(facts["depth"])
     else:
-        if facts["frames_header"] not in (0, video.frames):
-            yield f"the header says {facts['frames_header']} frames, {video.frames} were decoded"
-        if not facts["even"]:
-            yield "its frames last unequally long"
-        if facts["damaged_frames"] or facts["lost_packets"] or facts["complaints"]:
-            yield (
-                f"kept with damage: {facts['damaged_frames']} damaged frames, {facts['lost_packets']} lost "
-                f"packets {'; '.join(facts['complaints'])}".rstrip()
-            )
+        yield from _of_file(video)
+    sizes = facts.get("sizes", [])
+    if len(sizes) > 1:
+        found = ", ".join(f"{height}x{width} from frame {first}" for first, height, width in sizes[:4])
+        gone = facts.get("packets", video.frames) - facts.get("discarded", 0) - video.frames
+        lost = f"; {gone} packets gave no frame" if gone > 0 else ""
+        yield f"its frames have {len(sizes)} sizes ({found}); each frame was resized as it is{lost}"
     if video.frames < manifest.window:
         yield f"{video.frames} frames are too few for a window of {manifest.window}"
+
+
+def unlabelled(manifest: Manifest, labels: Labels | None) -> Iterator[str]:
+    """A line on testing videos that the labels say nothing of, where they speak of others."""
+    testing = manifest.split("testing")
+    without = [video.name for video in testing if video.abnormal is None]
+    if without and len(without) < len(testing):
+        yield f"{len(without)} of {len(testing)} testing videos have no labels, such as {without[0]}"
+    if isinstance(labels, IntervalLabels | TimeLabels):
+        silent = [video.name for video in testing if video.name not in labels.intervals]
+        if silent:
+            yield (
+                f"{len(silent)} of {len(testing)} testing videos do not appear in {labels.file} and are "
+                f"taken as wholly normal, such as {silent[0]}"
+            )
+
+
+def _of_file(video: Video) -> Iterator[str]:
+    facts = video.source
+    others = facts["other_tracks"]
+    if others:
+        tracks = 1 + len(others)
+        yield f"of its {tracks} video tracks stream {facts['track']} was read, not {', '.join(others)}"
+    if facts["frames_header"] not in (0, video.frames):
+        yield f"the header says {facts['frames_header']} frames, {video.frames} were decoded"
+    if not facts["even"]:
+        yield "its frames last unequally long"
+    if facts["interlaced_frames"]:
+        yield (
+            f"interlaced: {facts['interlaced_frames']} of {video.frames} frames hold two moments in "
+            "alternate rows, which combs what moves; they were stored as they are"
+        )
+    is_damaged = facts["damaged_frames"] or facts["lost_packets"]
+    if is_damaged or facts["complaints"]:
+        yield (
+            f"kept with damage: {facts['damaged_frames']} damaged frames, {facts['lost_packets']} lost "
+            f"packets {'; '.join(facts['complaints'])}".rstrip()
+        )
+    if facts["decoder_errors"] and not is_damaged:
+        yield (
+            f"its decoder passed every frame as sound, but reported {facts['decoder_errors']} errors, "
+            f"the first: {facts['first_decoder_error']}"
+        )
+
+
+def _of_cameras(videos: Sequence[Video]) -> Iterator[str]:
+    """What tells that videos are not of one camera: the model learns one normality from all of them."""
+    sizes: dict[str, list[str]] = {}
+    for video in videos:
+        for _, height, width in video.source.get("sizes", [])[:1]:
+            sizes.setdefault(f"{height}x{width}", []).append(video.name)
+    if len(sizes) > 1:
+        found = [f"{size} ({_counted(names)})" for size, names in sizes.items()]
+        yield f"its videos have different sizes, as of different cameras: {_some(found)}"
+    rates = sorted((video.source["rate"], video.name) for video in videos if video.source.get("rate", 0) > 0)
+    if rates and rates[-1][0] > _RATE_RATIO * rates[0][0]:
+        (slow, slowest), (fast, fastest) = rates[0], rates[-1]
+        yield (
+            f"its videos run at different rates, {slow:g} ({slowest}) to {fast:g} ({fastest}) frames per "
+            "second; every frame was taken, so the same motion is faster in some"
+        )
+
+
+def _counted(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} videos such as {names[0]}"
+
+
+def _some(found: Sequence[str]) -> str:
+    return ", ".join(found[:4]) + (f" and {len(found) - 4} more" if len(found) > 4 else "")

@@ -1,5 +1,6 @@
 """The engine for one machine: worker processes, each watched by a thread of this one."""
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Generator
@@ -27,20 +28,34 @@ Outcome = tuple[Task, Exception | None]
 """A task that is over, and the error that ended it."""
 
 
+@contextlib.contextmanager
+def crew(workers: int, stall_seconds: float) -> Generator[list[Worker], None, None]:
+    """Workers for one `run_pool` after another; each starts with its first job, and all end with the block.
+
+    Args:
+        workers: processes.
+        stall_seconds: without progress, after which a video is given up.
+    """
+    members = [Worker(stall_seconds) for _ in range(workers)]
+    try:
+        yield members
+    finally:
+        for worker in members:
+            worker.kill()
+
+
 def run_pool(
-    tasks: list[Task], workers: int, stall_seconds: float, on_frames: Callable[[Task, int, int], None]
+    tasks: list[Task], members: list[Worker], on_frames: Callable[[Task, int, int], None]
 ) -> Generator[Outcome, None, None]:
-    """Do all tasks, at most `workers` at a time; ends its workers when the consumer stops early.
+    """Do all tasks, each worker one at a time; kills the workers when the consumer stops early.
 
     Args:
         tasks: in the order in which to start them.
-        workers: processes.
-        stall_seconds: without progress, after which a video is given up.
+        members: the workers, see `crew`.
         on_frames: told, from other threads, how many frames of a task are done, and how many are expected.
     """
     idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
-    crew = [Worker(stall_seconds) for _ in range(min(workers, len(tasks)))]
-    for worker in crew:
+    for worker in members:
         idle.put(worker)
     stopped = threading.Event()
 
@@ -49,23 +64,28 @@ def run_pool(
             return
         worker = idle.get()
         try:
-            worker.run(task.name, task.job, partial(on_frames, task))
+            frames = worker.run(task.name, task.job, partial(on_frames, task))
+            on_frames(task, frames, frames)
         finally:
             idle.put(worker)
 
-    executor = ThreadPoolExecutor(max(1, len(crew)), thread_name_prefix="preprocess")
+    executor = ThreadPoolExecutor(len(members), thread_name_prefix="preprocess")
+    left = len(tasks)
     try:
         futures: dict[Future[None], Task] = {executor.submit(work, task): task for task in tasks}
         for future in as_completed(futures):
             error = future.exception()
             if error is not None and not isinstance(error, Exception):
                 raise error
+            left -= 1
             yield futures[future], error
     finally:
         stopped.set()
         executor.shutdown(wait=False, cancel_futures=True)
-        for worker in crew:
-            worker.kill()
+        if left:
+            for worker in members:
+                worker.kill()
         executor.shutdown(wait=True)
-        for worker in crew:  # one may have been started again in between
-            worker.kill()
+        if left:
+            for worker in members:  # one may have been started again in between
+                worker.kill()

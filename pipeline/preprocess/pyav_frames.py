@@ -1,204 +1,200 @@
-"""The owner of PyAV: what a container holds, found without decoding, and frames of irregular files."""
+"""Frames of every video file, by PyAV: what a frame is, which decides what is stored."""
 
-import dataclasses
-from array import array
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import contextlib
+import itertools
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import av
 import av.logging
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.reformatter import VideoReformatter
 
 from pipeline.errors import SourceError
+from pipeline.preprocess.orientation import Orientation, orientation
+from pipeline.preprocess.pyav_files import opened, video_tracks
 
-av.logging.set_level(av.logging.ERROR)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Audit:
-    """What demuxing a video file tells.
-
-    Attributes:
-        container, codec: as FFmpeg names them.
-        height, width: of the coded pictures, pixels.
-        bits: per channel.
-        rate: frames per second by the header.
-        frames_header: frames by the header, 0 if it does not say.
-        packets: of the video stream.
-        even: whether all frames last equally long.
-        discarded: packets that an edit list takes out.
-        corrupt: packets that the demuxer found damaged.
-        complaints: what the demuxer said of the file's structure.
-    """
-
-    container: str
-    codec: str
-    height: int
-    width: int
-    bits: int
-    rate: float
-    frames_header: int
-    packets: int
-    even: bool
-    discarded: int
-    corrupt: int
-    complaints: tuple[str, ...]
-
-    @property
-    def irregularities(self) -> list[str]:
-        """Why the file needs a decoder that looks closely; empty for a regular file."""
-        found = {
-            f"{self.frames_header} frames by header, {self.packets} packets": self.frames_header
-            not in (0, self.packets),
-            "an edit list": self.discarded > 0,
-            "uneven timestamps": not self.even,
-            f"{self.bits} bits per channel": self.bits > 8,
-            f"{self.corrupt} corrupt packets": self.corrupt > 0,
-            "; ".join(self.complaints): bool(self.complaints),
-        }
-        return [reason for reason, is_so in found.items() if is_so]
-
-    def facts(self) -> dict[str, Any]:
-        """For the manifest."""
-        record = dataclasses.asdict(self)
-        return {**record, "complaints": list(self.complaints)}
+_SIZE_HEADERS = {
+    "mpeg1video": re.compile(rb"\x00\x00\x01\xb3(...)", re.DOTALL),  # 12 bits each of width and height
+    "mpeg2video": re.compile(rb"\x00\x00\x01\xb3(...)", re.DOTALL),
+    "mpeg4": re.compile(rb"\x00\x00\x01[\x20-\x2f](.*?)\x00\x00\x01", re.DOTALL),  # somewhere in all of it
+}
+"""By codec, where a packet says what size the pictures from here on have."""
+_DAMAGE = re.compile("CRC mismatch|overread")
+"""What decoders say of frames that they don't mark: FFV1 of a wrong checksum, MJPEG of a picture cut off."""
 
 
-def audit(path: Path, name: str, beat: Callable[[int, int], None]) -> Audit:
-    """Read through a video file without decoding it.
-
-    Args:
-        path: of the file.
-        name: of the file, for messages.
-        beat: called now and then.
-
-    Raises:
-        SourceError: it is not a video file, or one without frames.
-    """
-    with av.logging.Capture(local=False) as logs:
-        try:
-            with _opened(path, name) as container:
-                stream = _video_stream(container, name)
-                times = array("q")
-                packets = discarded = corrupt = 0
-                try:
-                    for packet in container.demux(stream):
-                        if packet.size:
-                            packets += 1
-                            discarded += packet.is_discard
-                            corrupt += packet.is_corrupt
-                            if packet.pts is not None:
-                                times.append(packet.pts)
-                            if packets % 1000 == 0:
-                                beat(0, 0)
-                except av.FFmpegError as error:
-                    corrupt += 1
-                    logs.append((av.logging.ERROR, container.format.name, str(error.strerror)))
-                if not packets:
-                    raise SourceError(f"{name}: the video stream holds no frames; remove the file")
-                context = stream.codec_context
-                return Audit(
-                    container=container.format.name,
-                    codec=context.name,
-                    height=context.height,
-                    width=context.width,
-                    bits=max(part.bits for part in context.format.components) if context.format else 8,
-                    rate=float(stream.average_rate or 0),
-                    frames_header=stream.frames,
-                    packets=packets,
-                    even=_is_even(times),
-                    discarded=discarded,
-                    corrupt=corrupt,
-                    complaints=tuple(
-                        dict.fromkeys(
-                            text.strip() for _, origin, text in logs if origin == container.format.name
-                        )
-                    ),
-                )
-        except av.FFmpegError as error:
-            raise SourceError(f"{name}: {error.strerror}") from error
+def _unlisted(cls: type[Type], value: int) -> Type:
+    """PyAV lists fewer kinds of side data than FFmpeg has: one that it does not know, such as Exif tags, made
+    all side data of a frame unreadable, the display matrix with it."""
+    kind = object.__new__(cls)
+    kind._name_, kind._value_ = f"KIND_{value}", value  # type: ignore[assignment]
+    return kind
 
 
-def _opened(path: Path, name: str) -> av.container.InputContainer:
-    try:
-        return av.open(str(path), metadata_errors="replace")
-    except (av.FFmpegError, OSError) as error:
-        size = path.stat().st_size
-        raise SourceError(
-            f"{name}: found {size} bytes that are no video file FFmpeg reads ({error.strerror}); mend or "
-            "remove it, or leave it out with --on-error skip"
-        ) from error
-
-
-def _video_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:
-    for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:
-            return stream
-    kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "no"
-    raise SourceError(f"{name}: found {kinds} streams, expected video; remove the file")
-
-
-def _is_even(times: "array[int]") -> bool:
-    """Whether sorted times lie equally far apart, to a tick of rounding."""
-    steps = np.diff(np.sort(np.frombuffer(times, np.int64))) if times else np.zeros(0, np.int64)
-    return bool(steps.size == 0 or steps.max() - steps.min() <= 1)
+Type._missing_ = classmethod(_unlisted)  # type: ignore[assignment]
 
 
 @dataclass(kw_only=True)
-class Damage:
+class Findings:
     """What decoding found, filled while frames are drawn.
 
     Attributes:
-        frames: frames that were decoded from damaged data.
-        lost: packets that gave no frame because they could not be decoded.
+        damaged: frames that were decoded from damaged data.
+        lost: packets that gave no frame because they, or what they refer to, could not be decoded.
         first: number of the first frame affected, or None.
+        interlaced: frames that hold two fields.
+        errors: that the decoder spoke of, also where it passed every frame as sound.
+        error: the first of them.
     """
 
-    frames: int = 0
+    damaged: int = 0
     lost: int = 0
-    first: int | None = field(default=None)
+    first: int | None = None
+    interlaced: int = 0
+    errors: int = 0
+    error: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        """For the manifest."""
+        return {
+            "damaged_frames": self.damaged,
+            "lost_packets": self.lost,
+            "first_damaged": self.first,
+            "interlaced_frames": self.interlaced,
+            "decoder_errors": self.errors,
+            "first_decoder_error": self.error,
+        }
 
 
-def frames(path: Path, name: str, damage: Damage) -> Iterator[np.ndarray]:
-    """Every frame once, in order, uint8 (H, W, 3) BGR, turned as its rotation flag says.
+def frames(path: Path, name: str, findings: Findings) -> Iterator[np.ndarray]:
+    """Every frame once, in order, uint8 (H, W, 3) BGR, turned and mirrored as its display matrix says.
 
     Args:
         path: of the file.
         name: of the file, for messages.
-        damage: is told what is damaged.
+        findings: is told what is damaged or interlaced.
 
     Raises:
-        SourceError: it is not a video file.
+        SourceError: it is not a video file, or its pixels are of a kind that is not defined.
     """
     reformatter = VideoReformatter()
-    number = 0
-    with av.logging.Capture(local=False), _opened(path, name) as container:
-        stream = _video_stream(container, name)
-        # With several threads, FFmpeg does not carry the mark of damaged H.264 slices over to the frame.
-        stream.thread_count = 1
-        for packet in _packets(container, stream):
+    with opened(path, name) as container:
+        stream = video_tracks(container, name)[0]
+        for frame in _decoded(stream, _packets(container, stream), findings):
+            yield _picture(frame, reformatter, name)
+
+
+def groups(path: Path, name: str) -> list[int]:
+    """Numbers of the packets that groups of pictures begin with; the first begins with the first packet."""
+    with opened(path, name) as container:
+        stream = video_tracks(container, name)[0]
+        packets = enumerate(_packets(container, stream))
+        return [number for number, packet in packets if packet.is_keyframe or number == 0]
+
+
+def group_frames(
+    path: Path, name: str, start: int, stop: int | None, findings: Findings
+) -> Iterator[np.ndarray]:
+    """Frames, as `frames` gives them, of the packets from `start` to `stop`.
+
+    Those that are shown before the first key frame, and need the group before it, are left out.
+    """
+    reformatter = VideoReformatter()
+    with opened(path, name) as container:
+        stream = video_tracks(container, name)[0]
+        packets = itertools.islice(_packets(container, stream), start, stop)
+        decoded = _decoded(stream, packets, findings)
+        for frame in itertools.dropwhile(lambda frame: not frame.key_frame, decoded):
+            yield _picture(frame, reformatter, name)
+
+
+def _packets(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator["av.Packet[Any]"]:
+    """The packets up to where the container cannot be read on, without empty ones."""
+    with contextlib.suppress(av.FFmpegError):
+        yield from (packet for packet in container.demux(stream) if packet.size)
+
+
+class _Beginning:
+    """Where a stream can be decoded from. A transport stream may begin anywhere: what is shown before its
+    first key frame cannot be decoded, which is no damage."""
+
+    _time: int | None = None
+
+    def is_behind(self, packet: "av.Packet[Any]") -> bool:
+        """Whether a packet, asked about in the order of the file, is shown from the first key frame on."""
+        if self._time is None and packet.is_keyframe:
+            self._time = packet.pts or 0
+        return self._time is not None and (packet.pts is None or packet.pts >= self._time)
+
+
+def _decoded(
+    stream: av.VideoStream, packets: Iterable["av.Packet[Any]"], findings: Findings
+) -> Iterator[av.VideoFrame]:
+    # With several threads, FFmpeg does not carry the mark of damaged H.264 slices over to the frame.
+    stream.thread_count = 1
+    beginning = _Beginning()
+    number = expected = 0
+    with av.logging.Capture(local=False) as logs:
+        for packet in _with_drains(packets, stream.codec_context.name):
+            logs.clear()
+            is_expected = packet is not None and beginning.is_behind(packet) and not packet.is_discard
+            expected += is_expected
             try:
-                decoded = packet.decode()
+                decoded = stream.decode(packet)
+                if packet is None:
+                    stream.codec_context.flush_buffers()
             except av.FFmpegError:
-                damage.lost += 1
-                damage.first = number if damage.first is None else damage.first
+                findings.lost += 1
+                findings.first = number if findings.first is None else findings.first
                 continue
+            messages = [text.strip() for _, origin, text in logs if origin == stream.codec_context.name]
+            if messages and is_expected:
+                findings.errors += len(messages)
+                findings.error = findings.error or messages[0]
+            is_corrupt = any(_DAMAGE.search(text) for text in messages)
             for frame in decoded:
-                if frame.is_corrupt:
-                    damage.frames += 1
-                    damage.first = number if damage.first is None else damage.first
+                if frame.is_corrupt or is_corrupt:
+                    findings.damaged += 1
+                    findings.first = number if findings.first is None else findings.first
+                findings.interlaced += frame.interlaced_frame
                 number += 1
-                picture = reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray()
-                turns = round(frame.rotation / 90) % 4
-                yield np.rot90(picture, turns) if turns else picture
+                yield frame
+        if findings.errors:  # HEVC drops frames whose references are missing, and only says so
+            findings.lost = max(findings.lost, expected - number)
 
 
-def _packets(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[Any]:
-    """The packets up to where the container cannot be read on, then the one that flushes the decoder."""
+def _with_drains(packets: Iterable["av.Packet[Any]"], codec: str) -> Iterator["av.Packet[Any] | None"]:
+    """The packets, and None wherever the decoder has to give out what it still holds: at the end, and in MPEG
+    before the pictures change size, where FFmpeg would drop the last one of the old size."""
+    pattern = _SIZE_HEADERS.get(codec)
+    size = b""
+    for packet in packets:
+        if pattern and (header := pattern.search(bytes(packet))):
+            if size not in (b"", header[1]):
+                yield None
+            size = header[1]
+        yield packet
+    yield None
+
+
+def _picture(frame: av.VideoFrame, reformatter: VideoReformatter, name: str) -> np.ndarray:
     try:
-        yield from container.demux(stream)
-    except av.FFmpegError:
-        yield av.Packet()
+        picture = reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray()
+    except av.FFmpegError as error:
+        raise SourceError(
+            f"{name}: found {frame.format.name} pixels of colour space {frame.colorspace}, expected what "
+            f"turns into BGR ({error.strerror}); convert the file, or leave it out with --on-error skip"
+        ) from error
+    return _orientation(frame).upright(picture)
+
+
+def _orientation(frame: av.VideoFrame) -> Orientation:
+    # Not by way of `frame.side_data`, which the frame and it keep each other alive with: 600 MB at 1920x1080.
+    matrix = SideDataContainer(frame).get(Type.DISPLAYMATRIX)  # type: ignore[call-arg]
+    return orientation(struct.unpack("=9i", bytes(matrix))) if matrix else Orientation()

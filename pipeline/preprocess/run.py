@@ -4,30 +4,35 @@ import contextlib
 import json
 import re
 import time
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.errors import ConfigError, SourceError, UserError
+from pipeline.errors import ConfigError, SourceError
+from pipeline.locking import sole
+from pipeline.ownership import refuse_foreign_config
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.dask_engine import run_dask
 from pipeline.preprocess.jobs import PART_SUFFIX, Job, Part, part_from_json, part_name
 from pipeline.preprocess.labelfiles import find_labels
 from pipeline.preprocess.labels import Labels
 from pipeline.preprocess.layouts import recognise
-from pipeline.preprocess.notes import notes
-from pipeline.preprocess.pool import Task, run_pool
-from pipeline.preprocess.source import Source, list_tree
+from pipeline.preprocess.notes import notes, unlabelled
+from pipeline.preprocess.pool import Outcome, Task, crew, run_pool
+from pipeline.preprocess.source import Source, list_tree, natural_key
+from pipeline.preprocess.space import require_space
 from pipeline.preprocess.state import CONFIG, STAMPS, Key, State, load_state, recorded_config
 from pipeline.preprocess.tally import Tally
-from pipeline.preprocess.videos import Layout, SourceVideo, video_order
+from pipeline.preprocess.unread import refuse_dangling, unread
+from pipeline.preprocess.videos import Layout, SourceVideo, keep_names, video_order
+from pipeline.preprocess.worker import Worker
 from pipeline.progress import progress
 from shards.codec import Codec
 from shards.manifest import MANIFEST, Geometry, Manifest, Video
 from shards.storage import Storage
+from shards.writer import STEM
 
-_OURS = re.compile(
-    r"(training|testing)-[A-Za-z0-9_-]{0,40}-[0-9a-f]{8}(-\d{4,}\.tar|\.part\.json|\.masks\.npz)"
-)
+_OURS = re.compile(rf"{STEM}(-\d{{4,}}\.tar|\.part\.json|\.masks\.npz)")
 """Files that only this stage writes, and may remove."""
 
 
@@ -63,15 +68,25 @@ def preprocess(config: PreprocessConfig) -> Summary:
     Raises:
         UserError: of every kind; what was finished before it stays for the next run.
     """
+    with contextlib.ExitStack() as held:
+        return _preprocess(config, held)
+
+
+def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary:
     started = time.monotonic()
     _refuse_shards_in_source(config)
     tree = list_tree(config.source)
+    if config.on_error == "fail":
+        refuse_dangling(tree)
     layout = recognise(tree, config.dataset, config.split)
-    layout, labels = find_labels(tree, layout, config.labels)
-    _check_labels_early(layout, labels)
     storage = Storage(config.shards)
+    held.enter_context(sole("preprocess", storage))
+    refuse_foreign_config(storage, "preprocess")
     storage.clear_temporary()
     state = load_state(storage, config)
+    layout = keep_names(layout, state.file_names())
+    layout, labels = find_labels(tree, layout, config.labels)
+    _check_labels_early(layout, labels)
     _refuse_other_source(storage, config, layout, state)
 
     finished: dict[Key, Part] = {}
@@ -88,13 +103,14 @@ def preprocess(config: PreprocessConfig) -> Summary:
                 finished[video.split, video.name] = part
             advance()
     if missing:
+        require_space(config, tree.source, missing)
         _open_for_work(storage, config, state, finished)
     skipped = _decode(config, tree.source, missing, len(finished)) if missing else ()
     failed = {name for name, _ in skipped}
     for video in missing:
         if video.title not in failed:
-            data = storage.read(part_name(video.split, video.name))
-            finished[video.split, video.name] = part_from_json(data)
+            name = part_name(video.split, video.name)
+            finished[video.split, video.name] = part_from_json(storage.read(name), f"{storage}/{name}")
 
     try:
         manifest = _manifest(config, layout, labels, finished)
@@ -111,7 +127,13 @@ def preprocess(config: PreprocessConfig) -> Summary:
         frames=sum(video.frames for video in fresh),
         seconds=time.monotonic() - started,
         skipped=skipped,
-        notes=tuple(notes(manifest)),
+        notes=(
+            *(labels.notes if labels is not None else ()),
+            *notes(manifest),
+            *unlabelled(manifest, labels),
+            *unread(tree, layout, config.labels),
+            *state.damage,
+        ),
     )
 
 
@@ -164,39 +186,88 @@ def _open_for_work(
 def _decode(
     config: PreprocessConfig, source: Source, videos: list[SourceVideo], before: int
 ) -> tuple[tuple[str, str], ...]:
-    """Decode videos, the largest first; returns those that were skipped."""
-    tasks = [
-        Task(
-            name=video.title,
-            job=Job(
-                source=source.location,
-                shards=config.shards,
-                video=video,
-                size=config.size,
-                codec=_codec(config),
-                window=config.window,
-                decoder=config.decoder,
-                keep_damage=config.on_damage == "keep",
-            ).to_json(),
-        )
-        for video in sorted(videos, key=lambda video: -video.size)
-    ]
-    skipped: list[tuple[str, str]] = []
-    sizes = {video.title: video.size for video in videos}
-    with progress("preprocess", Tally.total(sizes), "MB of source") as advance:
-        tally = Tally(sizes, before, advance)
-        if config.scheduler is not None:
-            outcomes = run_dask(tasks, config.scheduler, config.stall_seconds)
-        else:
-            outcomes = run_pool(tasks, config.workers, config.stall_seconds, tally.on_frames)
-        with contextlib.closing(outcomes):
-            for task, error in outcomes:
-                if isinstance(error, UserError) and config.on_error == "skip":
-                    skipped.append((task.name, str(error)))
-                elif error is not None:
-                    raise error
-                tally.on_end(task)
-    return tuple(sorted(skipped))
+    """Decode videos, the largest first; returns those that were skipped.
+
+    A video that cannot be read ends the run only when all others have been tried, so that one run names all
+    that are to be mended; what it did decode stays for the next. Files that are no video at all are found
+    before anything is decoded.
+
+    Raises:
+        SourceError: videos cannot be read, and are not to be skipped.
+    """
+    failed: dict[str, str] = {}
+    with contextlib.ExitStack() as stack:
+        members: list[Worker] = []
+        if config.scheduler is None:
+            members = stack.enter_context(crew(min(config.workers, len(videos)), config.stall_seconds))
+            if Storage(config.source).is_local:
+                failed |= _check(config, source, videos, members)
+                if config.on_error == "fail":
+                    _refuse_failed(failed, len(videos))
+        tasks = [
+            _task(config, source, video)
+            for video in sorted(videos, key=lambda video: -video.size)
+            if video.title not in failed
+        ]
+        sizes = {video.title: video.size for video in videos if video.title not in failed}
+        if tasks:
+            advance = stack.enter_context(progress("preprocess", Tally.total(sizes), "MB of source"))
+            tally = Tally(sizes, before, advance)
+            if config.scheduler is not None:
+                outcomes = run_dask(tasks, config.scheduler, config.stall_seconds, tally.on_frames)
+            else:
+                outcomes = run_pool(tasks, members, tally.on_frames)
+            failed |= _failures(stack.enter_context(contextlib.closing(outcomes)), tally.on_end)
+    if config.on_error == "fail":
+        _refuse_failed(failed, len(videos))
+    return tuple(sorted(failed.items()))
+
+
+def _check(
+    config: PreprocessConfig, source: Source, videos: list[SourceVideo], members: list[Worker]
+) -> dict[str, str]:
+    """Open each video file; returns the errors of those that are none, by title."""
+    files = sorted((video for video in videos if not video.is_images), key=lambda video: video.size)
+    tasks = [_task(config, source, video, is_check=True) for video in files]
+    outcomes = run_pool(tasks, members, lambda task, frames, expected: None)
+    with contextlib.closing(outcomes):
+        return _failures(outcomes, lambda task: None)
+
+
+def _failures(outcomes: Generator[Outcome, None, None], on_end: Callable[[Task], None]) -> dict[str, str]:
+    """The errors of videos that cannot be read, by title; any other error is raised at once."""
+    failed: dict[str, str] = {}
+    for task, error in outcomes:
+        if isinstance(error, SourceError):
+            failed[task.name] = str(error)
+        elif error is not None:
+            raise error
+        on_end(task)
+    return failed
+
+
+def _refuse_failed(failed: dict[str, str], videos: int) -> None:
+    if len(failed) == 1:
+        raise SourceError(next(iter(failed.values())))
+    if failed:
+        reasons = " | ".join(failed[title] for title in sorted(failed, key=natural_key))
+        raise SourceError(f"{len(failed)} of {videos} videos cannot be read: {reasons}")
+
+
+def _task(config: PreprocessConfig, source: Source, video: SourceVideo, *, is_check: bool = False) -> Task:
+    job = Job(
+        source=source.location,
+        shards=config.shards,
+        video=video,
+        size=config.size,
+        codec=_codec(config),
+        window=config.window,
+        decoder=config.decoder,
+        depth_range=config.depth_range,
+        keep_damage=config.on_damage == "keep",
+        is_check=is_check,
+    )
+    return Task(name=video.title, job=job.to_json())
 
 
 def _codec(config: PreprocessConfig) -> Codec:

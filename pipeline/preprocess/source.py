@@ -1,11 +1,14 @@
 """The files of a source, local or remote: listed once, read when needed."""
 
 import contextlib
+import errno
 import os
 import re
+import stat
 import tempfile
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import SourceError
@@ -30,11 +33,6 @@ def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
     parts = re.split(r"(\d+)", text)
     numbered = [(0, int(p), p) if p.isascii() and p.isdigit() else (1, 0, p) for p in parts if p]
     return tuple(numbered)
-
-
-def printable(name: str) -> str:
-    """A file name as text that can be written down: bytes that are not UTF-8 as backslash escapes."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def join(*parts: str) -> str:
@@ -81,6 +79,8 @@ class Source:
 
     def __init__(self, location: str) -> None:
         self.location = location
+        self.opened: set[str] = set()
+        """Paths of the files that were read through this object."""
         self._storage = Storage(location)
         # Local files are read as such: their names need not be UTF-8.
         self._root = Path(location).absolute() if self._storage.is_local else None
@@ -99,6 +99,7 @@ class Source:
         Raises:
             SourceError: it cannot be read.
         """
+        self.opened.add(path)
         try:
             if self._root:
                 with (self._root / path).open("rb") as file:
@@ -141,16 +142,35 @@ class Source:
             yield copy
 
 
+@dataclass(kw_only=True)
+class Oddities:
+    """What a folder holds beside files and folders, as relative paths; filled while it is listed.
+
+    Attributes:
+        dangling: links that lead nowhere.
+        outside: links that lead out of the folder, each with the place where they lead to; they are followed.
+        again: links to folders that are read already, or in which the folder itself lies; they are not.
+        special: pipes, sockets and devices.
+    """
+
+    dangling: list[str] = field(default_factory=list)
+    outside: list[tuple[str, str]] = field(default_factory=list)
+    again: list[str] = field(default_factory=list)
+    special: list[str] = field(default_factory=list)
+
+
 class Tree:
     """All files of a source as they were when it was listed, without hidden ones.
 
     Args:
         source: where they lie.
         files: to look at.
+        oddities: what else there is.
     """
 
-    def __init__(self, source: Source, files: list[SourceFile]) -> None:
+    def __init__(self, source: Source, files: list[SourceFile], oddities: Oddities | None = None) -> None:
         self.source = source
+        self.oddities = oddities or Oddities()
         self.files = {file.path: file for file in sorted(files, key=lambda file: natural_key(file.path))}
         self._children: dict[str, list[SourceFile]] = {}
         self._folders: dict[str, dict[str, None]] = {}
@@ -190,10 +210,11 @@ def list_tree(location: str) -> Tree:
         return _list_remote(location)
     root = Path(location).absolute()
     if root.is_file():
-        return Tree(Source(str(root.parent)), [_describe(root, root.name)])
+        return Tree(Source(str(root.parent)), [_describe(root.name, root.stat())])
     if not root.is_dir():
         raise SourceError(f"{location}: not found; give a folder of videos, a dataset or a video file")
-    return Tree(Source(str(root)), list(_walk(root, "", ())))
+    oddities = Oddities()
+    return Tree(Source(str(root)), list(_walk(root, oddities)), oddities)
 
 
 def _list_remote(location: str) -> Tree:
@@ -214,26 +235,62 @@ def _is_hidden(path: str) -> bool:
     return any(part.startswith(".") or part in _IGNORED_FOLDERS for part in PurePosixPath(path).parts)
 
 
-def _describe(path: Path, relative: str) -> SourceFile:
-    info = path.stat()
+def _describe(relative: str, info: os.stat_result) -> SourceFile:
     return SourceFile(path=relative, size=info.st_size, modified=info.st_mtime_ns)
 
 
-def _walk(folder: Path, relative: str, ancestors: tuple[tuple[int, int], ...]) -> Iterator[SourceFile]:
-    """Files below a folder; symbolic links are followed unless they lead back into their own ancestors."""
+def _walk(root: Path, oddities: Oddities) -> Iterator[SourceFile]:
+    """Files below a folder. Each folder is visited once, under its own path before any link to it."""
+    top = root.resolve()
+    above = {_identity(folder.stat()) for folder in top.parents}
+    visited: set[tuple[int, int]] = set()
+    folders, links = [(root, "")], deque[tuple[Path, str]]()
+    while folders or links:
+        is_link = not folders
+        folder, relative = links.popleft() if is_link else folders.pop()
+        try:
+            identity = _identity(folder.stat())
+            if identity in visited or identity in above:
+                oddities.again.append(relative)
+                continue
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            raise SourceError(f"{folder}: cannot be listed: {error.strerror}; make it readable") from error
+        visited.add(identity)
+        if is_link:
+            _note_outside(folder, relative, top, oddities)
+        for entry in entries:
+            path = join(relative, entry.name)
+            if _is_hidden(entry.name):
+                continue
+            info = _info(Path(entry.path))
+            if info is None:
+                oddities.dangling.append(path)
+            elif stat.S_ISDIR(info.st_mode):
+                (links if entry.is_symlink() else folders).append((Path(entry.path), path))
+            elif stat.S_ISREG(info.st_mode):
+                if entry.is_symlink():
+                    _note_outside(Path(entry.path), path, top, oddities)
+                yield _describe(path, info)
+            else:
+                oddities.special.append(path)
+
+
+def _info(path: Path) -> os.stat_result | None:
+    """Of what is there, or what a link leads to; None if that is nowhere."""
     try:
-        info = folder.stat()
-        identity = (info.st_dev, info.st_ino)
-        if identity in ancestors:
-            return
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        return path.stat()
     except OSError as error:
-        raise SourceError(f"{folder}: cannot be listed: {error.strerror}; make it readable") from error
-    for entry in entries:
-        path = join(relative, entry.name)
-        if _is_hidden(entry.name):
-            continue
-        if entry.is_dir():
-            yield from _walk(Path(entry.path), path, (*ancestors, identity))
-        elif entry.is_file():
-            yield _describe(Path(entry.path), path)
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return None
+        raise SourceError(f"{path}: cannot be read: {error.strerror}; make it readable") from error
+
+
+def _identity(info: os.stat_result) -> tuple[int, int]:
+    return info.st_dev, info.st_ino
+
+
+def _note_outside(link: Path, path: str, top: Path, oddities: Oddities) -> None:
+    target = link.resolve()
+    if not target.is_relative_to(top):
+        oddities.outside.append((path, str(target)))

@@ -3,13 +3,15 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Literal
 
-from pipeline.preprocess.source import SourceFile, Tree, natural_key, printable
+from pipeline.preprocess.source import SourceFile, Tree, natural_key
 from shards.choices import SPLITS, Split
+from shards.text import printable
 
 SPLIT_FOLDERS: dict[str, Split] = {
     "training": "training",
@@ -95,7 +97,10 @@ def video_order(split: Split, name: str) -> tuple[object, ...]:
 
 
 def named(split: Split, base: str, files: Iterable[SourceFile]) -> list[SourceVideo]:
-    """Videos from files, called by their path below `base`; with the extension only where it is needed."""
+    """Videos from files, called by their path below `base`; with the extension only where it is needed.
+
+    A shard set that knows a file under its other name keeps that, see `keep_names`.
+    """
     paths = [(file, PurePosixPath(file.path.removeprefix(base).lstrip("/"))) for file in files]
     plain = Counter(str(path.with_suffix("")) for _, path in paths)
     return [
@@ -109,26 +114,88 @@ def named(split: Split, base: str, files: Iterable[SourceFile]) -> list[SourceVi
     ]
 
 
+def keep_names(layout: Layout, known: Mapping[tuple[str, str], str]) -> Layout:
+    """The layout, in which video files that a shard set holds have the names that they have there.
+
+    `eat.mkv` is `eat` as long as it is alone. It stays so when `eat.webm` comes, and that becomes `eat.webm`.
+
+    Args:
+        layout: with the names that follow from the files alone.
+        known: file name of each video of the set that was made from a video file, by split and name.
+    """
+    taken = {(video.split, video.name) for video in layout.videos}
+
+    def kept(video: SourceVideo) -> SourceVideo:
+        file = printable(video.files[0].name)
+        if video.is_images or known.get((video.split, video.name)) == file:
+            return video
+        suffix = PurePosixPath(file).suffix
+        other = video.name.removesuffix(suffix) if video.name.endswith(suffix) else video.name + suffix
+        if known.get((video.split, other)) != file or (video.split, other) in taken:
+            return video
+        return replace(video, name=other)
+
+    return replace(layout, videos=tuple(kept(video) for video in layout.videos))
+
+
 def image_video(tree: Tree, split: Split, name: str, folder: str) -> SourceVideo:
-    """A video from the images of a folder.
+    """A video from the images of a folder, in natural order, or by value where their names are decimals.
 
     Where most of the names differ only in their numbers, the others are not of the sequence: one stray file
     would shift every label after it.
     """
     images = tree.images(folder)
-    shapes = [re.sub(r"\d+", "0", file.name) for file in images]
+    files = _sequence(images, r"\d+(?:\.\d+)?")
+    if _are_decimals([file.stem for file in files]):
+        files.sort(key=lambda file: _decimal(file.stem))
+    else:
+        files = _sequence(images, r"\d+")
+    kept = {file.name for file in files}
+    strays = tuple(printable(file.name) for file in images if file.name not in kept)
+    return SourceVideo(split=split, name=printable(name), files=tuple(files), is_images=True, strays=strays)
+
+
+def _sequence(images: list[SourceFile], number: str) -> list[SourceFile]:
+    """The images whose names differ only in numbers, if they are most of them; else all."""
+    shapes = [re.sub(number, "0", file.stem) + PurePosixPath(file.name).suffix for file in images]
     common, count = Counter(shapes).most_common(1)[0]
-    is_numbered = "0" in common and 2 * count > len(images)
-    strays = [f.name for f, shape in zip(images, shapes, strict=True) if is_numbered and shape != common]
-    files = tuple(file for file in images if file.name not in strays)
-    return SourceVideo(
-        split=split, name=printable(name), files=files, is_images=True, strays=tuple(map(printable, strays))
-    )
+    if "0" not in common or 2 * count <= len(images):
+        return images
+    return [file for file, shape in zip(images, shapes, strict=True) if shape == common]
+
+
+_DECIMAL = re.compile(r"(.*?)(?<!\d)(?<!\d\.)(\d+)(?:\.(\d+))?(\D*)")
+"""The last number of a name, with what stands behind a dot: `1700000000.05`, `cam2_12.5`, not `10.0.0.1`."""
+
+
+def _decimal(stem: str) -> Decimal:
+    match = _DECIMAL.fullmatch(stem)
+    assert match is not None
+    return Decimal(f"{match[2]}.{match[3] or 0}")
+
+
+def _are_decimals(stems: list[str]) -> bool:
+    """Whether names with `1.05` hold decimal numbers, as of seconds, rather than two whole ones.
+
+    A number that was printed as such has no zero at its end (`str(time.time())`), unless all have as many
+    digits; of frames that are counted behind a dot, one in ten has: `cam1.9`, `cam1.10`.
+    """
+    parts = [match.groups() for stem in stems if (match := _DECIMAL.fullmatch(stem))]
+    fractions = [fraction for _, _, fraction, _ in parts if fraction is not None]
+    words = {(before, after) for before, _, _, after in parts}
+    if len(parts) < len(stems) or not fractions or len(words) > 1:
+        return False
+    if len({len(fraction) for fraction in fractions}) == 1 and len(fractions) == len(stems):
+        return len({whole for _, whole, _, _ in parts}) > 1
+    return not any(fraction.endswith("0") and len(fraction) > 1 for fraction in fractions)
 
 
 def missing_numbers(names: list[str]) -> list[tuple[int, int]]:
-    """Gaps in the numbering of a sequence of file names as (first, last) missing number."""
-    found = [re.findall(r"\d+", PurePosixPath(name).stem) for name in names]
+    """Gaps in the whole numbers of a sequence of file names as (first, last) missing number."""
+    stems = [PurePosixPath(name).stem for name in names]
+    if _are_decimals(stems):
+        return []
+    found = [re.findall(r"\d+", stem) for stem in stems]
     numbers = [int(groups[-1]) for groups in found if groups]
     pairs = itertools.pairwise(numbers)
     return [(before + 1, after - 1) for before, after in pairs if after > before + 1]

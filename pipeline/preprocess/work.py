@@ -4,28 +4,32 @@ Done again it gives the same files, and what it leaves is the same wherever and 
 shards under their final names and, after them, a part file with the video's record for the manifest.
 """
 
-import hashlib
+import contextlib
 from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from pipeline.errors import SourceError
-from pipeline.preprocess import pyav_frames
-from pipeline.preprocess.images import decode_image, resized
+from pipeline.preprocess import pyav_files, pyav_frames
+from pipeline.preprocess.audit import Audit, audit
+from pipeline.preprocess.depth import DepthMap, chosen_range
+from pipeline.preprocess.imageheaders import LARGEST_BYTES, LARGEST_PIXELS
+from pipeline.preprocess.images import Picture, decode_image, resized
 from pipeline.preprocess.jobs import Beat, Job, Part, files_digest, fingerprint, part_name, stamp, sum_line
-from pipeline.preprocess.masks import masks
-from pipeline.preprocess.source import Source, printable
+from pipeline.preprocess.masks import open_masks
+from pipeline.preprocess.source import Source, SourceFile
 from pipeline.preprocess.videos import SourceVideo, missing_numbers
+from shards.digests import Hasher, digest_of
 from shards.manifest import Shard, Video
 from shards.masks import Masks, write_masks
 from shards.storage import Storage
+from shards.text import printable
 from shards.writer import video_stem, write_video
 
-DECORD_BYTES = 400 << 20
-"""Decoded frames of a file that decord may get. Whenever its decoding thread falls behind, decord takes in
-hundreds of packets and then decodes them all, also while its consumer is busy writing: 1.4 GB were seen at
-1920x1080 with pauses of a second. Only a file that fits as a whole is sure to fit."""
+_MOST_NAMES = 20
+"""Bad images of a video that an error names."""
 
 
 def process_video(job: Job, beat: Beat) -> Part:
@@ -49,7 +53,7 @@ def process_video(job: Job, beat: Beat) -> Part:
     stored_masks = None
     if video.masks is not None:
         stored_masks = _process_masks(storage, video, frames)
-        facts["masks_sha256"] = files_digest(Source(video.masks.location), video.masks.files, beat)
+        facts["masks_digest"] = files_digest(Source(video.masks.location), video.masks.files, beat)
     part = Part(
         video=Video(
             name=video.name,
@@ -65,6 +69,18 @@ def process_video(job: Job, beat: Beat) -> Part:
     return part
 
 
+def check_video(job: Job) -> None:
+    """Open a local video file, to find what is none before hours are spent on others.
+
+    Raises:
+        SourceError: it cannot be opened, or holds no video.
+    """
+    file = job.video.files[0]
+    source = Source(job.source)
+    with source.local(file.path) as path:
+        pyav_files.check(path, f"{source}/{file.path}")
+
+
 def _write(
     storage: Storage,
     job: Job,
@@ -73,39 +89,107 @@ def _write(
     beat: Beat,
     *,
     is_rgb: bool = False,
-) -> tuple[int, tuple[Shard, ...]]:
+) -> tuple[int, tuple[Shard, ...], list[list[int]]]:
+    """Write the frames; returns their number, the shards, and each size found with the first frame of it."""
+    sizes: dict[tuple[int, int], int] = {}
+
+    def measured() -> Iterator[np.ndarray]:
+        for number, frame in enumerate(decoded):
+            sizes.setdefault((frame.shape[0], frame.shape[1]), number)
+            yield frame
+
     def counted() -> Iterator[np.ndarray]:
-        for number, frame in enumerate(resized(decoded, job.size, is_rgb=is_rgb), start=1):
+        for number, frame in enumerate(resized(measured(), job.size, is_rgb=is_rgb), start=1):
             beat(number, expected)
             yield frame
 
     video = job.video
-    return write_video(storage, video.split, video.name, counted(), window=job.window, codec=job.codec)
+    frames, shards = write_video(
+        storage, video.split, video.name, counted(), window=job.window, codec=job.codec
+    )
+    return frames, shards, [[first, height, width] for (height, width), first in sizes.items()]
 
 
 def _process_images(
     source: Source, storage: Storage, job: Job, beat: Beat
 ) -> tuple[int, tuple[Shard, ...], dict[str, Any]]:
     video = job.video
-    digest = hashlib.sha256()
+    digest = Hasher()
+    damaged: list[int] = []
+    depth = DepthMap(chosen_range(job.depth_range, _readable(source, video, beat)))
 
     def decoded() -> Iterator[np.ndarray]:
-        for file in video.files:
-            data = source.read(file.path)
-            digest.update(sum_line(file, hashlib.sha256(data).hexdigest()))
-            yield decode_image(data, f"{source}/{file.path}")
+        bad: list[tuple[str, SourceError]] = []
+        for number, file in enumerate(video.files):
+            try:
+                data = _read_image(source, file)
+                digest.update(sum_line(file, digest_of([data])))
+                picture = _decoded(data, f"{source}/{file.path}", keep_damage=job.keep_damage)
+            except SourceError as error:
+                bad.append((file.name, error))
+                continue
+            if picture.damage:
+                damaged.append(number)
+            if bad:  # the rest is only looked through, to name all that is bad in one go
+                beat(number, len(video.files))
+            else:
+                yield depth.frame(picture, f"{source}/{file.path}")
+        if bad:
+            raise _error_of(bad, f"{source}/{PurePosixPath(video.files[0].path).parent}", len(video.files))
 
-    frames, shards = _write(storage, job, decoded(), len(video.files), beat)
+    frames, shards, sizes = _write(storage, job, decoded(), len(video.files), beat)
     facts = {
         "kind": "images",
         "bytes": video.size,
-        "sha256": digest.hexdigest(),
+        "digest": digest.hexdigest(),
         "first": printable(video.files[0].name),
         "last": printable(video.files[-1].name),
         "missing_numbers": [list(gap) for gap in missing_numbers([file.name for file in video.files])],
         "strays": list(video.strays),
+        "damaged_frames": len(damaged),
+        "first_damaged": damaged[0] if damaged else None,
+        **depth.facts(),
+        "sizes": sizes,
     }
     return frames, shards, facts
+
+
+def _readable(source: Source, video: SourceVideo, beat: Beat) -> Iterator[Picture]:
+    """The pictures of a video, without those that cannot be read: they are for who decodes them to report."""
+    for file in video.files:
+        beat(0, len(video.files))
+        with contextlib.suppress(SourceError):
+            yield decode_image(_read_image(source, file), f"{source}/{file.path}")
+
+
+def _read_image(source: Source, file: SourceFile) -> bytes:
+    if file.size > LARGEST_BYTES:
+        raise SourceError(
+            f"{source}/{file.path}: found an image file of {file.size >> 20} MB, expected at most "
+            f"{LARGEST_BYTES >> 20} MB; make it smaller, or leave the video out with --on-error skip"
+        )
+    return source.read(file.path)
+
+
+def _decoded(data: bytes, name: str, *, keep_damage: bool) -> Picture:
+    picture = decode_image(data, name)
+    if picture.damage and not keep_damage:
+        raise SourceError(
+            f"{name}: damaged ({picture.damage}); mend the file, keep it with --on-damage keep, or leave the "
+            "video out with --on-error skip"
+        )
+    return picture
+
+
+def _error_of(bad: list[tuple[str, SourceError]], folder: str, images: int) -> SourceError:
+    """One error that names all bad images of a video."""
+    if len(bad) == 1:
+        return bad[0][1]
+    names = ", ".join(printable(name) for name, _ in bad[:_MOST_NAMES])
+    more = f" and {len(bad) - _MOST_NAMES} more" if len(bad) > _MOST_NAMES else ""
+    return SourceError(
+        f"{folder}: {len(bad)} of {images} images cannot be used: {names}{more}; the first: {bad[0][1]}"
+    )
 
 
 def _process_file(
@@ -115,83 +199,82 @@ def _process_file(
     name = f"{source}/{file.path}"
     facts = {"kind": "video", "file": printable(file.name), **fingerprint(source, job.video, beat)}
     with source.local(file.path) as path:
-        audit = pyav_frames.audit(path, name, beat)
-        damage = pyav_frames.Damage()
-        decoder, reasons = choose_decoder(job, audit, name)
+        found = audit(path, name, beat)
+        _refuse_unbearable(found, job, name)
+        findings = pyav_frames.Findings()
+        decoder = "decord" if job.decoder == "decord" else "pyav"
         if decoder == "decord":
-            from pipeline.preprocess import decord_frames  # with PyAV alone, decord need not be there
-
-            try:
-                decoded = decord_frames.frames(path, name, (audit.height, audit.width))
-                frames, shards = _write(storage, job, decoded, audit.packets, beat, is_rgb=True)
-                if frames != audit.packets:
-                    raise SourceError(f"{name}: decord gave {frames} frames of {audit.packets} packets")
-            except SourceError as error:
-                if job.decoder == "decord":
-                    raise SourceError(f"{error}; try --decoder auto") from error
-                # Without decord's words, which hold paths and addresses of this machine.
-                decoder, reasons = "pyav", ["decord failed"]
-        if decoder == "pyav":
-            decoded = _refusing(pyav_frames.frames(path, name, damage), damage, audit, job, name)
-            frames, shards = _write(storage, job, decoded, audit.packets, beat)
-    facts |= {
-        **audit.facts(),
-        "decoder": decoder,
-        "decoder_reasons": reasons,
-        "damaged_frames": damage.frames,
-        "lost_packets": damage.lost,
-        "first_damaged": damage.first,
-    }
+            decoded = _by_decord(path, name, found, beat)
+        else:
+            decoded = _refusing(pyav_frames.frames(path, name, findings), findings, found, job, name)
+        frames, shards, sizes = _write(storage, job, decoded, found.packets, beat, is_rgb=decoder == "decord")
+    facts |= {**found.facts(), "decoder": decoder, **findings.facts(), "sizes": sizes}
     return frames, shards, facts
 
 
-def choose_decoder(job: Job, audit: pyav_frames.Audit, name: str) -> tuple[str, list[str]]:
-    """The decoder for a file, and why it is not decord if it is not."""
-    if job.decoder == "pyav":
-        return "pyav", ["as asked for"]
-    size = audit.packets * audit.height * audit.width * 3
-    if not audit.irregularities:
-        if job.decoder == "decord" or size <= DECORD_BYTES:
-            return "decord", []
-        return "pyav", [f"{size >> 20} MB of frames, which decord might hold all at once"]
-    if job.decoder == "decord":
+def _refuse_unbearable(found: Audit, job: Job, name: str) -> None:
+    """Frames too large to decode, and a range that FFmpeg's conversion to 8 bits knows nothing of."""
+    if found.height * found.width > LARGEST_PIXELS:
         raise SourceError(
-            f"{name}: not a regular file ({', '.join(audit.irregularities)}), which decord reads wrongly; "
-            "use --decoder auto"
+            f"{name}: found frames of {found.width}x{found.height} (width x height), expected at most "
+            f"{LARGEST_PIXELS} pixels; make them smaller, or leave the video out with --on-error skip"
         )
-    return "pyav", audit.irregularities
+    if job.depth_range is not None and found.bits > 8:
+        raise SourceError(
+            f"{name}: found a video file of {found.bits} bits per channel, but --depth-range maps images "
+            "alone; save its frames as 16-bit PNG files, or go without --depth-range"
+        )
+
+
+def _by_decord(path: Path, name: str, found: Audit, beat: Beat) -> Iterator[np.ndarray]:
+    from pipeline.preprocess import (
+        decord_check,
+        decord_frames,
+    )  # without being asked for, it need not be there
+
+    decord_check.refuse_irregular(found, name)
+    expected = decord_check.ends(path, name, beat)
+    decoded = decord_frames.frames(path, name, (found.height, found.width))
+    return decord_check.checked(decoded, expected, found.packets, name)
 
 
 def _refusing(
     frames: Iterator[np.ndarray],
-    damage: pyav_frames.Damage,
-    audit: pyav_frames.Audit,
+    findings: pyav_frames.Findings,
+    audited: Audit,
     job: Job,
     name: str,
 ) -> Iterator[np.ndarray]:
-    """The frames; at their end an error if there was damage that is not to be kept."""
-    yield from frames
+    """The frames; at their end an error if there were none, or damage that is not to be kept."""
+    is_empty = True
+    for frame in frames:
+        is_empty = False
+        yield frame
     found = [
-        f"{damage.frames} damaged frames" if damage.frames else "",
-        f"{damage.lost} packets that cannot be decoded" if damage.lost else "",
-        f"the first at frame {damage.first}" if damage.first is not None else "",
-        "; ".join(audit.complaints),
+        f"{findings.damaged} damaged frames" if findings.damaged else "",
+        f"{findings.lost} packets that cannot be decoded" if findings.lost else "",
+        f"the first at frame {findings.first}" if findings.first is not None else "",
+        "; ".join(audited.complaints),
     ]
     if any(found) and not job.keep_damage:
         raise SourceError(
             f"{name}: {', '.join(text for text in found if text)}; mend the file, keep it with --on-damage "
             "keep, or leave it out with --on-error skip"
         )
+    if is_empty:
+        raise SourceError(
+            f"{name}: none of its {audited.packets} packets gives a frame; mend the file, or leave it out "
+            "with --on-error skip"
+        )
 
 
 def _process_masks(storage: Storage, video: SourceVideo, frames: int) -> Masks:
     assert video.masks is not None
-    stem = video_stem(video.split, video.name)
-    count, stored = write_masks(storage, stem, masks(video.masks))
-    if count != frames:
-        where = f"{Source(video.masks.location)}/{video.masks.files[0].path}"
+    masks = open_masks(video.masks, frames)
+    if masks.count != frames:
         raise SourceError(
-            f"{where}: {count} masks for video {video.name}, which has {frames} frames; mend them or go "
-            "without with --labels none"
+            f"{masks.where}: {masks.count} masks for video {video.name}, which has {frames} frames; mend "
+            "them or go without with --labels none"
         )
+    _, stored = write_masks(storage, video_stem(video.split, video.name), masks.planes)
     return stored

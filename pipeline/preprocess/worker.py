@@ -20,16 +20,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from pipeline.children import module_command, module_environment
 from pipeline.errors import ShardError, SourceError, UserError
-from pipeline.preprocess.jobs import Beat
+from pipeline.preprocess.jobs import Beat, Job
+from shards.limits import SEGMENT_WINDOWS
 
 BEAT_SECONDS = 0.25
 """Between signs of life."""
 RESIDENT_LIMIT = 600 << 20
 """A worker that has ever held more than this many bytes is replaced before the next video."""
+DECODING_SPACE = 3 << 30
+"""Bytes of address space that decoding may take: 1.1 GB for the largest image, 0.8 GB for a video of 8K with
+16 reference frames, 0.4 GB for decord; twice that, for reserves of threads and pools that stay untouched."""
 _KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
 """Makes glibc keep what a video used for the next: fresh pages took 8 % of the CPU time per 256x256 frame."""
-_ROOT = Path(__file__).parents[2]
 
 
 class Worker:
@@ -66,13 +70,13 @@ class Worker:
             self._noise.close()
             self._pending = b""
 
-    def run(self, name: str, job: str, on_frames: Beat) -> None:
-        """Have one job done.
+    def run(self, name: str, job: str, on_frames: Beat) -> int:
+        """Have one job done; returns how many frames the video has.
 
         Args:
             name: of the video, for messages.
             job: `Job.to_json()`.
-            on_frames: told now and then how many frames are done, and how many are expected.
+            on_frames: told now and then how many frames are done, and how many are expected; not of the last.
 
         Raises:
             SourceError: the video cannot be read, or the worker died or hung over it.
@@ -85,7 +89,7 @@ class Worker:
             process.stdin.flush()
             while True:
                 answer = self._answer(process)
-                if "frames" in answer:
+                if "expected" in answer:
                     done = answer["frames"]
                     on_frames(done, answer["expected"])
                 elif "error" in answer:
@@ -95,7 +99,7 @@ class Worker:
                 else:
                     if answer["resident"] > RESIDENT_LIMIT:
                         self.kill()
-                    return
+                    return int(answer["frames"])
         except (EOFError, BrokenPipeError):
             reason = self._obituary(process)
         except TimeoutError:
@@ -108,16 +112,12 @@ class Worker:
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._noise = tempfile.TemporaryFile()  # noqa: SIM115
-        environment = dict(os.environ)
-        known = environment.get("PYTHONPATH")
-        environment["PYTHONPATH"] = f"{_ROOT}{os.pathsep}{known}" if known else str(_ROOT)
-        environment |= _KEEP_MEMORY
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "pipeline.preprocess.worker"],
+            module_command("pipeline.preprocess.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._noise,
-            env=environment,
+            env=module_environment() | _KEEP_MEMORY,
         )
         return self._process
 
@@ -145,11 +145,34 @@ class Worker:
         return f"{how} ({last[0].strip()})" if last else how
 
 
+def _address_space() -> int:
+    """Bytes of address space that this process holds, 0 where that is not known."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
+def _limit_address_space(held: int, job: Job) -> None:
+    """Let a decoder that a hostile file makes ask for more and more run into a wall before the machine does.
+
+    Args:
+        held: bytes that libraries took before the first job.
+        job: what is to be done, whose segments are held beside what the decoder takes.
+    """
+    if held:
+        segments = 4 * (SEGMENT_WINDOWS + job.window) * job.size[0] * job.size[1] * 3
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        wanted = held + DECODING_SPACE + segments
+        soft = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, most))
+
+
 def main() -> None:
     """Do jobs until the standard input ends."""
     from pipeline.preprocess.images import use_one_thread
     from pipeline.preprocess.jobs import job_from_json
-    from pipeline.preprocess.work import process_video
+    from pipeline.preprocess.work import check_video, process_video
 
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print must not get between the answers
@@ -167,9 +190,22 @@ def main() -> None:
             beaten = now
             answer(frames=frames, expected=expected)
 
+    held = _address_space()
     for line in sys.stdin:
         try:
-            process_video(job_from_json(line), beat)
+            job = job_from_json(line)
+            _limit_address_space(held, job)
+            frames = 0
+            if job.is_check:
+                check_video(job)
+            else:
+                frames = process_video(job, beat).video.frames
+        except MemoryError:
+            answer(
+                error=f"{job.source}: video {job.video.title} needs more memory than its files should; "
+                "leave it out with --on-error skip",
+                kind="SourceError",
+            )
         except (UserError, ShardError) as error:
             answer(error=str(error), kind="ShardError" if isinstance(error, ShardError) else "SourceError")
         except Exception:
@@ -178,7 +214,8 @@ def main() -> None:
             answer(defect=traceback.format_exc())
         else:
             unit = 1 if sys.platform == "darwin" else 1024
-            answer(resident=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+            resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+            answer(frames=frames, resident=resident)
 
 
 if __name__ == "__main__":

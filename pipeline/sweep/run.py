@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.commands import run_command
-from pipeline.errors import TrainingError
+from pipeline.errors import ReportError, TrainingError
+from pipeline.evaluations import read_metrics
+from pipeline.ownership import refuse_links
 from pipeline.runs import checkpoint_steps, model_name
 from pipeline.sweep.config import SweepConfig
 from pipeline.version import code_version
 from shards.locations import inside, shown
-from shards.manifest import MANIFEST
+from shards.manifest import load_manifest
 from shards.storage import Storage
 
 RESULT = "sweep.json"
@@ -56,7 +58,7 @@ def sweep(config: SweepConfig) -> dict[str, Spread]:
     """
     metrics = {seed: _one_seed(config, seed) for seed in config.seeds}
     spreads = {
-        name: _spread({seed: _auc(metrics[seed], score) for seed in config.seeds})
+        name: _spread({seed: metrics[seed]["metrics"][score]["auc"] for seed in config.seeds})
         for name, score in FIGURES.items()
     }
     result = {
@@ -70,13 +72,14 @@ def sweep(config: SweepConfig) -> dict[str, Spread]:
 
 def _one_seed(config: SweepConfig, seed: int) -> dict[str, Any]:
     """The metrics of one seed's evaluation."""
+    refuse_links(Storage(config.out), (f"seed-{seed}", f"seed-{seed}/evaluation"))
     run = inside(config.out, f"seed-{seed}")
     out = inside(run, "evaluation")
     run_command("train", config.shards, run, "--seed", str(seed), *config.train_options)
     if not _is_evaluated(config.shards, run, Storage(out)):
         run_command("evaluate", config.shards, run, "--out", out)
-    metrics: dict[str, Any] = json.loads(Storage(out).read("metrics.json"))
-    if metrics["auc"] is None:
+    metrics = read_metrics(Storage(out))
+    if any(_auc(metrics, score) is None for score in FIGURES.values()):
         raise TrainingError(
             f"{shown(config.shards)}: found no frame labels of both kinds, which a sweep compares by"
         )
@@ -85,21 +88,23 @@ def _one_seed(config: SweepConfig, seed: int) -> dict[str, Any]:
 
 def _is_evaluated(shards: str, run: str, out: Storage) -> bool:
     """Whether there is an evaluation of the run's last model on the set, by the code as it is."""
-    if not out.exists("metrics.json"):
+    try:
+        provenance = read_metrics(out)["provenance"]
+    except ReportError:
         return False
     models = Storage(run)
     model = models.read(model_name(checkpoint_steps(models)[-1]))
     made_from = {
         "code_version": code_version(),
         "checkpoint_sha256": hashlib.sha256(model).hexdigest(),
-        "manifest_sha256": hashlib.sha256(Storage(shards).read(MANIFEST)).hexdigest(),
+        "manifest_sha256": load_manifest(Storage(shards)).digest,
     }
-    provenance: dict[str, Any] = json.loads(out.read("metrics.json"))["provenance"]
-    return made_from.items() <= provenance.items()
+    return all(provenance[name] == value for name, value in made_from.items())
 
 
-def _auc(metrics: dict[str, Any], score: str) -> float:
-    return float(metrics["metrics"][score]["auc"])
+def _auc(metrics: dict[str, Any], score: str) -> float | None:
+    auc: float | None = (metrics["metrics"] or {}).get(score, {}).get("auc")
+    return auc
 
 
 def _spread(values: dict[int, float]) -> Spread:

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from pipeline.errors import SourceError
 from pipeline.progress import progress
 from pipeline.synthesize.config import SynthesizeConfig
 from pipeline.synthesize.scene import EVENTS, Event, Walker, background, draw, pedestrian, unusual
+from shards.errors import os_error_line
+from shards.locations import shown
+from shards.opencv import cv2
 
 FPS = 15
 PEDESTRIANS_PER_FRAME = 1 / 14
@@ -40,6 +42,13 @@ def synthesize(config: SynthesizeConfig) -> Summary:
         SourceError: the folder holds something already, or cannot be written.
     """
     out = Path(config.out)
+    try:
+        return _synthesize(config, out)
+    except OSError as error:
+        raise SourceError(f"{shown(config.out)}: cannot be written: {os_error_line(error, '')}") from error
+
+
+def _synthesize(config: SynthesizeConfig, out: Path) -> Summary:
     if out.exists() and any(out.iterdir()):
         raise SourceError(f"{out}: found files, expected a new or empty folder; remove it or name another")
     rng = np.random.default_rng(config.seed)
@@ -105,5 +114,8 @@ def _write(path: Path, frames: tuple[np.ndarray, ...]) -> None:
     for frame in frames:
         writer.write(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR))
     writer.release()
-    if not path.exists() or path.stat().st_size == 0:
-        raise SourceError(f"{path}: nothing was written; is the disk full?")
+    written = int(cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT))  # OpenCV tells of no failure
+    if written != len(frames):
+        raise SourceError(
+            f"{path}: found {written} frames written, expected {len(frames)}; make room, or name another"
+        )

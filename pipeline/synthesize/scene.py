@@ -7,8 +7,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import cv2
 import numpy as np
+
+from shards.opencv import cv2
 
 Event = Literal["speed", "direction", "shape"]
 EVENTS: tuple[Event, ...] = ("speed", "direction", "shape")

@@ -3,7 +3,7 @@
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,6 +12,9 @@ import click
 from pipeline.config import load_config
 from pipeline.errors import ConfigError, PeerError, ShardError, UserError
 from pipeline.options import Argument, Declared, Option, declared
+from pipeline.output import discard_output, remark
+from shards.errors import os_error_line
+from shards.text import plain
 
 _KINDS = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
 """How --help names the types of values."""
@@ -123,7 +126,7 @@ class Group(click.Group):
             return super().invoke(ctx)
         except click.UsageError as error:
             if _is_first_of_machine():
-                raise
+                raise click.UsageError(plain(error.format_message()), error.ctx) from error
             sys.exit(error.exit_code)
         except ConfigError as error:
             _fail(str(error), error.exit_code, quiet=not _is_first_of_machine())
@@ -131,6 +134,11 @@ class Group(click.Group):
             _fail(str(error), error.exit_code, quiet=isinstance(error, PeerError))
         except ShardError as error:
             _fail(str(error), 1)
+        except OSError as error:
+            discard_output()  # it may be what failed
+            _fail(os_error_line(error), 1)
+        except MemoryError:
+            _fail("found too little memory, expected more; free some, or work on less at a time", 1)
 
     def stage(
         self, config: Callable[..., Any], *more: Declared, fields: type | None = None
@@ -165,21 +173,27 @@ class Group(click.Group):
 
 
 def _is_first_of_machine() -> bool:
-    return os.environ.get("LOCAL_RANK", "0") == "0"
+    others = os.environ.get("WORLD_SIZE", "1") != "1" and os.environ.get("LOCAL_RANK", "0").isdigit()
+    return not others or int(os.environ.get("LOCAL_RANK", "0")) == 0
 
 
 def _fail(message: str, code: int, *, quiet: bool = False) -> NoReturn:
     """End with an exit code and, unless `quiet`, one line, which says which of several processes speaks."""
     if not quiet:
-        speaker = f"rank {os.environ['RANK']}: " if os.environ.get("WORLD_SIZE", "1") != "1" else ""
-        click.echo(f"error: {speaker}{message}", err=True)
+        several = os.environ.get("WORLD_SIZE", "1") != "1" and "RANK" in os.environ
+        speaker = f"rank {os.environ['RANK']}: " if several else ""
+        remark(f"error: {speaker}{message}")
     sys.exit(code)
 
 
-def use_file(ctx: click.Context, path: Path, commands: Iterable[str]) -> None:
-    """Take the defaults of options from a TOML file with one table per command."""
-    tables = load_config(path)
-    unknown = sorted(set(tables) - set(commands))
-    if unknown:
-        raise ConfigError(f"{path}: no command {unknown[0]!r}; tables are named after {', '.join(commands)}")
-    ctx.default_map = tables
+def use_file(ctx: click.Context, path: Path, commands: Mapping[str, click.Command]) -> None:
+    """Take the defaults of options from a TOML file with one table per command.
+
+    Raises:
+        ConfigError: it cannot be read, or holds what is no option.
+    """
+    options = {
+        name: {str(parameter.name): parameter.nargs != 1 for parameter in command.params}
+        for name, command in commands.items()
+    }
+    ctx.default_map = load_config(path, options)

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pipeline.config import Device
+from pipeline.config import DIGEST, Device
 from pipeline.options import Argument, Declared, Option, check, described, wrong
 from shards.choices import CacheName
+
+MOST_ITEMS = 65_536
+"""Of a memory, so that checkpoints stay below the size from which they are not read."""
 
 Method = Literal["pred", "recon"]
 BatchNormInit = Literal["ones", "uniform"]
@@ -51,7 +54,8 @@ class TrainConfig:
         ),
     ] = 5
     memory_items: Annotated[
-        int, Option("Items in the memory, the M of the paper.", "Method", least=2, metavar="M")
+        int,
+        Option("Items in the memory, the M of the paper.", "Method", least=2, most=MOST_ITEMS, metavar="M"),
     ] = 10
     loss_compact: Annotated[
         float,
@@ -119,7 +123,13 @@ class TrainConfig:
         ),
     ] = 0
     seed: Annotated[
-        int, Option("Seed of the initial weights and of the order of windows.", "Optimisation", least=0)
+        int,
+        Option(
+            "Seed of the initial weights and of the order of windows.",
+            "Optimisation",
+            least=0,
+            most=(1 << 63) - 1,
+        ),
     ] = 0
     precision: Annotated[
         Precision,
@@ -183,6 +193,14 @@ class TrainConfig:
     every: Annotated[
         int, Option("Epochs between two evaluations of --validate.", "Run", least=1, metavar="EPOCHS")
     ] = 1
+    manifest_digest: Annotated[
+        str | None,
+        Option(
+            "Refuses SHARDS if its manifest is another one than that of which verify printed this digest.",
+            "Run",
+            custom=DIGEST,
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         check(self)

@@ -20,6 +20,7 @@ from pipeline.distributed import Process
 from pipeline.errors import TrainingError
 from pipeline.runs import METRICS
 from pipeline.train.config import TrainConfig
+from shards.jsonfile import parse_json
 from shards.storage import Storage
 
 NAMES = ("pixel", "compact", "separate")
@@ -210,6 +211,6 @@ def metrics_log(run: Storage, step: int, *, quiet: bool) -> Iterator[MetricsLog]
 
 def _step_of(line: bytes) -> float:
     try:
-        return float(json.loads(line)["step"])
+        return float(parse_json(line, METRICS)["step"])
     except (ValueError, KeyError, TypeError):
         return float("inf")  # a line that a killed process did not finish

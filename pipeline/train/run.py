@@ -3,6 +3,7 @@
 torchrun --nproc-per-node 4 cli.py train SHARDS RUN
 """
 
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,6 @@ from pipeline.errors import TrainingError
 from pipeline.progress import Advance, progress
 from pipeline.train.board import Board, board
 from pipeline.train.config import TrainConfig
-from pipeline.train.locking import sole_training
 from pipeline.train.metrics import NAMES, LossHistory, Meter, MetricsLog, Records, loss_means, metrics_log
 from pipeline.train.saving import Saver
 from pipeline.train.setup import Setup, prepare
@@ -50,18 +50,21 @@ def train(config: TrainConfig) -> Summary:
     Raises:
         UserError, ShardError: something that the user can mend; in all processes together.
     """
-    with distributed.processes(config.device) as process, stop_request() as stop:
-        return _train(config, process, stop)
+    with (
+        distributed.processes(config.device) as process,
+        stop_request() as stop,
+        contextlib.ExitStack() as held,
+    ):
+        return _train(config, process, stop, held)
 
 
-def _train(config: TrainConfig, process: Process, stop: StopRequest) -> Summary:
+def _train(config: TrainConfig, process: Process, stop: StopRequest, held: contextlib.ExitStack) -> Summary:
     started = time.monotonic()
     quiet = not process.is_first
-    setup = prepare(config, process)
+    setup = prepare(config, process, held)
     saver = Saver(setup)
     losses: dict[str, float] = {}
     with (
-        sole_training(setup.run, process),
         metrics_log(setup.run, setup.start, quiet=quiet) as lines,
         board(setup.run, setup.start, on=config.tensorboard and not quiet) as shown,
         progress("train", setup.total, "steps", done=setup.start, quiet=quiet) as advance,

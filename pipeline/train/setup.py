@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 
@@ -15,8 +14,8 @@ from mnad.seeding import seed_memory
 from pipeline import distributed
 from pipeline.checkpoint import (
     Checkpoint,
+    latest_step,
     load_checkpoint,
-    load_training_state,
     require_space,
     writing_to,
 )
@@ -24,14 +23,19 @@ from pipeline.config import dump_config
 from pipeline.distributed import Process
 from pipeline.errors import CheckpointError, ConfigError
 from pipeline.header import ModelSpec
-from pipeline.runs import checkpoint_steps, model_name
-from pipeline.train import precision
+from pipeline.locking import sole
+from pipeline.ownership import CONFIG, refuse_foreign_config, refuse_links
+from pipeline.runs import FOLDER, model_name
+from pipeline.train import board, precision
 from pipeline.train.board import require_board
 from pipeline.train.config import TrainConfig
+from pipeline.train.restoring import restored_state
 from pipeline.train.step import Trainer
+from pipeline.train.validate import VALIDATION
 from shards import locations
 from shards.choices import Split
-from shards.manifest import MANIFEST, Manifest, load_manifest
+from shards.identity import split_identity
+from shards.manifest import Manifest, load_manifest
 from shards.plan import EpochPlan, epoch_plan, steps_per_epoch
 from shards.storage import Storage
 from shards.stream import TrainingStream
@@ -51,6 +55,7 @@ FREE = frozenset(
         "tensorboard",
         "validate",
         "every",
+        "manifest_digest",
     }
 )
 """Options that may change when a run goes on: they have no influence on the result."""
@@ -100,16 +105,22 @@ class Setup:
         return _plan(self.config, self.process, self.stream, epoch)
 
 
-def prepare(config: TrainConfig, process: Process) -> Setup:
+def prepare(config: TrainConfig, process: Process, held: contextlib.ExitStack) -> Setup:
     """Open the shards and the run, make the model, and restore the latest checkpoint if there is one.
+
+    Args:
+        config: of the run.
+        process: this one.
+        held: takes the run's lock, and so decides how long no other training may enter the run.
 
     Raises:
         ShardError, ConfigError, CheckpointError: the shards cannot be read, do not fit the options, or the
             run was made with other options.
+        BusyError: another training is under way in the run.
     """
     with distributed.together(process):
         shards, run = Storage(config.shards), Storage(config.run)
-        manifest = load_manifest(shards)
+        manifest = load_manifest(shards, config.manifest_digest)
         stream = TrainingStream(
             shards,
             manifest,
@@ -122,9 +133,13 @@ def prepare(config: TrainConfig, process: Process) -> Setup:
         steps = _check(config, process, manifest, stream)
         if config.tensorboard:
             require_board(run)
-        known = checkpoint_steps(run)
+    held.enter_context(distributed.held_by_first(sole("training", run), process))
+    with distributed.together(process):
+        refuse_foreign_config(run, "train")
+        refuse_links(run, (FOLDER, board.FOLDER, VALIDATION))
+        known = latest_step(run)
     # What the first process sees as the latest is the latest for all.
-    start = distributed.from_first(known[-1] if known else -1, process)
+    start = distributed.from_first(-1 if known is None else known, process)
     latest, state = None, None
     with distributed.together(process):
         if start >= 0:
@@ -143,7 +158,11 @@ def prepare(config: TrainConfig, process: Process) -> Setup:
     origin = {
         "options": _lasting(config),
         "processes": process.world,
-        "data": {"dataset": manifest.dataset, "sha256": hashlib.sha256(shards.read(MANIFEST)).hexdigest()},
+        "data": {
+            "dataset": manifest.dataset,
+            "manifest_sha256": manifest.digest,
+            SPLIT: split_identity(manifest, SPLIT),
+        },
         "torch": torch.__version__,
     }
     torch.manual_seed(config.seed)
@@ -157,13 +176,20 @@ def prepare(config: TrainConfig, process: Process) -> Setup:
     with distributed.together(process):
         if latest is not None:
             _check_same(latest, spec, origin)
-            state = load_training_state(run, start)
+            state = restored_state(
+                run,
+                start,
+                model,
+                steps=steps,
+                averaged=bool(config.average),
+                scaled=config.precision == "fp16",
+            )
             model.load_state_dict(latest.tensors)
         elif config.memory_init == "queries":
             _seed_memory(model.to(process.device), config, process, stream)
         if process.is_first:
             with writing_to(run):
-                run.write("config.toml", dump_config("train", config).encode())
+                run.write(CONFIG, dump_config("train", config).encode())
             require_space(run, model, config.keep, models=4 if config.average else 3)
     if state is None:
         distributed.copy_first(model.memory.items, process)
@@ -247,6 +273,13 @@ def _lasting(config: TrainConfig) -> dict[str, Any]:
     return {name: value for name, value in dataclasses.asdict(config).items() if name not in FREE}
 
 
+def _identity(origin: dict[str, Any]) -> str:
+    """Of the training videos."""
+    data = origin.get("data")
+    recorded = data.get(SPLIT) if isinstance(data, dict) else None
+    return str(recorded or "none recorded")  # by an earlier version, or of a model that was not trained here
+
+
 def _check_same(latest: Checkpoint, spec: ModelSpec, origin: dict[str, Any]) -> None:
     """Refuse to go on with other options, naming each that differs."""
     options = latest.origin.get("options", {})
@@ -256,7 +289,7 @@ def _check_same(latest: Checkpoint, spec: ModelSpec, origin: dict[str, Any]) -> 
     ]
     pairs += [(name, getattr(latest.spec, name), value) for name, value in dataclasses.asdict(spec).items()]
     pairs.append(("processes", latest.origin.get("processes"), origin["processes"]))
-    pairs.append(("shard set", latest.origin.get("data"), origin["data"]))
+    pairs.append((f"{SPLIT} videos", _identity(latest.origin), _identity(origin)))
     different = [f"{name}: found {old!r}, expected {new!r}" for name, old, new in pairs if old != new]
     if different:
         raise CheckpointError(

@@ -106,8 +106,12 @@ class Trainer:
         return state
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Inverse of `state`, for a trainer that was made with a model whose weights were the `result`."""
-        self._optimizer.load_state_dict(state["optimizer"])
+        """Inverse of `state`, for a trainer that was made with a model whose weights were the `result`.
+
+        The optimiser's settings are those of the run's options, whatever the state says.
+        """
+        settings = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": settings})
         self._scaler.load_state_dict(state["scaler"])
         if self._average:
             self.model.load_state_dict(state["model"])

@@ -4,14 +4,17 @@ They come from the test set: whoever stops or chooses by them has trained on it,
 is no test any more. So they say so wherever they stand.
 """
 
-import json
 from typing import Any
 
 from pipeline.commands import run_command
+from pipeline.evaluations import read_metrics
+from pipeline.ownership import refuse_links
 from pipeline.runs import model_name
 from shards.locations import inside
 from shards.storage import Storage
 
+VALIDATION = "validation"
+"""Where in a run such evaluations lie."""
 NOTE = "test set: to watch, not to choose a model by"
 FIGURES = ("auc", "auc_macro", "average_precision")
 
@@ -23,9 +26,11 @@ def validate(shards: str, run: str, step: int) -> dict[str, Any]:
 
     Raises:
         CommandError: the evaluation failed.
+        ReportError: what it wrote is damaged.
     """
-    out = inside(run, f"validation/step-{step:08d}")
+    name = f"{VALIDATION}/step-{step:08d}"
+    refuse_links(Storage(run), [name])
+    out = inside(run, name)
     run_command("evaluate", shards, inside(run, model_name(step)), "--out", out)
-    metrics = json.loads(Storage(out).read("metrics.json"))
-    figures = (metrics["metrics"] or {}).get("anomaly_score", {})
+    figures = (read_metrics(Storage(out))["metrics"] or {}).get("anomaly_score", {})
     return {"note": NOTE, **{name: figures.get(name) for name in FIGURES}}

@@ -1,5 +1,8 @@
 """Where results go if nobody says."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from pipeline.errors import ConfigError
@@ -34,6 +37,31 @@ def test_the_name_of_the_set_is_without_credentials_and_query() -> None:
         "https://user@host/set?token=t",
     ):
         assert EvaluateConfig(shards=shards, checkpoint="run").output() == "run/evaluation-set"
+
+
+def test_a_set_named_by_dots_has_the_name_of_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "yard" / "today").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "yard" / "today")
+    for shards, name in (
+        (".", "today"),
+        ("./", "today"),
+        ("..", "yard"),
+        ("../today/..", "yard"),
+        ("/", "set"),
+    ):
+        assert EvaluateConfig(shards=shards, checkpoint="run").output() == f"run/evaluation-{name}"
+
+
+def test_sets_that_are_told_apart_have_a_digest_of_their_location() -> None:
+    def name(shards: str) -> str:
+        return EvaluateConfig(shards=shards, checkpoint="run").output(told_apart=True)
+
+    assert re.fullmatch("run/evaluation-today-[0-9a-f]{8}", name("/cam1/today"))
+    assert name("/cam1/today") == name("/cam1/today/") == name("/cam2/../cam1/today")
+    assert name("/cam1/today") != name("/cam2/today")
+    assert name(f"{BUCKET}/today{QUERY}") == name("s3://bucket/today")
 
 
 def test_a_place_that_was_given_is_taken() -> None:

@@ -242,7 +242,7 @@ def test_each_scored_video_has_a_timeline_and_stale_ones_are_gone(
     make_set(tmp_path / "bare", {"testing": videos()[:2]})
     evaluated(shards=str(tmp_path / "bare"), out=str(folder.parent))
     assert sorted(path.name for path in folder.iterdir()) == stems[:2]  # no labels, no ROC
-    evaluated(report=False)
+    evaluated(report=False, out=str(folder.parent))
     assert list(folder.iterdir()) == []
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from pipeline.errors import ReportError
 from pipeline.evaluate.config import EvaluateConfig
 from pipeline.evaluate.localisation import (
     MaskedVideo,
@@ -21,6 +22,7 @@ from pipeline.evaluate.localisation import (
 )
 from pipeline.evaluate.maps import read_maps
 from pipeline.evaluate.run import evaluate
+from pipeline.evaluate.scores import work_digest
 from shards.manifest import MANIFEST
 from shards.masks import write_masks
 from shards.storage import Storage
@@ -136,8 +138,12 @@ def test_maps_are_written_and_measured(tmp_path: Path) -> None:
     assert (figures["regions"], figures["tracks"]) == (6, 1)
     assert 0 <= figures["pixel_auc"] <= 1
     assert f'["pixel AUC","{100 * figures["pixel_auc"]:.1f} %"' in (tmp_path / "out/report.html").read_text()
-    maps = read_maps(Storage(tmp_path / "out"), video_stem("testing", "01"), np.arange(4, 12))
-    assert maps.shape == (8, 16, 24)
+    stored = Storage(tmp_path / "out"), video_stem("testing", "01"), np.arange(4, 12)
+    assert read_maps(*stored, work_digest(summary.metrics["provenance"]), (16, 24)).shape == (8, 16, 24)
+    with pytest.raises(ReportError, match="maps of another evaluation"):
+        read_maps(
+            *stored, work_digest({**summary.metrics["provenance"], "checkpoint_sha256": "22"}), (16, 24)
+        )
     bare = evaluate(EvaluateConfig(**options, batch_size=3))
     assert bare is not None
     assert bare.metrics["localisation"] is None

@@ -1,10 +1,11 @@
 """The report: what it holds, how it compares evaluations, and that a browser shows it."""
 
+import contextlib
 import dataclasses
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,21 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from playwright.sync_api import Page, sync_playwright
 
 from cli import main
 from mnad import FrameScores
 from pipeline.errors import ReportError
 from pipeline.evaluate.config import EvaluateConfig
-from pipeline.evaluate.exhibits import MOST_PICTURES, read_exhibits, stride_for
+from pipeline.evaluate.exhibits import MOST_PICTURES, picture_size, source_shape, stride_for
 from pipeline.evaluate.report import Evaluation, load_evaluation, render, write_report
 from pipeline.evaluate.run import evaluate
 from pipeline.evaluate.scores import VideoScores
 from pipeline.evaluate.timelines import MOST_POINTS, MOST_VIDEOS, limits, timelines
-from shards.storage import Storage
 from tests.helpers.checkpoints import make_checkpoint
+from tests.helpers.mutation import mutated_json
 from tests.helpers.shards import make_set, smooth_frames
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +56,7 @@ def data_of(page: Path) -> dict[str, Any]:
 
 
 def test_each_scored_frame_has_a_picture_of_three_parts(evaluation: Path) -> None:
-    exhibits = read_exhibits(Storage(evaluation), 1)
+    exhibits = load_evaluation(str(evaluation)).exhibits
     assert exhibits is not None
     assert exhibits.video.tolist() == ["01"] * 26 + ["02"] * 14
     assert exhibits.frame.tolist() == [*range(4, 30), *range(4, 18)]
@@ -63,6 +66,59 @@ def test_each_scored_frame_has_a_picture_of_three_parts(evaluation: Path) -> Non
     assert np.abs(picture[:, :24].astype(int) - real).mean() < 12  # what JPEG leaves of it
     assert exhibits.nearest.shape == (2, 3, 4)
     assert (exhibits.nearest.sum(axis=2) == 26 + 14).all()  # at each place each frame has one nearest item
+
+
+@pytest.mark.parametrize(
+    ("stored", "shape", "size"),
+    [
+        ((16, 24), None, (16, 24)),
+        ((256, 256), None, (128, 128)),
+        ((256, 256), (240, 360), (85, 128)),
+        ((64, 64), (240, 360), (64, 96)),
+        ((64, 64), (360, 240), (96, 64)),
+        ((64, 64), (1, 10**9), (8, 128)),
+    ],
+)
+def test_pictures_have_the_proportions_of_the_source(
+    stored: tuple[int, int], shape: tuple[int, int] | None, size: tuple[int, int]
+) -> None:
+    assert picture_size(stored, shape) == size
+
+
+@pytest.mark.parametrize("sizes", [None, [], [[0, 0, 9]], [[0, 9]], [[0, "9", 9]], [[0, True, 9]], 7, [7]])
+def test_a_record_without_a_size_gives_none(sizes: object) -> None:
+    assert source_shape({"sizes": [[0, 240, 360], [9, 1, 1]]}) == (240, 360)
+    assert source_shape({"sizes": sizes}) is None
+    assert source_shape({}) is None
+
+
+def test_the_page_shows_pictures_and_map_in_the_proportions_of_the_source(
+    browser: Any, evaluation: Path, tmp_path: Path
+) -> None:
+    frames = smooth_frames(9, SIZE)
+    frames[:, :8] //= 2  # the upper half is darker
+    made = make_set(tmp_path / "wide", {"testing": [frames]})
+    (video,) = made.videos
+    wide = dataclasses.replace(video, source={**video.source, "sizes": [[0, 90, 270]]})
+    (tmp_path / "wide/manifest.json").write_bytes(dataclasses.replace(made, videos=(wide,)).to_json())
+    evaluate(
+        EvaluateConfig(
+            shards=str(tmp_path / "wide"), checkpoint=str(evaluation.parent), out=str(tmp_path / "out")
+        )
+    )
+    exhibits = load_evaluation(str(tmp_path / "out")).exhibits
+    assert exhibits is not None
+    picture = cv2.imdecode(np.frombuffer(exhibits.pictures[0], np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape == (16, 3 * 48, 3)
+    expected = cv2.resize(frames[4], (48, 16), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(picture[:, :48].astype(int) - expected).mean() < 12  # what JPEG leaves of it
+    page, complaints = opened(browser, tmp_path / "out" / "report.html", width=1000, scheme="light")
+    page.locator("#timelines svg").first.click(position={"x": 100, "y": 30})
+    for selector, ratio in (("#strip", 9), ("#places svg", 3)):
+        box = page.locator(selector).bounding_box()
+        assert box is not None
+        assert box["width"] / box["height"] == pytest.approx(ratio, rel=0.02)
+    assert complaints == []
 
 
 @pytest.mark.parametrize("frames", [0, 1, MOST_PICTURES, MOST_PICTURES + 1, 10**7])
@@ -77,7 +133,7 @@ def test_the_page_holds_everything_and_names_nothing_outside(evaluation: Path) -
     assert [video["name"] for video in data["videos"]] == ["01", "02"]
     assert data["videos"][0]["abnormal"] == [[15, 30]]
     assert len(data["videos"][0]["series"][0]["scores"]) == 26
-    assert len(data["pictures"]["02"]) == 14
+    assert len(dict(data["pictures"])["02"]) == 14
     assert data["runs"][0]["roc"][0] == [0, 0]
     assert data["runs"][0]["roc"][-1] == [1, 1]
     assert sum(data["memory"]["nearest"]) == 240
@@ -112,7 +168,7 @@ def test_several_evaluations_stand_side_by_side(evaluation: Path, tmp_path: Path
     data = data_of(out)
     assert [run["name"] for run in data["runs"]] == ["run/evaluation-shards", "other/evaluation-shards"]
     assert [series["run"] for series in data["videos"][0]["series"]] == [0, 1]
-    assert data["pictures"] == {}
+    assert data["pictures"] == []
 
 
 def with_localisation(evaluation: Path, copy: Path, region_auc: float | None) -> Path:
@@ -228,13 +284,79 @@ def test_what_is_no_evaluation_is_named(evaluation: Path, tmp_path: Path) -> Non
         write_report([str(tmp_path)])
 
 
+def changed(evaluation: Path, copy: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """A copy of an evaluation with other metrics."""
+    shutil.copytree(evaluation, copy, dirs_exist_ok=True)
+    metrics = json.loads((copy / "metrics.json").read_text())
+    change(metrics)
+    (copy / "metrics.json").write_text(json.dumps(metrics))
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.update(auc=0.999), r"\(auc: found 0\.999, expected 0\."),
+        (lambda m: m["metrics"]["psnr"].update(auc_macro=None), r"\(metrics\.psnr\.auc_macro: found None"),
+        (lambda m: m["videos"][1].update(memory_updates=99), r"\(videos\[1\]\.memory_updates: found 99, exp"),
+        (lambda m: m["frames"].update(abnormal=1), r"\(frames\.abnormal: found 1, expected 24"),
+        (lambda m: m.update(base_rate=0.5), r"\(base_rate: found 0\.5"),
+        (lambda m: m.update(smoothed={"sigma": 2}), r"\(smoothed: found 1 entries, expected None"),
+        (lambda m: m["videos"].append(m["videos"][0]), r"\(videos: found 3 entries, expected 2 entries"),
+        (lambda m: m["videos"].pop(), "found scores of video '02', which is not of the set"),
+        (
+            lambda m: m["provenance"].update(checkpoint_sha256="22"),
+            r"scores of another evaluation \(found checkpoint_sha256 '[0-9a-f]{64}', expected '22'\)",
+        ),
+        (lambda m: m["provenance"].update(processes=0), "found 0 processes"),
+        (lambda m: m["config"].update(smoothing=1e12), "found smoothing 1000000000000"),
+        (lambda m: m["notes"].append(3), "found notes of type int"),
+    ],
+)
+def test_metrics_that_contradict_their_scores_are_refused(
+    evaluation: Path, tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    copy = changed(evaluation, tmp_path / "copy", change)
+    with pytest.raises(ReportError, match=message) as error:
+        write_report([str(copy)])
+    assert "\n" not in str(error.value)
+
+
+def test_rounding_of_another_machine_is_no_contradiction(evaluation: Path, tmp_path: Path) -> None:
+    copy = changed(evaluation, tmp_path / "copy", lambda m: m.update(auc=m["auc"] * (1 + 1e-13)))
+    write_report([str(copy)])
+
+
+def test_pictures_of_another_evaluation_are_refused(evaluation: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(evaluation, copy)
+    (file,) = (copy / "exhibits").iterdir()
+    with np.load(file) as arrays:
+        np.savez(file, **{**arrays, "work": np.str_("of another")})
+    with pytest.raises(ReportError, match=r"npz: pictures of another evaluation"):
+        load_evaluation(str(copy))
+    file.write_bytes(b"PK")
+    with pytest.raises(ReportError, match=r"npz: not a whole npz file"):
+        load_evaluation(str(copy))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_damaged_metrics_are_refused_or_shown(evaluation: Path, tmp_path: Path, data: st.DataObject) -> None:
+    copy = changed(evaluation, tmp_path / "copy", lambda m: None)
+    good = json.loads((evaluation / "metrics.json").read_text())
+    (copy / "metrics.json").write_bytes(data.draw(mutated_json(good)))
+    with contextlib.suppress(ReportError):
+        write_report([str(copy)])
+
+
 def test_without_labels_the_page_shows_scores_alone(evaluation: Path, tmp_path: Path) -> None:
     make_set(tmp_path / "bare", {"testing": [smooth_frames(9, SIZE)]})
     checkpoint = str(evaluation.parent)
     evaluate(EvaluateConfig(shards=str(tmp_path / "bare"), checkpoint=checkpoint, out=str(tmp_path / "out")))
     data = data_of(tmp_path / "out" / "report.html")
     run = data["runs"][0]
-    assert (run["metrics"], run["roc"], run["threshold"]) == (None, None, None)
+    assert (run["figures"], run["roc"], run["threshold"]) == ([], None, None)
     assert data["videos"][0]["abnormal"] is None
     assert data["misses"] == data["alarms"] == []
 
@@ -304,6 +426,38 @@ def test_hover_click_and_keys_change_the_frame(browser: Any, evaluation: Path) -
     for key, frame in (("ArrowLeft", 19), ("PageDown", 9), ("Home", 4), ("End", 29), ("ArrowRight", 29)):
         page.keyboard.press(key)
         assert shown() == frame
+    assert complaints == []
+
+
+@pytest.mark.parametrize("names", [("constructor", "__proto__"), ("toString", "\u202e</script>\x1b[2J")])
+def test_names_that_every_object_has_are_names_like_others(
+    browser: Any, evaluation: Path, tmp_path: Path, names: tuple[str, str]
+) -> None:
+    found = load_evaluation(str(evaluation))
+    assert found.exhibits is not None
+    new = dict(zip(("01", "02"), names, strict=True))
+    metrics = json.loads(json.dumps(found.metrics))
+    for video in metrics["videos"]:
+        video["name"] = new[video["name"]]
+    pictured = np.flatnonzero(found.exhibits.video == "01")  # the other video is looked up in vain
+    renamed = Evaluation(
+        name=found.name,
+        metrics=metrics,
+        videos=[dataclasses.replace(video, name=new[video.name]) for video in found.videos],
+        exhibits=dataclasses.replace(
+            found.exhibits,
+            video=np.array([names[0]] * len(pictured)),
+            frame=found.exhibits.frame[pictured],
+            pictures=[found.exhibits.pictures[row] for row in pictured],
+            queries=found.exhibits.queries[pictured],
+        ),
+    )
+    (tmp_path / "report.html").write_text(render([renamed]))
+    page, complaints = opened(browser, tmp_path / "report.html", width=1000, scheme="light")
+    for row, name in enumerate(names):
+        page.locator("#timelines svg").nth(row).click(position={"x": 100, "y": 30})
+        assert page.locator("#facts").text_content().startswith(f"video {name} · frame ")
+        page.locator("#misses button").nth(row).click()
     assert complaints == []
 
 

@@ -122,12 +122,13 @@ def test_killed_while_it_writes_it_leaves_nothing_that_looks_whole_and_can_be_ru
     assert table(killed).equals(table(undisturbed))
 
 
-@pytest.mark.parametrize("victim", ["write_part", "read_scores", "compute_metrics", "dump_config"])
+@pytest.mark.parametrize("victim", ["write_part", "read_scores", "compute_figures", "dump_config"])
 def test_wherever_it_stops_there_are_no_metrics_and_a_rerun_gives_the_same(
     work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: str
 ) -> None:
     fresh = evaluate(config(work, tmp_path / "fresh"))
-    evaluate(config(work, tmp_path, alpha=0.1))  # results of another evaluation lie there
+    out = tmp_path / "out"
+    evaluate(config(work, out, alpha=0.1))  # results of another evaluation lie there
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
@@ -135,10 +136,10 @@ def test_wherever_it_stops_there_are_no_metrics_and_a_rerun_gives_the_same(
     with monkeypatch.context() as patch:
         patch.setattr(run, victim, stop)
         with pytest.raises(KeyboardInterrupt):
-            evaluate(config(work, tmp_path))
-    assert not (tmp_path / "metrics.json").exists()
-    again = evaluate(config(work, tmp_path))
+            evaluate(config(work, out))
+    assert not (out / "metrics.json").exists()
+    again = evaluate(config(work, out))
     assert again is not None
     assert fresh is not None
-    assert table(tmp_path).equals(table(tmp_path / "fresh"))
+    assert table(out).equals(table(tmp_path / "fresh"))
     assert again.metrics["metrics"] == fresh.metrics["metrics"]

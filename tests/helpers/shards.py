@@ -1,6 +1,5 @@
 """Small shard sets, straight from arrays of frames."""
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 
 from shards.choices import Split
 from shards.codec import Codec
+from shards.digests import digest_of
 from shards.manifest import MANIFEST, Geometry, Manifest, Video, load_manifest
 from shards.storage import Storage
 from shards.writer import SHARD_BYTES, write_video
@@ -77,7 +77,7 @@ def make_set(
                     name=name,
                     split=split,
                     frames=count,
-                    source={"bytes": frames.nbytes, "sha256": hashlib.sha256(frames.tobytes()).hexdigest()},
+                    source={"bytes": frames.nbytes, "digest": digest_of([frames.tobytes()])},
                     shards=shards,
                     abnormal=intervals(labels[index]) if labelled else None,
                     label_source="test" if labelled else None,
@@ -106,5 +106,7 @@ def stored_frames(folder: Path, split: Split, name: str) -> np.ndarray:
         for segment in shard.segments:
             record = data[segment.offset : segment.offset + segment.size]
             shape = (segment.frames, height, width, segment.channels)
-            frames[segment.first : segment.first + segment.frames] = manifest.codec.decode(record, shape)
+            frames[segment.first : segment.first + segment.frames] = manifest.codec.decode(
+                record, segment.key, shape
+            )
     return frames

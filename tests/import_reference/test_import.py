@@ -20,9 +20,9 @@ from mnad.model import Task
 from pipeline.checkpoint import load_checkpoint
 from pipeline.errors import CheckpointError, ConfigError
 from pipeline.import_reference.config import ImportConfig
-from pipeline.import_reference.pickles import read_torch_file
 from pipeline.import_reference.run import import_reference
 from pipeline.import_reference.weights import our_name
+from pipeline.torchfile import read_torch_file
 from tests.helpers import published
 
 GOLDEN = Path(__file__).parents[2].parent / "shared" / "golden"
@@ -62,14 +62,20 @@ def test_a_whole_pickled_module_becomes_a_checkpoint_with_its_values(
     assert "published_model" not in sys.modules
 
 
-@pytest.mark.parametrize("form", ["state dict", "in several processes", "safetensors", "half precision"])
+WRAPPERS = {"in several processes": "module.", "compiled": "_orig_mod.", "both": "_orig_mod.module."}
+
+
+@pytest.mark.parametrize(
+    "form", ["state dict", "in several processes", "compiled", "both", "safetensors", "half precision"]
+)
 def test_state_dicts_import_as_well(imported: Callable[..., Any], form: str) -> None:
     state = published.state_dict("recon")
     if form == "safetensors":
         data = safetensors.torch.save({name: tensor.contiguous() for name, tensor in state.items()})
         checkpoint = imported(data, suffix=".safetensors")
-    elif form == "in several processes":
-        checkpoint = imported(published.save({f"module.{n}": t for n, t in state.items()}), suffix=".pt")
+    elif form in WRAPPERS:
+        wrapped = {f"{WRAPPERS[form]}{name}": tensor for name, tensor in state.items()}
+        checkpoint = imported(published.save(wrapped), suffix=".pt")
     elif form == "half precision":
         state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
         checkpoint = imported(published.save(state), suffix=".pt")
@@ -221,7 +227,7 @@ def without(state: dict[str, Any], name: str) -> dict[str, Any]:
         (lambda s: {**s, "epoch": 3}, "epoch is no tensor"),
         (
             lambda s: {**s, "decoder.moduleDeconv1.6.bias": torch.full((3,), float("nan"))},
-            "decoder.output.6.bias holds values that are no numbers",
+            "decoder.output.6.bias with values that are no numbers, expected finite ones",
         ),
     ],
 )
@@ -237,7 +243,7 @@ def test_what_is_not_the_published_network_is_refused(
     [
         (torch.ones(10, 3), r"found a tensor \[10, 3\], expected memory items of \[M, 512\]"),
         (torch.ones(1, 512), r"found a tensor \[1, 512\]"),
-        (torch.ones(10, 512), "found items of length 22.627"),
+        (torch.ones(10, 512), "found memory.items with items of length 22.627 to 22.627, expected 1"),
         ([1, 2], "found something else"),
     ],
 )
@@ -258,9 +264,9 @@ def test_a_missing_file_and_a_bad_size_are_named(imported: Callable[..., Any], t
     with pytest.raises(CheckpointError, match=r"nothing\.pth: not found"):
         import_reference(ImportConfig(model=str(tmp_path / "nothing.pth"), keys="", out="out.safetensors"))
     with pytest.raises(
-        ConfigError, match=r"--size: found \(100, 256\), expected height and width that are multiples of 8"
+        ConfigError, match="--size: found 100x64, expected height and width that are multiples of 8"
     ):
-        imported(b"", size=(100, 256))
+        imported(b"", size=(100, 64))
 
 
 def test_the_command_says_what_it_imported(tmp_path: Path) -> None:
@@ -269,4 +275,6 @@ def test_the_command_says_what_it_imported(tmp_path: Path) -> None:
     paths = [str(tmp_path / name) for name in ("model.pth", "keys.pt", "out.safetensors")]
     result = CliRunner().invoke(main, ["import-reference", *paths])
     assert result.exit_code == 0, result.output
-    assert "pred model, windows of 5 frames of 256x256 BGR, 10 memory items" in result.output
+    assert "pred model, windows of 5 frames of any size BGR, 10 memory items" in result.output
+    result = CliRunner().invoke(main, ["import-reference", *paths, "--size", "240x360"])
+    assert "windows of 5 frames of 240x360 BGR" in result.output

@@ -1,14 +1,13 @@
 """What is shown of long work: lines where there is no terminal, a bar where there is one."""
 
-import io
 import itertools
-import re
 import sys
 
 import pytest
 
 from pipeline import progress as module
 from pipeline.progress import progress
+from tests.helpers.terminal import Terminal, plain
 
 
 @pytest.fixture
@@ -28,13 +27,6 @@ def test_the_time_left_is_told_as_soon_as_it_can_be_known(clock, capsys):
     assert later.endswith("left")
 
 
-class Terminal(io.StringIO):
-    """Something that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
 def test_a_narrow_terminal_cuts_off_the_detail_alone(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
@@ -42,6 +34,6 @@ def test_a_narrow_terminal_cuts_off_the_detail_alone(monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     with progress("train", 18, "steps") as advance:
         advance(17, "loss 0.01675, " + 100 * "x")
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())  # without colours
+    text = plain(terminal.getvalue())
     assert "17/18 steps" in text
     assert "loss 0.01675, x" in text

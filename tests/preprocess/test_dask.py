@@ -1,7 +1,9 @@
 """The same bytes from a dask cluster, also when one of its workers is killed."""
 
 import contextlib
+import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -10,20 +12,26 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, SourceError
 from pipeline.preprocess.config import PreprocessConfig
+from pipeline.preprocess.dask_engine import _read, _work, run_dask
 from pipeline.preprocess.run import preprocess
-from tests.helpers.videos import surveillance_set
+from tests.helpers.jobs import job_line
+from tests.helpers.videos import scene, surveillance_set, write_video
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.slow
 
 
+TLS = "DASK_DISTRIBUTED__COMM__TLS__"
+"""Where dask's configuration of certificates begins, among environment variables."""
+
+
 @contextlib.contextmanager
-def program(name: str, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
+def program(name: str, *arguments: str, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
     """One of dask's programs, killed at the end."""
     command = [sys.executable, "-m", f"distributed.cli.{name}", *arguments]
-    environment = {**os.environ, "PYTHONPATH": os.getcwd()}  # noqa: PTH109
+    environment = {**os.environ, "PYTHONPATH": os.getcwd(), **environment}  # noqa: PTH109
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield process
@@ -32,23 +40,44 @@ def program(name: str, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
         process.wait()
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
-    """A scheduler and two workers on loopback."""
-    file = tmp_path / "scheduler.json"
+@contextlib.contextmanager
+def running_cluster(
+    folder: Path, workers: int, protocol: str = "tcp", **environment: str
+) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
+    """A scheduler on loopback: its address; its workers and, last, itself."""
+    file = folder / "scheduler.json"
+    host = ("--host", "127.0.0.1", "--protocol", protocol)
     with contextlib.ExitStack() as stack:
-        start = ("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show")
-        stack.enter_context(program(*start, "--scheduler-file", str(file)))
+        start = ("dask_scheduler", *host, "--port", "0", "--no-dashboard", "--no-show")
+        scheduler = stack.enter_context(program(*start, "--scheduler-file", str(file), **environment))
         deadline = time.monotonic() + 60
         while not file.exists() or not file.read_text():
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        address = next(
-            word.strip('",') for word in file.read_text().split() if word.startswith('"tcp://127.0.0.1')
-        )
-        worker = ("dask_worker", address, "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny")
-        worker += ("--no-dashboard", "--local-directory", str(tmp_path / "dask"))
-        yield address, [stack.enter_context(program(*worker)) for _ in range(2)]
+        address = json.loads(file.read_text())["address"]
+        worker = ("dask_worker", address, *host, "--nthreads", "1", "--no-nanny", "--no-dashboard")
+        worker += ("--local-directory", str(folder / "dask"))
+        started = [stack.enter_context(program(*worker, **environment)) for _ in range(workers)]
+        yield address, [*started, scheduler]
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
+    """A scheduler on loopback: its address; its two workers and, last, itself."""
+    with running_cluster(tmp_path, 2) as running:
+        yield running
+
+
+def certificate(folder: Path) -> dict[str, str]:
+    """A new certificate in `folder`, that signs itself, as dask's configuration for every role."""
+    folder.mkdir()
+    cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    words += ["-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=cluster"]
+    subprocess.run(words, check=True, capture_output=True)
+    roles = {f"{TLS}{role}__CERT": cert for role in ("SCHEDULER", "WORKER", "CLIENT")}
+    roles |= {f"{TLS}{role}__KEY": key for role in ("SCHEDULER", "WORKER", "CLIENT")}
+    return {f"{TLS}CA_FILE": cert, **roles}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -96,6 +125,81 @@ def test_an_unreadable_video_is_the_same_error_as_from_the_pool(
     skipped = subprocess.run([*command, *options, "--on-error", "skip"], capture_output=True, text=True)
     assert skipped.returncode == 0
     assert "skipped    training/02" in skipped.stderr
+
+
+def test_a_scheduler_that_is_gone_is_an_error_of_one_line(
+    cluster: tuple[str, list["subprocess.Popen[bytes]"]], tmp_path: Path
+) -> None:
+    address, (*_, scheduler) = cluster
+    surveillance_set(tmp_path / "source", training=5, testing=5, frames=200)
+    shards = tmp_path / "shards"
+    command = [sys.executable, "cli.py", "preprocess", str(tmp_path / "source"), str(shards), "--size", "128"]
+    with subprocess.Popen(
+        [*command, "--engine", "dask", "--scheduler", address], stderr=subprocess.PIPE, text=True
+    ) as run:
+        while not list(shards.glob("*.part.json")):
+            assert run.poll() is None, run.communicate()
+            time.sleep(0.02)
+        scheduler.kill()
+        _, errors = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert "Traceback" not in errors
+    assert errors.splitlines()[-1].startswith(f"error: --scheduler {address}: gone while videos were")
+
+
+def preprocess_command(folder: Path, address: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`preprocess` of `folder`/source on a cluster."""
+    command = [sys.executable, "cli.py", "preprocess", str(folder / "source"), str(folder / "shards")]
+    options = ["--size", "16", "--engine", "dask", "--scheduler", address]
+    environment = {**os.environ, **environment}
+    return subprocess.run([*command, *options], env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make certificates with")
+def test_a_cluster_over_tls_works_with_its_certificates_alone(tmp_path: Path) -> None:
+    surveillance_set(tmp_path / "source", training=1, testing=1)
+    own, foreign = certificate(tmp_path / "own"), certificate(tmp_path / "foreign")
+    with running_cluster(tmp_path, 1, "tls", **own) as (address, _):
+        assert address.startswith("tls://")
+        for environment, message in [
+            ({}, "found no certificates, expected ca-file, client.cert and client.key"),
+            ({**own, f"{TLS}CA_FILE": "/nowhere"}, "cannot be read: No such file or directory"),
+            (foreign, "no dask scheduler answers there: "),
+            ({**foreign, f"{TLS}CA_FILE": own[f"{TLS}CA_FILE"]}, "no dask scheduler answers there: "),
+        ]:
+            refused = preprocess_command(tmp_path, address, **environment)
+            assert refused.returncode == 2
+            assert f"error: --scheduler {address}: " in refused.stderr
+            assert message in refused.stderr
+            assert "Traceback" not in refused.stderr
+        done = preprocess_command(tmp_path, address, **own)
+    assert done.returncode == 0, done.stderr
+    assert "2/2 videos, 48 frames" in done.stderr
+
+
+@pytest.mark.parametrize("address", ["foo://head:8786", "tcp://head:port"])
+def test_an_address_that_is_none_is_refused_at_once(address: str) -> None:
+    with pytest.raises(ConfigError, match="expected an address such as tcp://head:8786"):
+        next(run_dask([], address, 30.0, lambda *_: None))
+
+
+def test_answers_are_json_text(tmp_path: Path) -> None:
+    write_video(tmp_path / "source" / "a.mp4", scene(6))
+    answer = _work("a", job_line(tmp_path / "source", tmp_path / "shards"), 30.0)
+    assert (type(answer), json.loads(answer)) == (str, {"frames": 6})
+    assert _read("a", answer) == (6, None)
+    (tmp_path / "source" / "a.mp4").write_text("nothing")
+    frames, error = _read("a", _work("a", job_line(tmp_path / "source", tmp_path / "other"), 30.0))
+    assert (frames, type(error)) == (0, SourceError)
+    assert "a.mp4: found 7 bytes that are no video file" in str(error)
+
+
+@pytest.mark.parametrize(
+    "answer", [None, ("SourceError", "text"), b"{}", "", "[]", "{}", '{"frames": null}', "[" * 100_000]
+)
+def test_another_answer_is_refused(answer: object) -> None:
+    with pytest.raises(ConfigError, match=r"^a: a machine of the cluster answered .*same version"):
+        _read("a", answer)
 
 
 def test_engine_and_scheduler_belong_together() -> None:

@@ -4,7 +4,6 @@ import os
 import struct
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -13,14 +12,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.preprocess.config import DecoderName, PreprocessConfig
-from pipeline.preprocess.jobs import Job
-from pipeline.preprocess.layouts import recognise
-from pipeline.preprocess.pyav_frames import audit
+from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.run import Summary, preprocess
 from pipeline.preprocess.source import list_tree
-from pipeline.preprocess.work import choose_decoder
-from shards.codec import Codec
 from shards.manifest import Video
 from tests.helpers.shards import stored_frames
 from tests.helpers.videos import scene, write_images, write_video
@@ -141,52 +135,26 @@ def test_every_frame_once_in_order_equal_to_its_resized_decoding(
     assert channels == ({1} if options.get("pixels") == "gray" else {3})
 
 
-def test_regular_files_are_read_by_decord_and_all_by_pyav_where_asked(folder: Path, tmp_path: Path) -> None:
+def test_every_file_is_read_by_pyav_unless_decord_is_asked_for(folder: Path, tmp_path: Path) -> None:
     write_video(folder / "a.mp4", scene(12, size=(120, 160)))
-    both = [
-        only(run(folder, decoder=decoder, shards=str(tmp_path / decoder))) for decoder in ("auto", "pyav")
-    ]
-    assert [video.source["decoder"] for video in both] == ["decord", "pyav"]
-    assert both[0].source["decoder_reasons"] == []
-    assert [shard.sha256 for shard in both[0].shards] == [shard.sha256 for shard in both[1].shards]
-    facts = both[0].source
+    found = {
+        decoder: only(run(folder, decoder=decoder, shards=str(tmp_path / decoder)))
+        for decoder in ("auto", "pyav", "decord")
+    }
+    assert [video.source["decoder"] for video in found.values()] == ["pyav", "pyav", "decord"]
+    assert len({tuple(shard.digest for shard in video.shards) for video in found.values()}) == 1
+    facts = found["auto"].source
     assert (facts["frames_header"], facts["packets"], facts["rate"], facts["even"]) == (12, 12, 25.0, True)
-
-
-def test_long_files_are_not_given_to_decord_which_decodes_ahead_without_bound(folder: Path) -> None:
-    path = write_video(folder / "a.mp4", scene(4, size=(360, 640)))
-    short = audit(path, "a", lambda frames, expected: None)
-    long = replace(short, packets=700, frames_header=700)
-    assert choose_decoder(job(folder, "auto"), short, "a") == ("decord", [])
-    decoder, reasons = choose_decoder(job(folder, "auto"), long, "a")
-    assert decoder == "pyav"
-    assert "461 MB of frames" in reasons[0]
-    assert choose_decoder(job(folder, "decord"), long, "a") == ("decord", [])
-
-
-def job(folder: Path, decoder: DecoderName) -> Job:
-    (video,) = recognise(list_tree(str(folder)), "auto", "training").videos
-    return Job(
-        source=str(folder),
-        shards=str(folder.parent / "shards"),
-        video=video,
-        size=SIZE,
-        codec=Codec(),
-        window=5,
-        decoder=decoder,
-        keep_damage=False,
-    )
 
 
 def test_frames_cut_by_an_edit_list_are_neither_shown_nor_repeated(folder: Path, tmp_path: Path) -> None:
     whole = write_video(tmp_path / "whole.mp4", counter(50), options={"g": "10", "crf": "2"})
     path = remuxed(whole, folder / "cut.mp4", shift=0.6)
     video = only(run(folder))
-    assert video.source["decoder"] == "pyav"
-    assert any("edit list" in reason for reason in video.source["decoder_reasons"])
+    assert video.source["discarded"] > 0
     shown = numbers(stored_frames(folder.parent / "shards", "training", "cut"))
     assert shown == list(range(15, 50))
-    with pytest.raises(SourceError, match=r"not a regular file .*use --decoder auto"):
+    with pytest.raises(SourceError, match=r"found .*an edit list; .*use --decoder auto"):
         run(folder, decoder="decord", shards=str(tmp_path / "other"))
     assert path.exists()
 
@@ -246,6 +214,16 @@ def test_damage_is_an_error_or_kept_and_counted(
     assert facts["decoder"] == "pyav"
     assert facts["damaged_frames"] + facts["lost_packets"] > 0
     assert any("kept with damage" in note for note in summary.notes)
+
+
+@pytest.mark.parametrize("on_damage", ["fail", "keep"])
+def test_a_file_without_a_frame_that_can_be_decoded_is_an_error(folder: Path, on_damage: str) -> None:
+    options = {"g": "100", "sc_threshold": "0"}
+    path = write_video(folder / "a.ts", scene(60, size=(120, 160)), options=options)
+    data = path.read_bytes()
+    path.write_bytes(data[len(data) // 2 // 188 * 188 :])  # begins behind its only key frame
+    with pytest.raises(SourceError, match=r"a\.ts: .*packets .*--on-error skip$"):
+        run(folder, on_damage=on_damage)
 
 
 @pytest.mark.parametrize("name", ["cut.avi", "cut.mkv"])

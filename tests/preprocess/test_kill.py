@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import SourceError
+from pipeline.errors import ConfigError, SourceError
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.run import preprocess
 from pipeline.preprocess.worker import Worker
+from tests.helpers.jobs import job_line
 from tests.helpers.videos import surveillance_set, write_video
 
 COMMAND = [sys.executable, "cli.py", "preprocess"]
@@ -55,6 +56,58 @@ def test_sigkill_at_random_moments_changes_no_byte(tmp_path: Path) -> None:
     assert contents(shards) == contents(tmp_path / "undisturbed")
 
 
+def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_two_at_once_into_one_folder_are_one_and_a_refusal(tmp_path: Path) -> None:
+    source, shards = tmp_path / "source", tmp_path / "shards"
+    surveillance_set(source, training=3, testing=1, frames=40)
+    options = [*COMMAND, str(source), "--size", "64", "--workers", "1"]
+    subprocess.run([*options, str(tmp_path / "undisturbed")], check=True, capture_output=True)
+    with subprocess.Popen([*options, str(shards)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as first:
+        wait_for(shards / "config.toml", first)
+        first.send_signal(signal.SIGSTOP)
+        (shards / ".tmp-of-the-first").write_bytes(b"half")
+        second = subprocess.run([*options, str(shards)], capture_output=True, text=True)
+        assert (shards / ".tmp-of-the-first").exists()  # the second did not tidy up under the first
+        first.send_signal(signal.SIGCONT)
+        first.communicate()
+    assert first.returncode == 0
+    assert second.returncode == 1
+    assert second.stderr.startswith(
+        f"error: {shards}: found another preprocess under way in it, expected none"
+    )
+    assert second.stderr.count("\n") == 1
+    assert contents(shards) == contents(tmp_path / "undisturbed")
+
+
+def test_a_killed_one_does_not_keep_the_folder(tmp_path: Path) -> None:
+    source, shards = tmp_path / "source", tmp_path / "shards"
+    surveillance_set(source, training=2, testing=1, frames=40)
+    options = [*COMMAND, str(source), "--size", "64", "--workers", "2"]
+    with subprocess.Popen([*options, str(shards)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as first:
+        wait_for(shards / "config.toml", first)
+        first.kill()
+    again = subprocess.run([*options, str(shards)], capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+
+
+@pytest.mark.parametrize("config", ["[train]\nepochs = 3\n", "title = 'my site'\n", "not TOML"])
+def test_the_config_of_something_else_is_not_written_over(tmp_path: Path, config: str) -> None:
+    surveillance_set(tmp_path / "source", training=1, testing=1)
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    (shards / "config.toml").write_text(config)
+    with pytest.raises(ConfigError, match=r"shards/config\.toml: not of preprocess"):
+        preprocess(PreprocessConfig(source=str(tmp_path / "source"), shards=str(shards), size=(16, 16)))
+    assert {path.name: path.read_text() for path in shards.iterdir()} == {"config.toml": config}
+
+
 def test_a_worker_that_dies_takes_only_its_video(tmp_path: Path) -> None:
     worker = Worker(stall_seconds=30)
     with worker:
@@ -81,25 +134,6 @@ def test_a_worker_that_hangs_is_given_up(tmp_path: Path) -> None:
 
         with pytest.raises(SourceError, match="a: the decoder hung for 3 s"):
             worker.run("a", job_line(source.parent, tmp_path / "shards"), hang)
-
-
-def job_line(source: Path, shards: Path) -> str:
-    from pipeline.preprocess.jobs import Job
-    from pipeline.preprocess.layouts import recognise
-    from pipeline.preprocess.source import list_tree
-    from shards.codec import Codec
-
-    (video,) = recognise(list_tree(str(source)), "auto", "training").videos
-    return Job(
-        source=str(source),
-        shards=str(shards),
-        video=video,
-        size=(512, 512),
-        codec=Codec(),
-        window=5,
-        decoder="auto",
-        keep_damage=False,
-    ).to_json()
 
 
 def test_what_earlier_runs_left_half_done_is_cleared_away(tmp_path: Path) -> None:

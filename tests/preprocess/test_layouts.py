@@ -92,7 +92,7 @@ def test_a_dataset_as_distributed_is_recognised_with_its_labels_and_masks(
     assert [video.masks is not None for video in testing] == masked
     for index, video in enumerate(testing):
         if video.masks is not None:
-            stored = read_masks(Storage(shards), video.masks, video.frames)
+            stored = list(read_masks(Storage(shards), video.masks, video.frames))
             np.testing.assert_array_equal(stored, datasets.masks(index))
     assert preprocess(config).done == 0
 
@@ -168,12 +168,26 @@ def test_frames_are_ordered_by_number_and_strays_are_left_out(tmp_path: Path) ->
     assert any("left out 2 images" in note for note in summary.notes)
 
 
-def test_links_back_to_a_parent_are_not_followed(tmp_path: Path) -> None:
-    write_images(tmp_path / "clip", scene(2))
-    (tmp_path / "clip" / "loop").symlink_to(tmp_path)
-    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
-    (tmp_path / "again").symlink_to(tmp_path / "clip")
-    assert names(layout_of(tmp_path))["training"] == ["again", "clip"]
+def test_equal_names_in_a_set_are_kept_when_a_file_comes_or_goes(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    config = PreprocessConfig(source=str(source), shards=str(tmp_path / "shards"), size=(16, 16), workers=1)
+
+    def videos() -> tuple[int, dict[str, str]]:
+        """Videos decoded by another run, and each video's file."""
+        summary = preprocess(config)
+        return summary.done, {v.name: v.source.get("file", "images") for v in summary.manifest.videos}
+
+    write_video(source / "eat.mkv", scene(6))
+    assert videos() == (1, {"eat": "eat.mkv"})
+    write_video(source / "eat.webm", scene(7), codec="libvpx")
+    write_video(source / "eat.avi", scene(8), codec="mpeg4")
+    assert videos() == (2, {"eat": "eat.mkv", "eat.avi": "eat.avi", "eat.webm": "eat.webm"})
+    (source / "eat.mkv").unlink()
+    (source / "eat.avi").unlink()
+    assert videos() == (0, {"eat.webm": "eat.webm"})
+    write_images(source / "eat", scene(6))
+    with pytest.raises(SourceError, match=r"eat\.webm and eat/000\.png are both video training/eat"):
+        videos()
 
 
 def labels_error(source: Path, labels: Path) -> str:

@@ -1,5 +1,6 @@
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -172,3 +173,29 @@ def test_a_video_that_cannot_be_read_is_an_error_or_a_listed_skip(tmp_path: Path
 def test_sizes_the_networks_cannot_halve_are_refused(size: tuple[int, int]) -> None:
     with pytest.raises(ConfigError, match="multiples of 8"):
         PreprocessConfig(source="a", shards="b", size=size)
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ({"window": 1025}, "expected at most 1024"),
+        ({"size": (4096, 4096)}, "1811939328 bytes of pixels"),
+        ({"size": (1024, 1024), "window": 512}, "store smaller frames"),
+    ],
+)
+def test_segments_that_no_reader_takes_are_refused(changed: dict[str, Any], found: str) -> None:
+    with pytest.raises(ConfigError, match=found):
+        PreprocessConfig(source="a", shards="b", **changed)
+    assert PreprocessConfig(source="a", shards="b", size=(2160, 3840)).window == 5
+
+
+def test_a_set_of_an_older_version_is_made_again(tmp_path: Path) -> None:
+    write_video(tmp_path / "source" / "a.mp4", scene(8))
+    preprocess(config(tmp_path / "source", tmp_path / "shards"))
+    manifest = tmp_path / "shards" / MANIFEST
+    whole = manifest.read_bytes()
+    older = whole.replace(b'"version": 2', b'"version": 1').replace(b'"digest"', b'"sha256"')
+    assert older != whole
+    manifest.write_bytes(older)
+    assert preprocess(config(tmp_path / "source", tmp_path / "shards")).done == 1
+    assert manifest.read_bytes() == whole

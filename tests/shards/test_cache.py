@@ -11,19 +11,24 @@ from pathlib import Path
 import pytest
 
 from shards.cache import DiskCache, default_cache
+from shards.digests import digest_of
 from shards.errors import ShardError
 from shards.storage import TEMPORARY_PREFIX
 
 RECORD = 1000
 
 
-def put(cache: DiskCache, key: str, fill: int = 1) -> None:
-    cache.put(key, [memoryview(bytes([fill]) * 400), memoryview(bytes([fill]) * (RECORD - 400))])
+def key(word: str) -> str:
+    return digest_of([word.encode()])
 
 
-def get(cache: DiskCache, key: str, size: int = RECORD) -> bytes | None:
+def put(cache: DiskCache, word: str, fill: int = 1) -> None:
+    cache.put(key(word), [memoryview(bytes([fill]) * 400), memoryview(bytes([fill]) * (RECORD - 400))])
+
+
+def get(cache: DiskCache, word: str, size: int = RECORD) -> bytes | None:
     buffer = bytearray(size)
-    return bytes(buffer) if cache.read_into(key, [memoryview(buffer)]) else None
+    return bytes(buffer) if cache.read_into(key(word), [memoryview(buffer)]) else None
 
 
 def held(folder: Path) -> list[str]:
@@ -36,8 +41,8 @@ def test_what_was_put_in_is_given_out(tmp_path):
     put(cache, "a", 7)
     assert get(cache, "a") == bytes([7]) * RECORD
     assert get(DiskCache(tmp_path / "new" / "folder", 100 * RECORD), "a") == bytes([7]) * RECORD
-    cache.drop("a")
-    cache.drop("a")
+    cache.drop(key("a"))
+    cache.drop(key("a"))
     assert get(cache, "a") is None
 
 
@@ -56,16 +61,16 @@ def test_those_used_longest_ago_go_first(tmp_path):
     assert get(cache, "0") is not None
     time.sleep(0.002)
     put(cache, "8")
-    assert held(tmp_path) == ["0", "2", "3", "4", "5", "6", "7", "8"]
+    assert held(tmp_path) == sorted(key(word) for word in "02345678")
 
 
 def test_a_use_does_not_change_the_version(tmp_path):
     cache = DiskCache(tmp_path, 10 * RECORD)
     put(cache, "a")
     buffer = [memoryview(bytearray(RECORD))]
-    first = cache.read_into("a", buffer)
+    first = cache.read_into(key("a"), buffer)
     time.sleep(0.01)
-    assert cache.read_into("a", buffer) == first is not None
+    assert cache.read_into(key("a"), buffer) == first is not None
 
 
 def test_the_limit_holds_also_for_what_earlier_processes_left(tmp_path):
@@ -74,7 +79,7 @@ def test_the_limit_holds_also_for_what_earlier_processes_left(tmp_path):
         put(DiskCache(tmp_path, 100 * RECORD), f"{number}")
     put(DiskCache(tmp_path, 10 * RECORD), "new")
     assert len(held(tmp_path)) <= 10
-    assert "new" in held(tmp_path)
+    assert key("new") in held(tmp_path)
 
 
 def test_several_processes_stay_within_the_limit_together(tmp_path):
@@ -82,10 +87,12 @@ def test_several_processes_stay_within_the_limit_together(tmp_path):
         import sys
         from pathlib import Path
         from shards.cache import DiskCache
+        from shards.digests import digest_of
         cache = DiskCache(Path({str(tmp_path)!r}), {64 * RECORD})
         for number in range(150):
-            key = f"{{number % 50}}" if number % 2 else f"{{sys.argv[1]}}-{{number}}"
-            fill = len(key)
+            word = f"{{number % 50}}" if number % 2 else f"{{sys.argv[1]}}-{{number}}"
+            fill = len(word)
+            key = digest_of([word.encode()])
             buffer = bytearray({RECORD})
             if cache.read_into(key, [memoryview(buffer)]):
                 assert buffer == bytes([fill]) * {RECORD}, key
@@ -115,12 +122,12 @@ def test_a_process_killed_while_it_writes_leaves_nothing_to_be_read(tmp_path):
                 if self.uses == 4:  # to count the bytes, to write them; the same once more
                     os.kill(os.getpid(), signal.SIGKILL)
         cache, buffers = DiskCache(Path({str(tmp_path)!r}), {10 * RECORD}), Buffers()
-        cache.put("whole", buffers)
-        cache.put("half", buffers)
+        cache.put("a" * 64, buffers)
+        cache.put("b" * 64, buffers)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
     assert done.returncode == -signal.SIGKILL
-    assert held(tmp_path) == ["whole"]
+    assert held(tmp_path) == ["a" * 64]
     (left,) = tmp_path.glob(f"{TEMPORARY_PREFIX}*")
     put(DiskCache(tmp_path, 10 * RECORD), "next")
     assert left.exists()  # somebody may still be writing it
@@ -147,11 +154,11 @@ def test_the_environment_names_folder_and_size(tmp_path, monkeypatch):
     monkeypatch.setenv("MNAD_CACHE_DIR", str(tmp_path / "here"))
     monkeypatch.setenv("MNAD_CACHE_GB", "0.001")
     put(default_cache(), "a")
-    assert held(tmp_path / "here") == ["a"]
+    assert held(tmp_path / "here") == [key("a")]
     monkeypatch.delenv("MNAD_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     put(default_cache(), "a")
-    assert held(tmp_path / "xdg" / "mnad" / "shards") == ["a"]
+    assert held(tmp_path / "xdg" / "mnad" / "shards") == [key("a")]
 
 
 @pytest.mark.parametrize("value", ["", "much", "-1", "nan", "inf"])
@@ -159,3 +166,64 @@ def test_a_size_that_is_none_is_refused(monkeypatch, value):
     monkeypatch.setenv("MNAD_CACHE_GB", value)
     with pytest.raises(ShardError, match=r"MNAD_CACHE_GB=.*not a number of gigabytes"):
         default_cache()
+
+
+def test_folder_and_records_are_for_their_owner_alone(tmp_path):
+    before = os.umask(0)
+    try:
+        put(DiskCache(tmp_path / "new" / "folder", 10 * RECORD), "a")
+    finally:
+        os.umask(before)
+    folder = tmp_path / "new" / "folder"
+    modes = [path.stat().st_mode & 0o777 for path in (folder, folder / key("a"))]
+    assert modes == [0o700, 0o600]
+
+
+@pytest.mark.parametrize("kind", ["file", "digest-like", "folder", "link", "dangling", "temporary"])
+def test_what_the_cache_did_not_write_is_never_removed(tmp_path, kind):
+    outside = tmp_path / "outside"
+    outside.write_bytes(bytes(20 * RECORD))
+    folder = tmp_path / "cache"
+    folder.mkdir(mode=0o700)
+    name = {"digest-like": "A" * 64, "temporary": f"{TEMPORARY_PREFIX}thesis.tex"}.get(kind, "thesis.tex")
+    path = folder / (key("old") if kind in ("folder", "link", "dangling") else name)
+    if kind == "folder":
+        path.mkdir()
+    elif kind in ("link", "dangling"):
+        path.symlink_to(outside if kind == "link" else tmp_path / "nothing")
+    else:
+        path.write_bytes(bytes(20 * RECORD))
+    if kind not in ("folder", "link", "dangling"):
+        os.utime(path, (0, 0))
+    for number in range(20):
+        put(DiskCache(folder, 10 * RECORD), f"{number}")
+    assert os.path.lexists(path)
+    assert outside.stat().st_size == 20 * RECORD
+    assert len([name for name in held(folder) if name != path.name]) <= 10
+
+
+def test_a_record_that_is_a_link_is_not_read(tmp_path):
+    (tmp_path / "secret").write_bytes(bytes(RECORD))
+    (tmp_path / "cache").mkdir(mode=0o700)
+    (tmp_path / "cache" / key("a")).symlink_to(tmp_path / "secret")
+    assert get(DiskCache(tmp_path / "cache", 10 * RECORD), "a") is None
+
+
+@pytest.mark.parametrize("harm", ["link", "writable"])
+def test_a_folder_that_others_can_write_is_refused(tmp_path, harm):
+    folder = tmp_path / "cache"
+    if harm == "link":
+        (tmp_path / "elsewhere").mkdir()
+        folder.symlink_to(tmp_path / "elsewhere")
+    else:
+        folder.mkdir()
+        folder.chmod(0o777)
+    with pytest.raises(ShardError, match=r"cache: the cache of remote shards .* MNAD_CACHE_DIR") as caught:
+        DiskCache(folder, 10 * RECORD)
+    assert "\n" not in str(caught.value)
+    DiskCache(folder, 0)  # keeps nothing, so it may lie anywhere
+
+
+def test_a_key_is_a_digest(tmp_path):
+    with pytest.raises(AssertionError):
+        DiskCache(tmp_path, 10 * RECORD).put("../outside", [memoryview(b"x")])

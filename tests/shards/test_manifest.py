@@ -34,6 +34,14 @@ def test_a_manifest_reads_back_as_it_was_written(written):
     assert manifest.split("training")[0].labels is None
 
 
+def test_a_pinned_manifest_is_refused_before_it_is_parsed(written, tmp_path):
+    manifest = load_manifest(Storage(written[0]))
+    assert load_manifest(Storage(written[0]), manifest.digest) == manifest
+    (tmp_path / MANIFEST).write_text("[" * 100_000)
+    with pytest.raises(ShardError, match=rf"found SHA-256 [0-9a-f]{{64}}, expected {manifest.digest}"):
+        load_manifest(Storage(tmp_path), manifest.digest)
+
+
 def test_a_set_without_a_manifest_is_incomplete(tmp_path):
     with pytest.raises(ShardError, match=r"manifest.json: not found; no shard set, or one that preprocess"):
         load_manifest(Storage(tmp_path))
@@ -41,7 +49,7 @@ def test_a_set_without_a_manifest_is_incomplete(tmp_path):
 
 def test_another_version_is_refused(written, tmp_path_factory):
     record = json.loads((written[0] / MANIFEST).read_bytes())
-    with pytest.raises(ShardError, match="found mnad-shards version 9, expected mnad-shards version 1"):
+    with pytest.raises(ShardError, match="found 'mnad-shards' version 9, expected 'mnad-shards' version 2"):
         load_changed(tmp_path_factory, record | {"version": 9})
 
 

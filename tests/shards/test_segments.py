@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shards.segments import SEGMENT_WINDOWS, cut, window_starts
+from shards.limits import SEGMENT_WINDOWS
+from shards.segments import cut, window_starts
 
 
 @given(frames=st.integers(0, 200), stored=st.integers(1, 6), data=st.data())

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import textwrap
 import pytest
 
 from shards import steady
-from shards.errors import ShardError
+from shards.errors import ShardError, StorageError
 from shards.storage import TEMPORARY_PREFIX, Storage
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"
@@ -162,7 +163,71 @@ def test_a_disk_that_fails_while_more_is_written_fails_the_write(tmp_path, monke
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "fdatasync", fail)
-    with pytest.raises(OSError, match="Input/output"), Storage(tmp_path).writing("large.bin") as file:
+    expected = r"large\.bin: cannot be written: Input/output error; check the disk"
+    with pytest.raises(StorageError, match=expected), Storage(tmp_path).writing("large.bin") as file:
         for _ in range(3):
             file.write(bytes(20_000))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"\x1b]52;c;AAAA\x07"])
+def test_any_name_of_a_folder_is_a_location(tmp_path, name):
+    storage = Storage(tmp_path / os.fsdecode(name))
+    storage.write("deep/name", b"content")
+    assert (storage.read("deep/name"), storage.size("deep/name")) == (b"content", 7)
+    assert (storage.names("deep"), [found for found, _, _ in storage.walk()]) == (["name"], ["deep/name"])
+    with storage.open("deep/name") as file:
+        assert file.read() == b"content"
+    storage.clear_temporary("deep")
+    storage.delete("deep/name")
+    assert not storage.exists("deep/name")
+    str(storage).encode()  # what is written down of it is Unicode
+
+
+def test_a_folder_below_a_file_holds_nothing_and_takes_nothing(tmp_path):
+    (tmp_path / "file").touch()
+    storage = Storage(tmp_path / "file")
+    assert (storage.exists("name"), storage.names(), list(storage.walk())) == (False, [], [])
+    with pytest.raises(FileNotFoundError):
+        storage.read("name")
+    with pytest.raises(StorageError, match=r"file/name: cannot be written: File exists"):
+        storage.write("name", b"")
+
+
+def test_files_that_the_system_keeps_from_us_are_named(tmp_path, monkeypatch):
+    storage = Storage(tmp_path)
+    storage.write("name", b"1")
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", "/internal/path")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(tmp_path), "read_bytes", refuse)
+        patch.setattr(type(tmp_path), "unlink", refuse)
+        patch.setattr(type(tmp_path), "mkdir", refuse)
+        for action, verb in (
+            (lambda: storage.read("name"), "read"),
+            (lambda: storage.delete("name"), "written"),
+            (lambda: storage.write("other", b""), "written"),
+        ):
+            with pytest.raises(StorageError) as caught:
+                action()
+            line = str(caught.value)
+            assert line.startswith(f"{tmp_path}/")
+            assert line.endswith(f": cannot be {verb}: Permission denied; allow it, or choose another place")
+
+
+def test_a_full_disk_is_one_line_that_names_the_file(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(StorageError, match=r"name: cannot be written: File too large; make room"):
+            Storage(tmp_path).write("name", bytes(2000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_zero_byte_is_in_no_location():
+    with pytest.raises(ShardError, match="found a zero byte"):
+        Storage("a\0b")

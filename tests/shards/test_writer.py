@@ -7,8 +7,9 @@ import webdataset
 
 from shards.choices import SPLITS
 from shards.codec import Codec
+from shards.records import record
 from shards.storage import Storage
-from shards.writer import record, video_stem, write_video
+from shards.writer import video_stem, write_video
 
 GRAY_AND_COLOUR = np.random.default_rng(0).integers(0, 256, (40, 16, 24, 3), np.uint8)
 

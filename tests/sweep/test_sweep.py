@@ -52,6 +52,15 @@ def test_a_sweep_reports_every_seed_and_their_spread(tmp_path: Path, monkeypatch
     assert after[1] > before[1], "not evaluated again"
 
 
+@pytest.mark.parametrize("name", ["seed-3", "seed-3/evaluation"])
+def test_a_link_out_of_the_sweep_is_refused(tmp_path: Path, name: str) -> None:
+    made = config(tmp_path, seeds=(3,), labels=None)
+    (tmp_path / "sweep" / name).parent.mkdir(parents=True)
+    (tmp_path / "sweep" / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match=f"sweep/{name}: found a link to {tmp_path}/elsewhere"):
+        sweep(made)
+
+
 def test_a_command_that_fails_ends_the_sweep(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"train .*nowhere.*: exit code 1"):
         sweep(SweepConfig(shards=str(tmp_path / "nowhere"), out=str(tmp_path / "out")))

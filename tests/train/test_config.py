@@ -45,6 +45,7 @@ def test_defaults_of_the_class_are_those_of_its_default_method() -> None:
         ("loss_compact", -0.1),
         ("memory_items", 1),
         ("seed", -1),
+        ("seed", 1 << 63),
         ("threads", 0),
         ("cache", "disk"),
         ("keep", 0),

@@ -1,5 +1,6 @@
 """Runs from end to end: what they leave, what they refuse, and how they fail."""
 
+import contextlib
 import dataclasses
 import tomllib
 from pathlib import Path
@@ -18,6 +19,8 @@ from pipeline.runs import model_name, training_name
 from pipeline.train.config import TrainConfig, train_config
 from pipeline.train.run import train
 from pipeline.train.setup import prepare
+from shards.errors import StorageError
+from shards.manifest import load_manifest
 from shards.storage import Storage
 from tests.helpers.commands import command, metrics, run
 from tests.helpers.ranks import run_ranks
@@ -70,10 +73,10 @@ def test_a_run_goes_on_in_the_precision_that_auto_gave_it(
 
 
 def precision_of_unlike_machines(folder: Path) -> str:
-    with processes("cpu") as process:
+    with processes("cpu") as process, contextlib.ExitStack() as held:
         found = ("bf16", "fp32")[process.rank]
         with mock.patch("pipeline.train.precision.resolve", return_value=found):
-            return prepare(config(folder, batch_size=1), process).config.precision
+            return prepare(config(folder, batch_size=1), process, held).config.precision
 
 
 @pytest.mark.ddp
@@ -173,7 +176,65 @@ def test_another_shard_set_than_that_of_the_run_is_refused(tmp_path: Path) -> No
     shards(tmp_path)
     train(config(tmp_path, epochs=0))
     shards(tmp_path, frames=10)
-    with pytest.raises(CheckpointError, match="shard set: found"):
+    with pytest.raises(CheckpointError, match="training videos: found"):
+        train(config(tmp_path, epochs=0))
+
+
+def test_a_run_goes_on_when_test_videos_and_labels_changed(tmp_path: Path) -> None:
+    training = [smooth_frames(9, (16, 16), seed=seed) for seed in (1, 2)]
+    testing = [smooth_frames(12, (16, 16), seed=seed) for seed in (3, 4)]
+    make_set(tmp_path / "shards", {"training": training, "testing": testing[:1]})
+    train(config(tmp_path, epochs=0))
+    labels = [np.arange(12) >= 6] * 2
+    make_set(tmp_path / "shards", {"training": training, "testing": testing}, labels=labels)
+    train(config(tmp_path, epochs=0))
+    make_set(tmp_path / "shards", {"training": training[::-1], "testing": testing}, labels=labels)
+    with pytest.raises(CheckpointError, match=r"training videos: found '[0-9a-f]{64}', expected"):
+        train(config(tmp_path, epochs=0))
+
+
+def test_a_run_without_a_recorded_identity_is_refused_in_one_line(tmp_path: Path) -> None:
+    shards(tmp_path)
+    train(config(tmp_path, epochs=0))
+    checkpoint = load_checkpoint(str(tmp_path / "run"))
+    for data in ({"dataset": "folder", "sha256": "0" * 64}, None, "training"):
+        old = dataclasses.replace(checkpoint, origin={**checkpoint.origin, "data": data})
+        Storage(tmp_path / "run").write(model_name(0), old.to_bytes())
+        with pytest.raises(
+            CheckpointError, match="training videos: found 'none recorded', expected"
+        ) as error:
+            train(config(tmp_path, epochs=0))
+        assert "\n" not in str(error.value)
+
+
+def test_a_pinned_set_is_trained_on_and_another_one_is_not(tmp_path: Path) -> None:
+    digest = load_manifest(Storage(shards(tmp_path))).digest
+    train(config(tmp_path, epochs=0, manifest_digest=digest))
+    make_set(tmp_path / "shards", {"testing": [smooth_frames(9, (16, 16))]})
+    with pytest.raises(ShardError, match=rf"found SHA-256 [0-9a-f]{{64}}, expected {digest} as pinned"):
+        train(config(tmp_path, epochs=0, manifest_digest=digest))
+    with pytest.raises(ConfigError, match="--manifest-digest: found 'ABC', expected the 64"):
+        config(tmp_path, manifest_digest="ABC")
+
+
+def test_the_config_of_something_else_is_not_written_over(tmp_path: Path) -> None:
+    shards(tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/config.toml").write_text("[preprocess]\nsource = 'x'\n")
+    with pytest.raises(ConfigError, match=r"run/config\.toml: not of train"):
+        train(config(tmp_path))
+    (tmp_path / "run/config.toml").unlink()
+    (tmp_path / "run/log.txt").write_text("what the scheduler wrote")
+    train(config(tmp_path, epochs=0))
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "tensorboard", "validation"])
+def test_a_run_with_a_link_out_of_it_is_refused(tmp_path: Path, name: str) -> None:
+    shards(tmp_path)
+    train(config(tmp_path, epochs=0, run=str(tmp_path / "other")))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).symlink_to(tmp_path / "other" / name)
+    with pytest.raises(ConfigError, match=f"run/{name}: found a link"):
         train(config(tmp_path, epochs=0))
 
 
@@ -207,7 +268,7 @@ def test_a_missing_set_and_a_longer_window_are_errors_of_the_shards(tmp_path: Pa
 def test_a_run_under_a_file_is_refused_before_training(tmp_path: Path) -> None:
     shards(tmp_path)
     (tmp_path / "run").touch()
-    with pytest.raises(CheckpointError, match="run: cannot be written"):
+    with pytest.raises(StorageError, match="run: cannot be written"):
         train(config(tmp_path))
 
 
@@ -234,7 +295,7 @@ def test_a_disk_that_fills_up_is_one_line_and_nothing_half_written(tmp_path: Pat
     result = run(limited)
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1].startswith(
-        f"error: {tmp_path}/run: cannot be written: File too large"
+        f"error: {tmp_path}/run/checkpoints/training-00000002.pt: cannot be written: File too large"
     )
     assert not list((tmp_path / "run/checkpoints").iterdir())
 
@@ -278,5 +339,16 @@ def test_processes_fail_together_when_one_cannot_read(tmp_path: Path) -> None:
     )
     assert result.returncode == 1
     assert "error: " in result.stderr
-    assert "CRC-32" in result.stderr
+    assert "digest" in result.stderr
     assert "[rank" not in result.stderr, "a traceback where one line was due"
+
+
+def test_a_run_whose_model_is_gone_keeps_its_metrics(tmp_path: Path) -> None:
+    shards(tmp_path)
+    train(config(tmp_path, batch_size=2))
+    lines = (tmp_path / "run/metrics.jsonl").read_bytes()
+    (model,) = (tmp_path / "run/checkpoints").glob("model-*")
+    model.unlink()
+    with pytest.raises(CheckpointError, match=rf"{model.name}: not found, though checkpoints/training-"):
+        train(config(tmp_path, batch_size=2))
+    assert (tmp_path / "run/metrics.jsonl").read_bytes() == lines

@@ -1,0 +1,82 @@
+"""Opening video files with PyAV, and the one rule for which of their tracks is read."""
+
+from pathlib import Path
+
+import av
+import av.logging
+from av.stream import Disposition
+
+from pipeline.errors import SourceError
+
+av.logging.set_level(av.logging.ERROR)
+av.logging.set_skip_repeated(False)  # or what is told of a file depends on the file before it
+
+_DEMUXERS = (
+    *("amv", "asf", "asf_o", "av1", "avi", "cavsvideo", "dhav", "dirac", "dv", "flv", "gxf", "h261", "h263"),
+    *("h264", "hevc", "ivf", "live_flv", "m4v", "matroska", "mjpeg", "mjpeg_2000", "mov", "mpeg", "mpegts"),
+    *("mpegvideo", "mpjpeg", "mxf", "nut", "obu", "ogg", "rm", "smjpeg", "vc1", "vc1test", "vvc", "wtv"),
+    "yuv4mpegpipe",
+)
+_RESTRICTIONS = {"format_whitelist": ",".join(_DEMUXERS), "protocol_whitelist": "file"}
+"""Containers that hold their frames themselves, read from files. Playlists and patterns (concat, hls, dash,
+image2, …) open what else they name, whatever the file is called."""
+
+
+def opened(path: Path, name: str) -> av.container.InputContainer:
+    """The file, to be closed by the caller.
+
+    Args:
+        path: of the file.
+        name: of the file, for messages.
+
+    Raises:
+        SourceError: it is not a video file.
+    """
+    try:
+        return av.open(str(path), metadata_errors="replace", options=_RESTRICTIONS)
+    except (av.FFmpegError, OSError) as error:
+        size = path.stat().st_size
+        raise SourceError(
+            f"{name}: found {size} bytes that are no video file FFmpeg reads, or a playlist, picture or "
+            f"sound ({error.strerror}); mend or remove it, or leave it out with --on-error skip"
+        ) from error
+
+
+def video_tracks(container: av.container.InputContainer, name: str) -> list[av.VideoStream]:
+    """The video tracks, the one to read first: the first that is marked as default, else the first.
+
+    Covers and thumbnails are none, and tracks in which no picture was found come last. So containers without
+    such marks (MPEG, AVI) have their first track read, those that mark every track (Matroska by default) too.
+
+    Args:
+        container: that was opened.
+        name: of the file, for messages.
+
+    Raises:
+        SourceError: there is no video track that can be decoded.
+    """
+    pictures = Disposition.attached_pic | Disposition.timed_thumbnails
+    tracks = [stream for stream in container.streams.video if not stream.disposition & pictures]
+    if not tracks:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "no"
+        raise SourceError(f"{name}: found {kinds} streams, expected video; remove the file")
+    known = [track for track in tracks if track.codec_context is not None]
+    if not known:
+        raise SourceError(
+            f"{name}: found video of a codec that FFmpeg does not know; convert or remove the file"
+        )
+    return sorted(known, key=lambda track: (not track.width, not track.disposition & Disposition.default))
+
+
+def check(path: Path, name: str) -> None:
+    """Open a video file and look for a video track.
+
+    Args:
+        path: of the file.
+        name: of the file, for messages.
+
+    Raises:
+        SourceError: it is not a video file, or one without video that can be decoded.
+    """
+    with av.logging.Capture(local=False), opened(path, name) as container:
+        video_tracks(container, name)

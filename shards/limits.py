@@ -1,0 +1,39 @@
+"""How large the parts of a shard set may be; importing this module costs nothing, so options can be checked.
+
+Whoever reads a set takes memory for what its manifest claims only after the claim was held against these.
+"""
+
+SEGMENT_WINDOWS = 32
+"""Windows per segment: 36 frames for T = 5, so 1.125 frames are stored (and read) per window."""
+MOST_WINDOW = 1024
+"""Frames that T may be."""
+MOST_SEGMENT_BYTES = 1 << 30
+"""Of a segment's pixels, decoded: room for 3840x2160 with T = 5."""
+MOST_MANIFEST_BYTES = 1 << 30
+"""Of `manifest.json`: 100,000 videos of 1,000 frames take 0.9 GB."""
+MOST_MASK_PIXELS = 1 << 27
+"""Of one frame's mask, in the geometry of the source."""
+MOST_EXPANSION = 1032
+"""Bytes that one stored byte may stand for: the most that deflate can, and five times what a JPEG of the
+`jpeg` codec does for frames of one colour."""
+MOST_RECORD_METADATA = 64 << 10
+"""Bytes of a record that are not pixels: headers of a tar, metadata, padding; 1 KB more for each JPEG."""
+
+
+def segment_bytes(height: int, width: int, window: int) -> int:
+    """Bytes of the pixels of a full segment in colour."""
+    return (SEGMENT_WINDOWS + window - 1) * height * width * 3
+
+
+def record_sizes(codec: str, pixels: int, frames: int) -> tuple[int, int]:
+    """The least and the most bytes that a record can have.
+
+    Args:
+        codec: name of the codec.
+        pixels: bytes of its frames, decoded.
+        frames: how many they are.
+    """
+    around = MOST_RECORD_METADATA + 1024 * frames
+    if codec == "raw":
+        return pixels, pixels + MOST_RECORD_METADATA
+    return -(-pixels // MOST_EXPANSION), 2 * pixels + around

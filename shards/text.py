@@ -1,0 +1,25 @@
+"""Foreign text: names of files and videos, and whatever else somebody else has written."""
+
+import re
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+"""What Python makes of bytes of a file name that are not UTF-8, and of halves of surrogate pairs."""
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters, ends of lines, and what changes the direction of writing."""
+
+
+def printable(name: str) -> str:
+    r"""A file name as text that can be written down: bytes that are not UTF-8 as escapes such as `\xff`."""
+    return _SURROGATES.sub(lambda found: _escaped(found[0]), name)
+
+
+def plain(text: str) -> str:
+    r"""Text for a terminal, in one line: what would control the terminal as escapes such as `\x1b`."""
+    return _CONTROLS.sub(lambda found: _escaped(found[0]), printable(text))
+
+
+def _escaped(character: str) -> str:
+    number = ord(character)
+    if 0xDC80 <= number <= 0xDCFF:
+        number -= 0xDC00  # the byte itself
+    return f"\\x{number:02x}" if number <= 0xFF else f"\\u{number:04x}"

@@ -1,0 +1,130 @@
+"""Damage in a run: what inspect, train and sweep read of it is read, passed over or one line."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import ReportError
+from pipeline.evaluations import METRICS as EVALUATED
+from pipeline.evaluations import read_metrics
+from pipeline.overview import overview
+from pipeline.runs import METRICS, model_name
+from pipeline.sweep import run as module
+from pipeline.sweep.config import SweepConfig
+from pipeline.tables import print_table
+from pipeline.train.metrics import metrics_log
+from pipeline.train.validate import FIGURES, validate
+from shards.storage import Storage
+from tests.helpers.checkpoints import make_checkpoint
+from tests.helpers.mutation import mutated_bytes, mutated_json
+
+WORK = dict.fromkeys(
+    ("code_version", "checkpoint_sha256", "manifest_sha256", "memory", "split", "shards"), "x"
+)
+EVALUATION: dict[str, Any] = {
+    "format": "mnad-evaluation",
+    "auc": 0.5,
+    "metrics": {
+        score: dict.fromkeys(("auc", *FIGURES), 0.5)
+        for score in ("anomaly_score", "psnr", "feature_distance")
+    },
+    "provenance": WORK,
+    "model": {"step": 3},
+}
+LINES = [
+    {"kind": "step", "step": 1, "total": 0.1, "pixel": 0.2, "samples_per_second": 3.0},
+    {"kind": "epoch", "step": 3, "total": 0.1, "compact": None},
+]
+OUTCOMES: Counter[str] = Counter()
+"""What came of the mutated inputs, by file; printed by `pytest -s`."""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("run")
+    make_checkpoint(folder / model_name(3))
+    (folder / "evaluation").mkdir()
+    yield folder
+    print(*sorted(OUTCOMES.items()), sep="\n")
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_inspect_shows_what_is_whole_in_a_run(run, data):
+    lines = [json.dumps(line).encode() for line in LINES]
+    lines[data.draw(st.integers(0, 1))] = data.draw(mutated_json(LINES[0]) | mutated_bytes(lines[0]))
+    (run / METRICS).write_bytes(b"\n".join(lines))
+    evaluation = json.dumps(EVALUATION).encode()
+    (run / "evaluation" / EVALUATED).write_bytes(
+        data.draw(mutated_json(EVALUATION) | mutated_bytes(evaluation))
+    )
+    tables = overview(Storage(run))
+    for title, columns, rows in tables:
+        print_table(title, columns, rows)
+    OUTCOMES[f"metrics.jsonl: {len(tables[2][2])} of 2 lines shown"] += 1
+    OUTCOMES[f"evaluation: {'shown' if tables[3][2] else 'passed over'}"] += 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_training_keeps_the_lines_that_are_whole(run, data):
+    whole = json.dumps(LINES[0]).encode() + b"\n"
+    bad = data.draw(mutated_json(LINES[1]) | mutated_bytes(json.dumps(LINES[1]).encode()))
+    (run / METRICS).write_bytes(whole + bad)
+    with metrics_log(Storage(run), 3, quiet=False) as log:
+        log.write(kind="step", step=4)
+    lines = (run / METRICS).read_bytes().splitlines()
+    assert lines[0] == whole.rstrip()
+    OUTCOMES["metrics.jsonl: resumed"] += 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(bad=mutated_json(EVALUATION) | mutated_bytes(json.dumps(EVALUATION).encode()))
+def test_an_evaluation_that_a_command_left_is_one_line_or_its_figures(run, bad):
+    storage = Storage(run / "evaluation")
+    (run / "evaluation" / EVALUATED).write_bytes(bad)
+    try:
+        record = read_metrics(storage)
+    except ReportError as error:
+        assert str(error).startswith(f"{storage}/{EVALUATED}: not that of an evaluation (")
+        assert "\n" not in str(error)
+        OUTCOMES["read_metrics: refused"] += 1
+    else:
+        json.dumps(record, allow_nan=False)
+        OUTCOMES["read_metrics: read"] += 1
+
+
+@pytest.mark.parametrize("content", [None, b"[]", b"{"])
+def test_a_sweep_evaluates_again_over_what_is_no_evaluation(tmp_path, monkeypatch, content):
+    commands = []
+    out = tmp_path / "out" / "seed-0" / "evaluation"
+    out.mkdir(parents=True)
+    if content is not None:
+        (out / EVALUATED).write_bytes(content)
+
+    def run_command(name: str, *arguments: str) -> None:
+        commands.append(name)
+        if name == "evaluate":
+            (out / EVALUATED).write_text(json.dumps(EVALUATION))
+
+    monkeypatch.setattr(module, "run_command", run_command)
+    spreads = module.sweep(SweepConfig(shards="x", out=str(tmp_path / "out"), seeds=(0,)))
+    assert commands == ["train", "evaluate"]
+    assert str(spreads["AUC"]) == "50.00 %"
+
+
+def test_validation_names_a_damaged_evaluation(tmp_path, monkeypatch):
+    out = tmp_path / "validation" / "step-00000003"
+    out.mkdir(parents=True)
+    (out / EVALUATED).write_bytes(b"{")
+    monkeypatch.setattr("pipeline.train.validate.run_command", lambda *_: None)
+    with pytest.raises(
+        ReportError, match=r"step-00000003/metrics\.json: not that of an evaluation \(not JSON"
+    ):
+        validate("x", str(tmp_path), 3)

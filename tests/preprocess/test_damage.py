@@ -1,0 +1,157 @@
+"""Damage in SHARDS: what can be made again is, and what cannot is one line."""
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import ConfigError, CorruptShardError
+from pipeline.preprocess.config import PreprocessConfig
+from pipeline.preprocess.jobs import part_from_json, part_name
+from pipeline.preprocess.run import preprocess
+from pipeline.preprocess.state import CONFIG, STAMPS, load_state
+from shards.errors import ShardError
+from shards.manifest import MANIFEST, load_manifest
+from shards.storage import Storage
+from tests.helpers.mutation import mutated_bytes, mutated_json
+from tests.helpers.shards import random_frames
+from tests.helpers.videos import write_images
+
+GARBAGE = (b"", b"{", b"\xff\xfe", b"[[[[1]]]]", b"[]", b"null", b'{"format": NaN}', b"x" * 1000)
+
+
+def config(folder: Path, **options) -> PreprocessConfig:
+    return PreprocessConfig(
+        **{"source": str(folder / "source"), "shards": str(folder / "set"), "size": (16, 16), "workers": 1}
+        | options
+    )
+
+
+def shard_bytes(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".tar"}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    for name in ("a", "b"):
+        write_images(folder / "source" / "training" / name, random_frames(9, seed=ord(name)))
+    preprocess(config(folder))
+    return folder
+
+
+@pytest.fixture
+def copy(made: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+def test_a_damaged_manifest_is_made_again(made, copy, garbage):
+    (copy / "set" / MANIFEST).write_bytes(garbage)
+    summary = preprocess(config(copy))
+    assert summary.done == 2
+    (note,) = (note for note in summary.notes if MANIFEST in note)
+    assert note.endswith(": the videos that only it knew were decoded again")
+    assert "preprocess again" not in note
+    assert (copy / "set" / MANIFEST).read_bytes() == (made / "set" / MANIFEST).read_bytes()
+    assert shard_bytes(copy / "set") == shard_bytes(made / "set")
+    assert preprocess(config(copy)).done == 0
+
+
+def test_a_set_of_another_version_is_made_again(copy):
+    path = copy / "set" / MANIFEST
+    path.write_bytes(path.read_bytes().replace(b'"version": ', b'"version": 9'))
+    with pytest.raises(ShardError, match="preprocess again"):
+        load_manifest(Storage(copy / "set"))
+    assert preprocess(config(copy)).done == 2
+    load_manifest(Storage(copy / "set"))
+
+
+@pytest.mark.parametrize("garbage", [*GARBAGE, b'{"x": 1}', b"[" * 100_000])
+def test_damaged_stamps_cost_another_look_at_the_source_and_nothing_else(copy, garbage):
+    whole = (copy / "set" / STAMPS).read_bytes()
+    preprocess(config(copy))
+    whole = (copy / "set" / STAMPS).read_bytes()
+    (copy / "set" / STAMPS).write_bytes(garbage)
+    summary = preprocess(config(copy))
+    assert summary.done == 0
+    (note,) = (note for note in summary.notes if STAMPS in note)
+    assert note.endswith(": the source files were read again")
+    assert (copy / "set" / STAMPS).read_bytes() == whole
+
+
+@pytest.mark.parametrize("garbage", [*GARBAGE, b"[" * 100_000])
+def test_a_damaged_part_file_costs_its_video_alone(copy, garbage):
+    storage = Storage(copy / "set")
+    manifest = json.loads(storage.read(MANIFEST))
+    stamps = json.loads(storage.read(STAMPS))
+    names = [part_name("training", name) for name in ("a", "b")]
+    for video, name in zip(manifest["videos"], names, strict=True):
+        storage.write(name, json.dumps({"video": video, "stamp": stamps[name]}).encode())
+    storage.delete(MANIFEST)
+    storage.write(names[0], garbage)
+    summary = preprocess(config(copy))
+    assert summary.done == 1
+    (note,) = (note for note in summary.notes if names[0] in note)
+    assert note.endswith(": its video was decoded again")
+    assert preprocess(config(copy)).done == 0
+
+
+@pytest.mark.parametrize("garbage", [b"\xff", b"[", b"", b"preprocess = 1", b"x = " + b"[" * 10_000])
+def test_a_damaged_record_of_the_options_is_one_line(copy, garbage):
+    (copy / "set" / CONFIG).write_bytes(garbage)
+    with pytest.raises(ConfigError, match=r"set/config\.toml: ") as caught:
+        preprocess(config(copy))
+    assert "\n" not in str(caught.value)
+
+
+def test_other_options_are_told_as_they_are_given(copy):
+    with pytest.raises(ConfigError, match=r"made with --size 16x16, now asked for 32x24; use the same"):
+        preprocess(config(copy, size=(32, 24)))
+
+
+OUTCOMES: Counter[str] = Counter()
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_whatever_was_mutated_is_a_state_with_its_damage_or_one_line(made, copy, data):
+    folder = copy / "set"
+    name = data.draw(st.sampled_from((STAMPS, MANIFEST, CONFIG)))
+    good = (made / "set" / name).read_bytes()
+    damaged = mutated_bytes(good)
+    bad = data.draw(damaged | mutated_json(json.loads(good)) if name == STAMPS else damaged)
+    (folder / name).write_bytes(bad)
+    try:
+        state = load_state(Storage(folder), config(copy))
+    except ConfigError as error:
+        assert name == CONFIG
+        assert "\n" not in str(error)
+        OUTCOMES[f"{name}: refused"] += 1
+    else:
+        assert not any("\n" in sentence for sentence in state.damage)
+        OUTCOMES[f"{name}: {'made again' if state.damage else 'as it was'}"] += 1
+    finally:
+        (folder / name).write_bytes(good)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_a_mutated_part_file_is_a_part_or_one_line(made, data):
+    manifest = json.loads((made / "set" / MANIFEST).read_bytes())
+    good = {"stamp": "0" * 64, "video": manifest["videos"][0]}
+    bad = data.draw(mutated_bytes(json.dumps(good).encode()) | mutated_json(good))
+    try:
+        part = part_from_json(bad, "x.part.json")
+    except CorruptShardError as error:
+        assert str(error).startswith("x.part.json: ")
+        assert "\n" not in str(error)
+        OUTCOMES["part: refused"] += 1
+    else:
+        part_from_json(part.to_json(), "x.part.json")
+        OUTCOMES["part: read"] += 1

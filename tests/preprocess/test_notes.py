@@ -1,0 +1,95 @@
+"""What is said of videos that a viewer would not expect."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import SourceError
+from pipeline.preprocess.config import PreprocessConfig
+from pipeline.preprocess.run import Summary, preprocess
+from shards.manifest import MANIFEST
+from tests.helpers.counted import counter, numbers
+from tests.helpers.divx import pack_b_frames
+from tests.helpers.shards import stored_frames
+from tests.helpers.videos import scene, write_images, write_video
+
+
+def run(root: Path, **options) -> Summary:
+    config = {"source": str(root / "source"), "shards": str(root / "shards"), "size": (64, 96), "workers": 1}
+    return preprocess(PreprocessConfig(**{**config, **options}))
+
+
+def test_interlaced_video_is_noted_and_stored_as_it_is(tmp_path: Path) -> None:
+    write_video(
+        tmp_path / "source" / "a.mp4", counter(20), options={"x264-params": "tff=1", "flags": "+ildct+ilme"}
+    )
+    summary = run(tmp_path)
+    (note,) = summary.notes
+    assert note.startswith("training/a: interlaced: 20 of 20 frames")
+    assert numbers(stored_frames(tmp_path / "shards", "training", "a")) == list(range(20))
+    run(tmp_path, decoder="pyav", shards=str(tmp_path / "other"))
+    (first,), (second,) = ((tmp_path / name).glob("*.tar") for name in ("shards", "other"))
+    assert first.read_bytes() == second.read_bytes()
+    with pytest.raises(SourceError, match=r"a\.mp4: found interlaced; .*use --decoder auto"):
+        run(tmp_path, decoder="decord", shards=str(tmp_path / "third"))
+
+
+def test_sizes_that_change_in_a_file_or_in_a_folder_of_images_are_noted(tmp_path: Path) -> None:
+    parts = [
+        write_video(tmp_path / f"{n}.ts", counter(10, size)) for n, size in ((1, (64, 96)), (2, (32, 48)))
+    ]
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "a.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    write_images(tmp_path / "source" / "b", counter(6))
+    write_images(tmp_path / "source" / "b", counter(6, (32, 48)), first=6)
+    notes = run(tmp_path).notes
+    assert (
+        "training/a: its frames have 2 sizes (64x96 from frame 0, 32x48 from frame 10); each frame was"
+        in (notes[1])
+    )
+    assert (
+        "training/b: its frames have 2 sizes (64x96 from frame 0, 32x48 from frame 6); each frame was"
+        in (notes[2])
+    )
+
+
+def test_frames_that_the_header_promises_and_packed_b_frames_do_not_hold_are_noted(tmp_path: Path) -> None:
+    plain = write_video(tmp_path / "plain.avi", counter(20), codec="mpeg4", options={"bf": "1"})
+    (tmp_path / "source").mkdir()
+    pack_b_frames(plain, tmp_path / "source" / "a.avi", trailing=2)
+    summary = run(tmp_path)
+    assert summary.notes == ("training/a: the header says 22 frames, 20 were decoded",)
+    assert numbers(stored_frames(tmp_path / "shards", "training", "a")) == list(range(20))
+
+
+def test_different_cameras_in_one_training_set_are_noted(tmp_path: Path) -> None:
+    write_video(tmp_path / "source" / "a.mp4", scene(8, size=(64, 96)))
+    write_video(tmp_path / "source" / "b.mp4", scene(8, size=(64, 96)), rate=10)
+    write_video(tmp_path / "source" / "c.mp4", scene(8, size=(48, 64)))
+    write_images(tmp_path / "source" / "d", scene(8, size=(32, 32)))
+    assert run(tmp_path).notes == (
+        "training: its videos have different sizes, as of different cameras: 64x96 (2 videos such as a), "
+        "48x64 (c), 32x32 (d)",
+        "training: its videos run at different rates, 10 (b) to 25 (c) frames per second; every frame was "
+        "taken, so the same motion is faster in some",
+    )
+
+
+def test_cameras_alike_and_those_of_the_testing_set_are_not_noted(tmp_path: Path) -> None:
+    write_video(tmp_path / "source" / "training" / "videos" / "01.mp4", scene(8), rate=25)
+    write_video(tmp_path / "source" / "training" / "videos" / "02.mp4", scene(8), rate=26)
+    write_video(tmp_path / "source" / "testing" / "videos" / "01.mp4", scene(8, size=(48, 64)), rate=5)
+    assert run(tmp_path).notes == ()
+
+
+def test_videos_decoded_under_earlier_rules_are_decoded_again(tmp_path: Path) -> None:
+    write_video(tmp_path / "source" / "a.mp4", scene(8))
+    write_images(tmp_path / "source" / "b", scene(8))
+    run(tmp_path)
+    assert run(tmp_path).done == 0
+    manifest = tmp_path / "shards" / MANIFEST
+    text = manifest.read_text()
+    assert '"track"' in text
+    manifest.write_text(text.replace('"track"', '"stream"'))
+    assert run(tmp_path).done == 1
+    assert manifest.read_text() == text

@@ -1,0 +1,122 @@
+"""Options from a file: checked as on the command line, and no misspelt one is passed over."""
+
+import time
+import tomllib
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+
+import cli
+from pipeline.config import MOST_BYTES, dump_config, load_config, parse_toml
+from pipeline.errors import ConfigError
+from pipeline.evaluate.config import EvaluateConfig
+from pipeline.preprocess.config import PreprocessConfig
+from pipeline.train.config import TrainConfig
+from tests.helpers.mutation import mutated_bytes
+
+OPTIONS = {
+    name: {parameter.name: parameter.nargs != 1 for parameter in command.params}
+    for name, command in cli.main.commands.items()
+}
+
+
+def loaded(tmp_path, text):
+    file = tmp_path / "options.toml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load_config(file, OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[train]\nepohcs = 3", "train has no option 'epohcs'; did you mean 'epochs'?"),
+        ("[train]\nbatch-sise = 3", "train has no option 'batch-sise'; did you mean 'batch_size'?"),
+        ("[inspect]\nxyz = 3", "inspect has no option 'xyz'; its options are location, sheet, rows"),
+        ("[trian]\nepochs = 3", "no command 'trian'; tables are named after synthesize, preprocess"),
+        ("epochs = 3", "option 'epochs' stands outside a table"),
+        ("[train]\nbatch-size = 1\nbatch_size = 2", "found option 'batch_size' of train twice"),
+        (
+            "[train]\nepochs = 2020-01-01",
+            "option 'epochs' of train: found a date, expected a text or a number",
+        ),
+        ("[train]\nepochs = ['1']", "option 'epochs' of train: found a list, expected a text or a number"),
+        ("[sweep]\ntrain_options = [[]]", "option 'train_options' of sweep: found a list"),
+        ("[train]\nepochs = {}", "option 'epochs' of train: found a dict"),
+        ("[train]\nepochs = [[]]", "option 'epochs' of train: found a list"),
+        ("[train]\nepochs = 0x" + "f" * 10_000, "found a number of more than 64 bits"),
+        ("[train]\nepochs = " + "9" * 5000, "holds too long a number"),
+        ("[train]\nepochs = " + "[" * 10_000, "is nested too deeply"),
+        ("[train]\nx = " + "{a=" * 5000, "is nested too deeply"),
+        ("[train", "not TOML: "),
+        (b"[train]\nrun = '\xff'", "not TOML: byte 15 is not UTF-8"),
+        ("#" * (MOST_BYTES + 1), f"found more than {MOST_BYTES} bytes"),
+    ],
+)
+def test_what_is_no_option_is_one_line_that_names_the_file(tmp_path, text, message):
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, text)
+    assert str(caught.value).startswith(f"{tmp_path}/options.toml: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("3.7", "'3.7' is not a valid integer"),
+        ("true", "'true' is not a valid integer"),
+        ("[1, 2]", "'1x2' is not a valid integer"),
+        ("inf", "'inf' is not a valid integer"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_as_on_the_command_line(tmp_path, value, message):
+    (tmp_path / "options.toml").write_text(f"[train]\nepochs = {value}\n")
+    arguments = ["--config", str(tmp_path / "options.toml"), "train", str(tmp_path), str(tmp_path / "run")]
+    result = CliRunner().invoke(cli.main, arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "config"),
+    [
+        ("preprocess", PreprocessConfig(source="a", shards="b", size=(240, 360), workers=3, labels="x\ny")),
+        ("train", TrainConfig(shards="a", run="b", sync_bn=True, compile=False, lr=1e-5, validate="c")),
+        ("evaluate", EvaluateConfig(shards="a", checkpoint="b", report=False, maps=True, alpha=0.25)),
+    ],
+)
+def test_what_a_command_records_gives_it_the_same_options_again(tmp_path, monkeypatch, command, config):
+    given_back = {}
+    stage = cli.main.commands[command]
+    monkeypatch.setattr(stage, "callback", given_back.update)
+    (tmp_path / "options.toml").write_text(dump_config(command, config))
+    result = CliRunner().invoke(cli.main, ["--config", str(tmp_path / "options.toml"), command])
+    assert result.exit_code == 0, result.output
+    given_back.pop("preset", None)
+    assert type(config)(**given_back) == config
+
+
+def test_an_argument_that_takes_several_values_takes_a_list(tmp_path):
+    assert loaded(tmp_path, "[sweep]\ntrain-options = ['--epochs', 8]") == {
+        "sweep": {"train_options": ["--epochs", "8"]}
+    }
+
+
+def test_the_time_that_parsing_takes_is_bounded():
+    started = time.monotonic()
+    text = b"a" + b".a" * (MOST_BYTES // 2 - 10) + b"=1"
+    parse_toml(text, "x")
+    assert time.monotonic() - started < 10
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=mutated_bytes(dump_config("train", TrainConfig(shards="a", run="b")).encode()))
+def test_mutated_files_are_options_or_one_line(tmp_path, data):
+    try:
+        tables = loaded(tmp_path, data)
+    except ConfigError as error:
+        assert "\n" not in str(error)
+    else:
+        tomllib.loads(data.decode())
+        assert all(name in OPTIONS[command] for command in tables for name in tables[command])
