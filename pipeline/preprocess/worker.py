@@ -22,6 +22,7 @@ from typing import Any
 
 from pipeline.errors import ShardError, SourceError, UserError
 from pipeline.preprocess.jobs import Beat
+from shards.errors import os_error_line
 
 BEAT_SECONDS = 0.25
 """Between signs of life."""
@@ -172,6 +173,8 @@ def main() -> None:
             process_video(job_from_json(line), beat)
         except (UserError, ShardError) as error:
             answer(error=str(error), kind="ShardError" if isinstance(error, ShardError) else "SourceError")
+        except OSError as error:
+            answer(error=os_error_line(error), kind="ShardError")
         except Exception:
             import traceback
 
