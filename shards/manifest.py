@@ -4,7 +4,6 @@ The same input and options give the same bytes: no times, no paths of the machin
 """
 
 import dataclasses
-import functools
 import json
 import reprlib
 from dataclasses import dataclass, field
@@ -227,18 +226,13 @@ def _masks(value: Any) -> Masks:
 
 def _fields(kind: type[Any], value: Any) -> dict[str, Any]:
     """The fields of a dataclass from foreign JSON: exactly these."""
-    expected = _names(kind)
+    expected = kind.__dataclass_fields__.keys()
     if not isinstance(value, dict) or value.keys() != expected:
         raise ValueError(
             f"found {reprlib.repr(value)}, expected a {kind.__name__.lower()} with "
             f"{', '.join(sorted(expected))}"
         )
     return value
-
-
-@functools.cache
-def _names(kind: type[Any]) -> frozenset[str]:
-    return frozenset(field.name for field in dataclasses.fields(kind))
 
 
 def _list(value: Any) -> list[Any]:
