@@ -15,7 +15,7 @@ from shards.checks import check_manifest, check_video
 from shards.choices import Split
 from shards.codec import Codec
 from shards.errors import CorruptShardError, OldShardsError, ShardError
-from shards.jsonfile import parse_json
+from shards.jsonfile import MOST_BYTES, parse_json
 from shards.limits import MOST_MANIFEST_BYTES
 from shards.masks import Masks
 from shards.segments import window_starts
@@ -273,8 +273,7 @@ def load_manifest(storage: Storage) -> Manifest:
     except OSError as error:
         raise ShardError(f"{where}: cannot be read: {error.strerror or error}") from error
     try:
-        if b"\0" in data:  # as a file with holes is full of, and JSON never
-            raise ValueError(f"{where}: not JSON: holds a zero byte")
+        _check_text(data, where)
         record = parse_json(data, where, most=MOST_MANIFEST_BYTES)
     except ValueError as error:
         raise CorruptShardError(f"{error}; preprocess again") from error
@@ -295,6 +294,15 @@ def load_manifest(storage: Storage) -> Manifest:
         raise CorruptShardError(f"{where}: has no {error}; preprocess again") from error
     except ValueError as error:
         raise CorruptShardError(f"{where}: {error}; preprocess again") from error
+
+
+def _check_text(data: bytes, where: str) -> None:
+    """Refuse, before it is parsed, what would take far more memory than a manifest of its size."""
+    if b"\0" in data:  # as a file with holes is full of, and JSON never
+        raise ValueError(f"{where}: not JSON: holds a zero byte")
+    # Parsed, a value takes 60 bytes and more. A segment has 10 in 300 bytes.
+    if len(data) > MOST_BYTES and sum(map(data.count, (b",", b"[", b"{"))) > len(data) // 8:
+        raise ValueError(f"{where}: {len(data)} bytes hold more values than those of a manifest")
 
 
 def _check_version(record: Any, where: str) -> None:

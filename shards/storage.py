@@ -133,11 +133,12 @@ class Storage:
         Raises:
             ShardError: there are more than `most` of them.
         """
-        if most is not None and (size := self.size(name)) > most:
-            raise ShardError(f"{self}/{name}: found {size} bytes, expected at most {most}")
         if self.is_local:
             with _regular(self.path(name)) as descriptor, open(descriptor, "rb", closefd=False) as file:
+                self._refuse_more(name, os.fstat(descriptor).st_size, most)
                 return file.read()
+        if most is not None:
+            self._refuse_more(name, self.size(name), most)
 
         def fetch() -> bytes:
             if self._http is not None:
@@ -146,6 +147,10 @@ class Storage:
                 return bytes(stream.read())
 
         return self._try(fetch, name)
+
+    def _refuse_more(self, name: str, size: int, most: int | None) -> None:
+        if most is not None and size > most:
+            raise ShardError(f"{self}/{name}: found {size} bytes, expected at most {most}")
 
     def read_into(self, name: str, offset: int, buffers: Sequence[memoryview]) -> tuple[int, Version | None]:
         """Fill `buffers` with the bytes of `name` from `offset` on; safe to call from several threads.
