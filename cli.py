@@ -260,7 +260,7 @@ class Size(click.ParamType[tuple[int, int]]):
     "--scheduler",
     heading="How to work",
     metavar="ADDRESS",
-    help="Of the dask cluster, such as tcp://head:8786.",
+    help="Of the dask cluster, such as tls://head:8786; over plain tcp, whoever reaches it runs code.",
 )
 @option(
     "--on-error",
