@@ -294,7 +294,7 @@ class DepthRangeOption(click.ParamType["tuple[int, int] | str"]):
     "--scheduler",
     heading="How to work",
     metavar="ADDRESS",
-    help="Of the dask cluster, such as tcp://head:8786.",
+    help="Of the dask cluster, such as tls://head:8786; over plain tcp, whoever reaches it runs code.",
 )
 @option(
     "--on-error",
