@@ -25,6 +25,7 @@ from pipeline.sweep.config import SweepConfig, parse_seeds
 from pipeline.synthesize.config import SynthesizeConfig
 from pipeline.train.config import PRESETS, TrainConfig, train_config
 from shards.choices import CACHES, CODECS, SPLITS
+from shards.locations import hidden
 
 if TYPE_CHECKING:
     from pipeline.preprocess.run import Summary
@@ -70,7 +71,8 @@ class Group(click.Group):
             return super().invoke(ctx)
         except click.UsageError as error:
             if _is_first_of_machine():
-                raise
+                # It quotes what stands where nothing is expected, perhaps a location.
+                raise click.UsageError(hidden(error.format_message()), error.ctx) from None
             sys.exit(error.exit_code)
         except ConfigError as error:
             _fail(str(error), error.exit_code, quiet=not _is_first_of_machine())
@@ -88,7 +90,7 @@ def _fail(message: str, code: int, *, quiet: bool = False) -> NoReturn:
     """End with an exit code and, unless `quiet`, one line, which says which of several processes speaks."""
     if not quiet:
         speaker = f"rank {os.environ['RANK']}: " if os.environ.get("WORLD_SIZE", "1") != "1" else ""
-        click.echo(f"error: {speaker}{message}", err=True)
+        click.echo(f"error: {speaker}{hidden(message)}", err=True)
     sys.exit(code)
 
 
