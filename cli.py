@@ -27,6 +27,7 @@ from pipeline.synthesize.config import SynthesizeConfig
 from pipeline.train.config import PRESETS, TrainConfig, train_config
 from shards.choices import CACHES, CODECS, SPLITS
 from shards.errors import os_error_line
+from shards.locations import hidden
 from shards.text import plain
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ class Group(click.Group):
             return super().invoke(ctx)
         except click.UsageError as error:
             if _is_first_of_machine():
-                raise click.UsageError(plain(error.format_message()), error.ctx) from error
+                # It quotes what stands where nothing is expected, perhaps a location.
+                raise click.UsageError(plain(hidden(error.format_message())), error.ctx) from None
             sys.exit(error.exit_code)
         except ConfigError as error:
             _fail(str(error), error.exit_code, quiet=not _is_first_of_machine())
@@ -98,7 +100,7 @@ def _fail(message: str, code: int, *, quiet: bool = False) -> NoReturn:
     if not quiet:
         several = os.environ.get("WORLD_SIZE", "1") != "1" and "RANK" in os.environ
         speaker = f"rank {os.environ['RANK']}: " if several else ""
-        remark(f"error: {speaker}{message}")
+        remark(f"error: {speaker}{hidden(message)}")
     sys.exit(code)
 
 
