@@ -13,7 +13,7 @@ EPOCHS ?= 3
 BATCH ?= 4
 LABELS ?=
 
-.PHONY: help venv demo test lint types check bench gpu gpu-wheels clean
+.PHONY: help venv demo options test lint types check bench gpu gpu-wheels clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ endif
 	$(MNAD) evaluate data/$(NAME)/shards runs/$(NAME)-untrained
 	@echo; echo "== after training"
 	$(MNAD) evaluate data/$(NAME)/shards runs/$(NAME)
+
+options: .venv/ready  ## docs/options.md from the options that the commands declare
+	$(BIN)/python -m pipeline.terminal.option_tables > docs/options.md
 
 test: .venv/ready  ## all tests that this machine can run, on all its cores
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal

@@ -113,15 +113,20 @@ def _counted(own: socket.socket, receive: Callable[..., int], *arguments: Any) -
 
 class _PlainConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        made = super()._new_conn()
-        timeout = made.gettimeout()
-        counted = _PlainSocket(made.family, made.type, made.proto, made.detach())
-        counted.settimeout(timeout)
-        return counted
+        return _counting(super()._new_conn())
 
 
 class _TlsConnection(HTTPSConnection):
-    _new_conn = _PlainConnection._new_conn
+    def _new_conn(self) -> socket.socket:
+        return _counting(super()._new_conn())
+
+
+def _counting(made: socket.socket) -> _PlainSocket:
+    """The same connection as a socket of another class."""
+    timeout = made.gettimeout()
+    counted = _PlainSocket(made.family, made.type, made.proto, made.detach())
+    counted.settimeout(timeout)
+    return counted
 
 
 class _PlainPool(urllib3.HTTPConnectionPool):
@@ -169,7 +174,7 @@ def _proxy(url: str, scheme: str) -> tuple[str, dict[str, str]]:
         port = 0
     if parts.scheme not in ("http", "https") or not parts.hostname or not port:
         raise StorageError(
-            f"{scheme.upper()}_PROXY: found {shown(url)}, expected http://[user:password@]host:port; "
+            f"{scheme.upper()}_PROXY: found {shown(url)}, expected an address as http://host:port; "
             "give an HTTP proxy, or name the server in NO_PROXY"
         )
     headers = {}
@@ -194,14 +199,14 @@ def reason(error: urllib3.exceptions.HTTPError) -> str:
     match cause:
         case urllib3.exceptions.NameResolutionError():
             words = "the host is not known by its name"
+        case urllib3.exceptions.NewConnectionError():
+            words = "no connection"
         case urllib3.exceptions.ConnectTimeoutError():
             words = "no connection within the time for it"
         case urllib3.exceptions.ReadTimeoutError():
             words = "no answer within the time for it"
         case urllib3.exceptions.SSLError():
             words = f"no TLS connection ({_tls_reason(cause)})"
-        case urllib3.exceptions.NewConnectionError():
-            words = "no connection"
         case urllib3.exceptions.ResponseError():
             words = "too many redirects"
         case urllib3.exceptions.LocationValueError() | urllib3.exceptions.URLSchemeUnknown():

@@ -62,7 +62,10 @@ class HttpFolder:
     def read(self, name: str, most: int = LARGEST) -> bytes:
         """All bytes of `name`, at most so many; FileNotFoundError if it is not there."""
         with self._request("GET", name, most) as (_, body):
-            return b"".join(body)
+            data = bytearray()  # not a list of parts, which a server makes as small as it likes
+            for part in body:
+                data += part
+            return bytes(data)
 
     def read_into(self, name: str, offset: int, buffers: Sequence[memoryview]) -> int:
         """Fill `buffers` with the bytes of `name` from `offset` on; returns how many there were."""

@@ -5,13 +5,14 @@ import re
 
 from shards.text import printable
 
-_STORES = r"s3|gs|gcs"
+_STORES = "s3[an]?|gs|gcs|abfss?|wasbs?|az|oss"
 """Schemes of object stores: before a bucket's name stands no port, and a secret may hold a slash."""
+_OTHERS = "https?|ftps?|sftp|ssh|davs?|hdfs"
 _URI = re.compile(
-    rf"(?P<start>(?:[^/]*[\s=])?(?P<scheme>https?|{_STORES}):/*|(?:.*?)://)(?P<rest>.*)",
+    rf"(?P<start>(?:[^/]*[\s=('\"])?(?P<scheme>{_STORES}|{_OTHERS}):/*|(?:.*?)://)(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
-"""What is meant as a URI: with `://`, or, however many slashes there are, with a scheme that is read here."""
+"""What is meant as a URI: with `://`, or, however many slashes there are, with a scheme of these."""
 _HOST = r"(?:[\w.-]*|\[[0-9a-fA-F:.]*\])"
 _PORT = r"(?::\d{1,5})?"
 HIDDEN = "***"
@@ -49,6 +50,11 @@ def shown(location: str) -> str:
 def absolute(location: str) -> str:
     """A location that means the same in any folder: a local path from the root on, without `.` and `..`."""
     return location if is_uri(location) else os.path.abspath(location)  # noqa: PTH100, keeps links as they are
+
+
+def hidden(text: str) -> str:
+    """A text of words, each of them as `shown`."""
+    return re.sub(r"\S+", lambda word: shown(word[0]), text)
 
 
 def inside(folder: str, name: str) -> str:

@@ -4,7 +4,6 @@ The same input and options give the same bytes: no times, no paths of the machin
 """
 
 import dataclasses
-import functools
 import hashlib
 import json
 import reprlib
@@ -17,7 +16,7 @@ from shards.checks import check_manifest, check_video
 from shards.choices import Split
 from shards.codec import Codec
 from shards.errors import CorruptShardError, ShardError
-from shards.jsonfile import parse_json
+from shards.jsonfile import MOST_BYTES, parse_json
 from shards.limits import MOST_MANIFEST_BYTES
 from shards.masks import Masks
 from shards.segments import window_starts
@@ -231,18 +230,13 @@ def _masks(value: Any) -> Masks:
 
 def _fields(kind: Any, value: Any) -> dict[str, Any]:
     """The fields of a dataclass from foreign JSON: exactly these."""
-    expected = _names(kind)
+    expected = kind.__dataclass_fields__.keys()
     if not isinstance(value, dict) or value.keys() != expected:
         raise ValueError(
             f"found {reprlib.repr(value)}, expected a {kind.__name__.lower()} with "
             f"{', '.join(sorted(expected))}"
         )
     return value
-
-
-@functools.cache
-def _names(kind: Any) -> frozenset[str]:
-    return frozenset(field.name for field in dataclasses.fields(kind))
 
 
 def _list(value: Any) -> list[Any]:
@@ -292,8 +286,7 @@ def load_manifest(storage: Storage, pinned: str | None = None) -> Manifest:
             "pin what verify prints of this one"
         )
     try:
-        if b"\0" in data:  # as a file with holes is full of, and JSON never
-            raise ValueError(f"{where}: not JSON: holds a zero byte")
+        _check_text(data, where)
         record = parse_json(data, where, most=MOST_MANIFEST_BYTES)
     except ValueError as error:
         raise CorruptShardError(f"{error}; preprocess again") from error
@@ -315,6 +308,15 @@ def load_manifest(storage: Storage, pinned: str | None = None) -> Manifest:
         raise CorruptShardError(f"{where}: has no {error}; preprocess again") from error
     except ValueError as error:
         raise CorruptShardError(f"{where}: {error}; preprocess again") from error
+
+
+def _check_text(data: bytes, where: str) -> None:
+    """Refuse, before it is parsed, what would take far more memory than a manifest of its size."""
+    if b"\0" in data:  # as a file with holes is full of, and JSON never
+        raise ValueError(f"{where}: not JSON: holds a zero byte")
+    # Parsed, a value takes 60 bytes and more. A segment has 10 in 300 bytes.
+    if len(data) > MOST_BYTES and sum(map(data.count, (b",", b"[", b"{"))) > len(data) // 8:
+        raise ValueError(f"{where}: {len(data)} bytes hold more values than those of a manifest")
 
 
 def _check_version(record: Any, where: str) -> None:

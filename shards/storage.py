@@ -153,10 +153,8 @@ class Storage:
         Raises:
             StorageError: there are more than `most` bytes.
         """
-        if most is not None and self._http is None and (size := self.size(name)) > most:
-            raise StorageError(
-                f"{self}/{name}: found {size} bytes, expected at most {most}; give another file"
-            )
+        if most is not None and self._http is None:
+            self._refuse_more(name, self.size(name), most)
 
         def fetch() -> bytes:
             if self._http is not None:
@@ -168,6 +166,12 @@ class Storage:
                 return bytes(stream.read())
 
         return self._try(fetch, name)
+
+    def _refuse_more(self, name: str, size: int, most: int | None) -> None:
+        if most is not None and size > most:
+            raise StorageError(
+                f"{self}/{name}: found {size} bytes, expected at most {most}; give another file"
+            )
 
     def read_into(self, name: str, offset: int, buffers: Sequence[memoryview]) -> tuple[int, Version | None]:
         """Fill `buffers` with the bytes of `name` from `offset` on; safe to call from several threads.

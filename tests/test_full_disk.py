@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from cli import main
+from pipeline.preprocess.source import Source
+from shards.errors import StorageError
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.shards import make_set, random_frames
 from tests.helpers.videos import write_images
@@ -98,3 +101,16 @@ def test_a_contact_sheet_that_cannot_be_written_is_a_remark(state, disk, inputs)
     assert code == 0
     assert not (disk / "sheet.png").exists()
     assert text.startswith(f"note: no contact sheet: {disk}/sheet.png: ")
+
+
+def test_a_remote_video_for_which_there_is_no_room_is_one_line(state, disk, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(disk))
+    monkeypatch.setattr(Source, "chunks", lambda source, path: iter([bytes(1 << 20)]))
+    source = Source("s3://bucket/folder?region=eu-west-1")
+    if state == "read-only":
+        with pytest.raises(OSError, match="Read-only file system"), source.local("a.mp4"):
+            pass
+        return
+    expected = r"s3://bucket/folder/a\.mp4: cannot be fetched to .* \(TMPDIR\): No space left on device"
+    with pytest.raises(StorageError, match=expected), source.local("a.mp4"):
+        pass

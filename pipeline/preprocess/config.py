@@ -114,7 +114,12 @@ class PreprocessConfig:
     ] = "pool"
     scheduler: Annotated[
         str | None,
-        Option("Address of the dask scheduler, such as tcp://head:8786.", "How to work", metavar="ADDRESS"),
+        Option(
+            "Address of the dask scheduler, such as tls://head:8786; over plain tcp, whoever reaches it can "
+            "run code.",
+            "How to work",
+            metavar="ADDRESS",
+        ),
     ] = None
     on_error: Annotated[
         Literal["fail", "skip"],

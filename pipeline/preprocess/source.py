@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import SourceError
+from shards.errors import StorageError, os_error_line
 from shards.storage import Storage
 
 VIDEO_SUFFIXES = frozenset(
@@ -130,15 +131,24 @@ class Source:
 
     @contextlib.contextmanager
     def local(self, path: str) -> Iterator[Path]:
-        """The file as a local one; a remote file is fetched for as long as the block lasts."""
+        """The file as a local one; a remote file is fetched for as long as the block lasts.
+
+        Raises:
+            StorageError: there is no room for it.
+        """
         if self._root:
             yield self._root / path
             return
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / f"video{PurePosixPath(path).suffix}"
-            with copy.open("wb") as file:
-                for chunk in self.chunks(path):
-                    file.write(chunk)
+            try:
+                with copy.open("wb") as file:
+                    for chunk in self.chunks(path):
+                        file.write(chunk)
+            except OSError as error:
+                raise StorageError(
+                    f"{self}/{path}: cannot be fetched to {folder} (TMPDIR): {os_error_line(error, '')}"
+                ) from error
             yield copy
 
 

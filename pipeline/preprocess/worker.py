@@ -23,6 +23,7 @@ from typing import Any
 from pipeline.children import module_command, module_environment
 from pipeline.errors import ShardError, SourceError, UserError
 from pipeline.preprocess.jobs import Beat, Job
+from shards.errors import os_error_line
 from shards.limits import SEGMENT_WINDOWS
 
 BEAT_SECONDS = 0.25
@@ -208,6 +209,8 @@ def main() -> None:
             )
         except (UserError, ShardError) as error:
             answer(error=str(error), kind="ShardError" if isinstance(error, ShardError) else "SourceError")
+        except OSError as error:
+            answer(error=os_error_line(error), kind="ShardError")
         except Exception:
             import traceback
 

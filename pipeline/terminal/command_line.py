@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError, PeerError, ShardError, UserError
 from pipeline.options import Argument, Declared, Option, declared
 from pipeline.output import discard_output, remark
 from shards.errors import os_error_line
+from shards.locations import hidden
 from shards.text import plain
 
 _KINDS = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
@@ -61,6 +62,7 @@ class _DeclaredArgument(click.Argument):
 
     def __init__(self, field: Declared) -> None:
         assert isinstance(field.about, Argument)
+        self.field = field
         about = self.about = field.about
         super().__init__(
             [field.name],
@@ -126,7 +128,8 @@ class Group(click.Group):
             return super().invoke(ctx)
         except click.UsageError as error:
             if _is_first_of_machine():
-                raise click.UsageError(plain(error.format_message()), error.ctx) from error
+                # It quotes what stands where nothing is expected, perhaps a location.
+                raise click.UsageError(plain(hidden(error.format_message())), error.ctx) from None
             sys.exit(error.exit_code)
         except ConfigError as error:
             _fail(str(error), error.exit_code, quiet=not _is_first_of_machine())
@@ -182,7 +185,7 @@ def _fail(message: str, code: int, *, quiet: bool = False) -> NoReturn:
     if not quiet:
         several = os.environ.get("WORLD_SIZE", "1") != "1" and "RANK" in os.environ
         speaker = f"rank {os.environ['RANK']}: " if several else ""
-        remark(f"error: {speaker}{message}")
+        remark(f"error: {speaker}{hidden(message)}")
     sys.exit(code)
 
 

@@ -94,6 +94,16 @@ def test_raw_score_is_not_touched_by_ranges() -> None:
     assert metrics.auc_raw == 1.0
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_raw_the_distance_to_items_does_not_count_beside_the_psnr(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    psnr = rng.permutation(2000) / 2000 * 15 + 20  # neighbours 0.0075 dB apart
+    distance = rng.uniform(0, 4 / 512, 2000)  # as far as unit vectors of 512 features can be apart
+    one = [video(list(psnr), list(distance), list(rng.integers(0, 2, 2000)))]
+    assert compute_metrics(one, 0.6).auc_raw == compute_metrics(one, 1.0).auc_raw
+    assert compute_metrics(one, 0.6).auc != compute_metrics(one, 1.0).auc
+
+
 def test_alpha_one_and_zero_are_the_parts_alone() -> None:
     videos = [video([1, 2, 3, 4], [1, 2, 3, 4], [1, 1, 0, 0])]
     assert compute_metrics(videos, 1.0).auc == 1.0

@@ -4,6 +4,7 @@ Every builder writes what one of the readers is given: a checkpoint, the trainin
 published model or its memory items.
 """
 
+import functools
 import io
 import json
 import pickle
@@ -146,26 +147,39 @@ def repeated_calls() -> bytes:
     return b"\x80\x02](" + pairs + b"\x85q\x00ccollections\nOrderedDict\nq\x01" + calls + b"e."
 
 
-def overlapping_members(count: int = 200, size: int = 20 << 20) -> bytes:
-    """A zip file whose list names one storage of 20 MB 200 times, each time as another."""
-    data = bytes(size)
+@functools.cache
+def overlapping_members(count: int = 80, size: int = 25 << 20) -> bytes:
+    """A zip file of 25 MB with 80 storages of 25 MB: each runs to the file's end through the rest."""
     names = [f"archive/data/{number}".encode() for number in range(count)]
-    root = (
-        b"\x80\x02](" + b"".join(tensor(str(n), (size // 4,), (1,), size // 4) for n in range(count)) + b"e."
+    tensors = (tensor(str(number), (size // 4,), (1,), size // 4) for number in range(count))
+    contents, listed = bytes(size), []
+    for name in reversed(names):
+        about = _about(contents)
+        listed.append((name, about, len(contents)))
+        contents = b"PK\3\4" + about + struct.pack("<HH", len(name), 0) + name + contents
+    root = b"\x80\x02](" + b"".join(tensors) + b"e."
+    pickled = b"archive/data.pkl"
+    first = b"PK\3\4" + _about(root) + struct.pack("<HH", len(pickled), 0) + pickled + root
+    places = {name: len(first) + len(contents) - length - 30 - len(name) for name, _, length in listed}
+    entries = [(pickled, _about(root), 0), *((name, about, places[name]) for name, about, _ in listed)]
+    return _zip_file(first + contents, entries)
+
+
+def _about(data: bytes) -> bytes:
+    """What both headers of a stored member say of it."""
+    return struct.pack("<HHHHHIII", 20, 0, 0, 0, 33, zlib.crc32(data), len(data), len(data))
+
+
+def _zip_file(start: bytes, entries: list[tuple[bytes, bytes, int]]) -> bytes:
+    """`start` with a list of members after it: names, what is said of them, and where their headers are."""
+    listed = b"".join(
+        b"PK\1\2\x14\0" + about + struct.pack("<HHHHHII", len(name), 0, 0, 0, 0, 0, at) + name
+        for name, about, at in entries
     )
-    parts: list[bytes] = []
-    listed: list[bytes] = []
-    for name, content, repeats in ((b"archive/data.pkl", root, 1), (names[0], data, count)):
-        at = sum(map(len, parts))
-        about = struct.pack("<HHHHHIII", 20, 0, 0, 0, 33, zlib.crc32(content), len(content), len(content))
-        parts += [b"PK\3\4" + about + struct.pack("<HH", len(name), 0) + name, content]
-        for number in range(repeats):
-            known = name if repeats == 1 else names[number]
-            end = struct.pack("<HHHHHII", len(known), 0, 0, 0, 0, 0, at)
-            listed.append(b"PK\1\2" + struct.pack("<H", 20) + about + end + known)
-    start, directory = sum(map(len, parts)), b"".join(listed)
-    end = struct.pack("<HHHHIIH", 0, 0, len(listed), len(listed), len(directory), start, 0)
-    return b"".join([*parts, directory, b"PK\5\6", end])
+    count = len(entries) & 0xFFFF
+    return (
+        start + listed + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, count, count, len(listed), len(start), 0)
+    )
 
 
 def deflated_member() -> bytes:
@@ -182,14 +196,10 @@ def deflated_member() -> bytes:
 
 def many_members(count: int = 300_000) -> bytes:
     """A zip file of 24 MB whose list has 300,000 members of no bytes."""
-    names = (f"archive/data/{number}".encode() for number in range(count))
-    fields = struct.pack("<HHHHHHIII", 20, 20, 0, 0, 0, 33, 0, 0, 0)
-    listed = b"".join(
-        b"PK\1\2" + fields + struct.pack("<HHHHHII", len(name), 0, 0, 0, 0, 0, 0) + name for name in names
-    )
-    start = b"PK\3\4" + bytes(26)
-    end = struct.pack("<HHHHIIH", 0, 0, count & 0xFFFF, count & 0xFFFF, len(listed), len(start), 0)
-    return start + listed + b"PK\5\6" + end
+    root = b"\x80\x02N."
+    first = b"PK\3\4" + _about(root) + struct.pack("<HH", 16, 0) + b"archive/data.pkl" + root
+    empty = ((f"archive/data/{number}".encode(), _about(b""), 0) for number in range(count))
+    return _zip_file(first, [(b"archive/data.pkl", _about(root), 0), *empty])
 
 
 PICKLES: dict[str, Callable[[], bytes]] = {

@@ -156,6 +156,34 @@ class Faults:
 
 
 @contextlib.contextmanager
+def answering(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A server that gives every connection, its first request read, to `answer`; yields its port.
+
+    What `answer` fails with, as it does once the client has gone, is of no interest.
+    """
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve(client: socket.socket) -> None:
+        with contextlib.suppress(OSError), client:
+            while b"\r\n\r\n" not in client.recv(1 << 16):
+                pass
+            answer(client)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                threading.Thread(target=serve, args=(client,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+@contextlib.contextmanager
 def faulty_proxy(port: int) -> Iterator[tuple[int, Faults]]:
     """A TCP proxy in front of a local HTTP server; yields its port and the faults to come."""
     faults = Faults()

@@ -382,10 +382,11 @@ def test_sparse_files_are_read_no_further_than_they_should(raw: Path) -> None:
         b'{"a":' * 10**5,
         b'{"format": "mnad-shards", "version": 2, "window": 1' + b"0" * 5000 + b"}",
         b'{"format": "mnad-shards", "version": 2, "videos": [' + b"[]," * 10**6 + b"[]]}",
+        b'{"format": "mnad-shards", "version": 2, "videos": [' + b"[]," * (12 << 20) + b"[]]}",
         b'{"format": "mnad-shards", "version": NaN}',
         b'{"format": "mnad-shards\\ud800", "version": 2}',
     ],
-    ids=["lists", "mappings", "digits", "many", "nan", "surrogate"],
+    ids=["lists", "mappings", "digits", "many", "very many", "nan", "surrogate"],
 )
 def test_json_that_is_made_to_hurt_is_refused(tmp_path: Path, text: bytes) -> None:
     (tmp_path / MANIFEST).write_bytes(text)

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,10 @@ from tests.helpers.videos import write_images
 GARBAGE = (b"", b"{", b"\xff\xfe", b"[[[[1]]]]", b"[]", b"null", b'{"format": NaN}', b"x" * 1000)
 
 
+OUTCOMES: Counter[str] = Counter()
+"""What came of the mutated inputs, by file; printed by `pytest -s`."""
+
+
 def config(folder: Path, **options) -> PreprocessConfig:
     return PreprocessConfig(
         **{"source": str(folder / "source"), "shards": str(folder / "set"), "size": (16, 16), "workers": 1}
@@ -36,12 +41,13 @@ def shard_bytes(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("made")
     for name in ("a", "b"):
         write_images(folder / "source" / "training" / name, random_frames(9, seed=ord(name)))
     preprocess(config(folder))
-    return folder
+    yield folder
+    print(*sorted(OUTCOMES.items()), sep="\n")
 
 
 @pytest.fixture
@@ -113,9 +119,6 @@ def test_a_damaged_record_of_the_options_is_one_line(copy, garbage):
 def test_other_options_are_told_as_they_are_given(copy):
     with pytest.raises(ConfigError, match=r"made with --size 16x16, now asked for 32x24; use the same"):
         preprocess(config(copy, size=(32, 24)))
-
-
-OUTCOMES: Counter[str] = Counter()
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
