@@ -281,9 +281,30 @@ def test_frames_of_another_geometry_are_refused(evaluated: Callable[..., Summary
         evaluated(checkpoint=str(file))
 
 
+def test_a_model_of_no_stated_size_takes_frames_of_any(
+    evaluated: Callable[..., Summary], tmp_path: Path
+) -> None:
+    make_checkpoint(tmp_path / "imported.safetensors", size=(None, None))
+    make_checkpoint(tmp_path / "trained.safetensors", size=SIZE)
+    imported, trained = (
+        evaluated(checkpoint=str(tmp_path / f"{name}.safetensors"), out=str(tmp_path / name))
+        for name in ("imported", "trained")
+    )
+    np.testing.assert_array_equal(table(imported)["psnr"], table(trained)["psnr"])
+    assert imported.metrics["model"]["height"] is None
+    make_set(tmp_path / "wide", {"testing": [smooth_frames(7, (24, 8))]})
+    wide = evaluated(checkpoint=str(tmp_path / "imported.safetensors"), shards=str(tmp_path / "wide"))
+    assert len(table(wide)["frame"]) == 3
+
+
 def test_a_model_that_gives_no_numbers_is_refused(evaluated: Callable[..., Summary], tmp_path: Path) -> None:
     checkpoint = make_checkpoint(tmp_path / "sick.safetensors", size=SIZE)
-    tensors = {**checkpoint.tensors, "decoder.output.6.bias": torch.full((3,), float("nan"))}
+    # Finite, but what they make of features is infinite in either direction, and its sum no number.
+    sizes = {
+        "decoder.output.4.weight": torch.full((64,), 3e38),
+        "decoder.output.4.running_var": torch.zeros(64),
+    }
+    tensors = {**checkpoint.tensors, **sizes}
     sick = dataclasses.replace(checkpoint, tensors=tensors)
     (tmp_path / "sick.safetensors").write_bytes(sick.to_bytes())
     with pytest.raises(CheckpointError, match="not a number at frame 4 of video"):

@@ -10,14 +10,14 @@ from pipeline.header import ModelSpec
 
 
 def make_checkpoint(
-    path: Path, *, seed: int = 0, size: tuple[int, int] = (32, 32), **spec: Any
+    path: Path, *, seed: int = 0, size: tuple[int, int] | tuple[None, None] = (32, 32), **spec: Any
 ) -> Checkpoint:
     """Write a checkpoint of an untrained model to `path` (a .safetensors file) and return it.
 
     Args:
         path: of the file.
         seed: of the weights.
-        size: height and width of frames.
+        size: height and width of frames; None where they are not known.
         spec: other fields of ModelSpec; prediction of five frames with four items by default.
     """
     defaults: dict[str, Any] = {"method": "pred", "window": 5, "items": 4}

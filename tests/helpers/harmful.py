@@ -149,7 +149,7 @@ def repeated_calls() -> bytes:
 
 @functools.cache
 def overlapping_members(count: int = 80, size: int = 25 << 20) -> bytes:
-    """A zip file of 25 MB with 80 storages of 25 MB: each runs to the file's end through the rest."""
+    """A zip file of 25 MB with 80 storages of 25 MB: each goes on through all those after it."""
     names = [f"archive/data/{number}".encode() for number in range(count)]
     tensors = (tensor(str(number), (size // 4,), (1,), size // 4) for number in range(count))
     contents, listed = bytes(size), []
