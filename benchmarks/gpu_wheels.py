@@ -25,6 +25,7 @@ PACKAGES = {
     "av": (),  # decodes all video
     "webdataset": ("braceexpand", "PyYAML"),
     "safetensors": (),
+    "blake3": (),
     "urllib3": (),
     "rich": ("markdown-it-py", "mdurl", "Pygments"),
     "pytest": ("iniconfig", "packaging", "pluggy"),

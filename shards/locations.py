@@ -53,8 +53,8 @@ def absolute(location: str) -> str:
 
 
 def hidden(text: str) -> str:
-    """A text of words, each of them as `shown`."""
-    return re.sub(r"\S+", lambda word: shown(word[0]), text)
+    """A text of words, each of them as `shown`, without the punctuation that follows it."""
+    return re.sub(r"(\S+?)([:;,.)]*)(?=\s|$)", lambda word: shown(word[1]) + word[2], text)
 
 
 def inside(folder: str, name: str) -> str:

@@ -14,6 +14,7 @@ from pipeline.ownership import (
     refuse_foreign_folder,
     refuse_links,
 )
+from shards.errors import StorageError
 from shards.storage import Storage
 from tests.helpers.mutation import mutated_bytes
 
@@ -70,4 +71,5 @@ def test_a_link_to_anywhere_is_refused_and_named(tmp_path: Path) -> None:
 
 def test_a_fifo_is_no_config(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / CONFIG)
-    assert recorded_options(Storage(tmp_path), "evaluate") is None
+    with pytest.raises(StorageError, match="config.toml: cannot be read: Not a regular file"):
+        recorded_options(Storage(tmp_path), "evaluate")

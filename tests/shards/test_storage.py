@@ -202,7 +202,7 @@ def test_files_that_the_system_keeps_from_us_are_named(tmp_path, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied", "/internal/path")
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(tmp_path), "read_bytes", refuse)
+        patch.setattr(os, "open", refuse)
         patch.setattr(type(tmp_path), "unlink", refuse)
         patch.setattr(type(tmp_path), "mkdir", refuse)
         for action, verb in (
