@@ -40,7 +40,7 @@ endif
 	$(MNAD) evaluate data/$(NAME)/shards runs/$(NAME)
 
 options: .venv/ready  ## docs/options.md from the options that the commands declare
-	$(BIN)/python -m pipeline.terminal.option_tables > docs/options.md
+	$(BIN)/python -c 'import cli, pipeline.terminal.option_tables as t; print(t.option_tables(cli.main), end="")' > docs/options.md
 
 test: .venv/ready  ## all tests that this machine can run, on all its cores
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal

@@ -19,12 +19,12 @@ import click
 from pipeline.evaluate.config import EvaluateConfig
 from pipeline.import_reference.config import ImportConfig
 from pipeline.inspect.config import InspectConfig, VerifyConfig
-from pipeline.output import remark, say
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.report.config import ReportConfig
 from pipeline.sweep.config import SweepConfig
 from pipeline.synthesize.config import SynthesizeConfig
 from pipeline.terminal.command_line import Group, use_file
+from pipeline.terminal.output import remark, say
 from pipeline.train.config import PRESET, TrainConfig, train_config
 from shards.choices import SPLITS
 
@@ -139,7 +139,7 @@ def inspect(config: InspectConfig) -> None:
     For a shard set, a contact sheet of sample windows is written, too, where that can be done.
     """
     from pipeline.inspect.run import Remark, inspect
-    from pipeline.tables import print_table
+    from pipeline.terminal.tables import print_table
 
     for shown in inspect(config):
         if isinstance(shown, Remark):

@@ -15,10 +15,10 @@ import probing
 from torch import nn
 
 from mnad import MNAD, FrameScores, score_batch
-from pipeline.checkpoint import load_checkpoint
 from pipeline.evaluate.config import ALPHA, THRESHOLD
 from pipeline.evaluate.report import load_evaluation
 from pipeline.evaluate.scores import VideoScores
+from pipeline.runs.checkpoint import load_checkpoint
 
 
 def one_by_one(model: MNAD, shards: str, window: int) -> Iterator[FrameScores]:

@@ -18,10 +18,10 @@ from torch import Tensor
 from mnad import MNAD
 from mnad.places import NormalPlaces
 from mnad.scoring import feature_distance
-from pipeline.checkpoint import load_checkpoint
 from pipeline.evaluate.config import ALPHA
 from pipeline.evaluate.report import load_evaluation
 from pipeline.evaluate.scores import VideoScores
+from pipeline.runs.checkpoint import load_checkpoint
 from shards.choices import Split
 
 

@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from mnad import MNAD, score_batch
 from mnad.fusion import fuse
 from mnad.model import Encoded
-from pipeline.allocator import keep_freed_memory
 from pipeline.evaluate.inference import largest_batch
+from pipeline.processes.allocator import keep_freed_memory
 from pipeline.synthesize.scene import background, draw, pedestrian
 
 WINDOW = 5

@@ -20,8 +20,8 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from mnad import MNAD, score_batch
-from pipeline.distributed import Process
 from pipeline.evaluate.inference import full_float32
+from pipeline.processes.distributed import Process
 from pipeline.train import precision
 from pipeline.train.config import train_config
 from pipeline.train.metrics import LossHistory

@@ -22,7 +22,7 @@ from torch import Tensor
 from mnad import MNAD
 from mnad.memory import similarity
 from mnad.networks import STRIDE as GRID
-from pipeline.checkpoint import load_checkpoint
+from pipeline.runs.checkpoint import load_checkpoint
 
 STRIDE = 8
 DIRECTIONS = {"right": -1, "down": -2}

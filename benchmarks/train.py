@@ -37,8 +37,8 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from mnad import MNAD
-from pipeline.allocator import keep_freed_memory
-from pipeline.distributed import Process
+from pipeline.processes.allocator import keep_freed_memory
+from pipeline.processes.distributed import Process
 from pipeline.train import precision
 from pipeline.train.config import TrainConfig, train_config
 from pipeline.train.metrics import LossHistory

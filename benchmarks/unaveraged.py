@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pipeline.checkpoint import load_checkpoint, load_training_state
-from pipeline.commands import run_command
-from pipeline.runs import METRICS, checkpoint_steps, model_name
+from pipeline.processes.commands import run_command
+from pipeline.runs.checkpoint import load_checkpoint, load_training_state
+from pipeline.runs.layout import METRICS, checkpoint_steps, model_name
 from shards.storage import Storage
 
 

@@ -12,25 +12,29 @@ SOURCES = sorted(
     for path in ([ROOT / top] if top.endswith(".py") else (ROOT / top).rglob("*.py"))
 )
 
+STAGES = {"synthesize", "preprocess", "train", "evaluate", "report", "sweep", "import_reference", "inspect"}
+ROOMS = {"processes", "terminal", "runs", "video"}
+"""What several stages use; a room imports no stage, and other rooms only."""
+
 OWNERS = {
     "blake3": ("shards/digests.py",),
-    "av": ("pipeline/preprocess/",),
-    "decord": ("pipeline/preprocess/",),
-    "PIL": ("pipeline/preprocess/imageheaders.py",),
-    "click": ("cli.py", "pipeline/terminal/command_line.py"),
+    "av": ("pipeline/video/",),
+    "decord": ("pipeline/video/",),
+    "PIL": ("pipeline/video/imageheaders.py",),
+    "click": ("cli.py", "pipeline/terminal/"),
     "cv2": ("shards/opencv.py",),
     "webdataset": ("shards/verify.py",),
     "pyarrow": ("shards/storage.py", "pipeline/evaluate/scores.py"),
     "sklearn": ("pipeline/evaluate/metrics.py",),
     "matplotlib": ("pipeline/evaluate/plots.py",),
-    "safetensors": ("pipeline/checkpoint.py",),
+    "safetensors": ("pipeline/runs/checkpoint.py",),
     "dask": ("pipeline/preprocess/",),
     "distributed": ("pipeline/preprocess/",),
     "urllib3": ("shards/http.py", "shards/connections.py"),
     "torch.utils.tensorboard": ("pipeline/train/board.py",),
-    "rich": ("pipeline/progress.py", "pipeline/tables.py"),
-    "torch.distributed": ("pipeline/distributed.py",),
-    "torch.nn.parallel": ("pipeline/distributed.py",),
+    "rich": ("pipeline/terminal/progress.py", "pipeline/terminal/tables.py"),
+    "torch.distributed": ("pipeline/processes/distributed.py",),
+    "torch.nn.parallel": ("pipeline/processes/distributed.py",),
 }
 """Where a dependency may be imported: files, or folders that end in a slash."""
 
@@ -66,10 +70,14 @@ def test_shards_know_nothing_of_method_and_stages(source: str) -> None:
 @pytest.mark.parametrize("source", [s for s in SOURCES if s.startswith("pipeline/")])
 def test_stages_never_import_one_another_nor_the_command_line(source: str) -> None:
     parts = source.split("/")
-    stages = {path.name for path in (ROOT / "pipeline").iterdir() if path.is_dir()} - {"__pycache__"}
     own = parts[1] if len(parts) > 2 else None
-    forbidden = ["cli", *(f"pipeline.{stage}" for stage in stages if stage != own)]
+    forbidden = ["cli", *(f"pipeline.{stage}" for stage in STAGES if stage != own)]
     assert [n for n in imports(source) if any(is_in(n, name) for name in forbidden)] == []
+
+
+def test_each_folder_of_the_pipeline_is_a_stage_or_a_shared_room() -> None:
+    folders = {path.parent.relative_to(ROOT / "pipeline") for path in (ROOT / "pipeline").rglob("*.py")}
+    assert {folder.as_posix() for folder in folders} - {"."} == STAGES | ROOMS
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli import main
-from pipeline.checkpoint import load_checkpoint
+from pipeline.runs.checkpoint import load_checkpoint
 from shards.locations import inside, shown
 from shards.storage import Storage
 from tests.helpers import published

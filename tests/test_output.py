@@ -97,7 +97,7 @@ def test_what_is_given_comes_back_in_harmless_messages(arguments, tmp_path, monk
 
 def test_progress_on_a_terminal_shows_foreign_text_as_it_is_without_controls():
     program = (
-        "from pipeline.progress import progress\n"
+        "from pipeline.terminal.progress import progress\n"
         "with progress('work', 1, 'things') as advance: advance(1, '[/red] \\x1b]52;c;AAAA\\x07 \\u202e')"
     )
     controller, terminal = os.openpty()

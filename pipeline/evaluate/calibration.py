@@ -8,7 +8,7 @@ from torch import Tensor
 from mnad import MNAD
 from mnad.places import NormalPlaces
 from pipeline.errors import ConfigError
-from pipeline.progress import progress
+from pipeline.terminal.progress import progress
 from shards.choices import Split
 from shards.manifest import Manifest
 from shards.storage import Storage

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pipeline.config import DIGEST, Device
 from pipeline.options import Argument, Option, check, described
-from pipeline.runs import FOLDER
+from pipeline.runs.layout import FOLDER
 from shards import locations
 
 MemoryMode = Literal["carry", "video", "frozen"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.evaluate.metrics import Metrics, compute_curves
 from pipeline.evaluate.scores import VideoScores, interesting
-from pipeline.progress import progress
+from pipeline.terminal.progress import progress
 from shards.choices import Split
 from shards.storage import Storage
 from shards.writer import STEM, video_stem

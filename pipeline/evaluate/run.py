@@ -16,9 +16,7 @@ from mnad import Observed, normality
 from mnad.fusion import fuse
 from mnad.networks import STRIDE
 from mnad.scoring import Distance, feature_distance
-from pipeline.checkpoint import Checkpoint, load_checkpoint
 from pipeline.config import dump_config, recordable
-from pipeline.distributed import Process, from_first, held_by_first, processes, together
 from pipeline.errors import CheckpointError, ConfigError, ShardError
 from pipeline.evaluate.calibration import normal_places
 from pipeline.evaluate.config import ALPHA, THRESHOLD, EvaluateConfig
@@ -51,10 +49,12 @@ from pipeline.evaluate.scores import (
     write_part,
 )
 from pipeline.evaluate.target import COMMAND, claim, is_taken
-from pipeline.evaluations import FORMAT
-from pipeline.locking import sole
-from pipeline.ownership import CONFIG
-from pipeline.progress import progress
+from pipeline.processes.distributed import Process, from_first, held_by_first, processes, together
+from pipeline.processes.locking import sole
+from pipeline.runs.checkpoint import Checkpoint, load_checkpoint
+from pipeline.runs.evaluations import FORMAT
+from pipeline.runs.ownership import CONFIG
+from pipeline.terminal.progress import progress
 from pipeline.version import code_version
 from shards import locations
 from shards.choices import Split

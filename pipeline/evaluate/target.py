@@ -5,7 +5,7 @@ from pathlib import Path
 from pipeline.errors import BusyError, ConfigError
 from pipeline.evaluate import exhibits, maps, plotfiles, scores
 from pipeline.evaluate.config import EvaluateConfig
-from pipeline.ownership import recorded_options, refuse_foreign_folder, refuse_links
+from pipeline.runs.ownership import recorded_options, refuse_foreign_folder, refuse_links
 from shards import locations
 from shards.storage import Storage
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from mnad.networks import WIDTHS
-from pipeline.checkpoint import Checkpoint, check_tensors, expected_tensors, tensors_from_bytes
 from pipeline.errors import CheckpointError
-from pipeline.header import MOST_BYTES
 from pipeline.import_reference.config import ImportConfig
 from pipeline.import_reference.weights import named_tensors, our_name, spec_of
-from pipeline.runs import FOLDER, checkpoint_steps
-from pipeline.torchfile import TensorRef, read_torch_file
+from pipeline.runs.checkpoint import Checkpoint, check_tensors, expected_tensors, tensors_from_bytes
+from pipeline.runs.header import MOST_BYTES
+from pipeline.runs.layout import FOLDER, checkpoint_steps
+from pipeline.runs.torchfile import TensorRef, read_torch_file
 from pipeline.version import code_version
 from shards import locations
 from shards.storage import Storage

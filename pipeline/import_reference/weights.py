@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.errors import CheckpointError
-from pipeline.header import ModelSpec
-from pipeline.torchfile import TensorRef
-from pipeline.unpickling import Inert
+from pipeline.runs.header import ModelSpec
+from pipeline.runs.torchfile import TensorRef
+from pipeline.runs.unpickling import Inert
 
 BLOCKS = {
     "encoder.moduleConv1": "encoder.levels.0",

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.inspect.config import InspectConfig, VerifyConfig
-from pipeline.overview import overview
-from pipeline.preprocess.contact import contact_sheet
-from pipeline.preprocess.describe import describe
-from pipeline.progress import progress
-from pipeline.tables import Table
+from pipeline.inspect.contact import contact_sheet
+from pipeline.inspect.describe import describe
+from pipeline.inspect.overview import overview
+from pipeline.terminal.progress import progress
+from pipeline.terminal.tables import Table
 from shards.errors import ShardError
 from shards.manifest import MANIFEST, load_manifest
 from shards.storage import Storage

@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.errors import SourceError
 from pipeline.preprocess.config import DepthRange
-from pipeline.preprocess.images import Picture
+from pipeline.video.images import Picture
 
 _VALUES = 1 << 16
 Range = tuple[int, int]

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.children import module_command, module_environment
-from pipeline.preprocess.images import decode_image
 from pipeline.preprocess.source import Source
 from pipeline.preprocess.videos import SourceVideo
+from pipeline.processes.children import module_command, module_environment
+from pipeline.video.images import decode_image
 from shards.codec import is_gray
 
 SECONDS = 60.0
@@ -56,7 +56,7 @@ def _planes(path: Path, images: int) -> int:
     """Of a video file, or of so many images like the one at `path`."""
     if images:
         return images * _channels(decode_image(path.read_bytes(), str(path)).pixels)
-    from pipeline.preprocess.pyav_files import opened, video_tracks
+    from pipeline.video.pyav_files import opened, video_tracks
 
     with opened(path, str(path)) as container:
         stream = video_tracks(container, str(path))[0]

@@ -7,11 +7,11 @@ import numpy as np
 
 from pipeline.errors import SourceError
 from pipeline.preprocess.bytestream import ByteStream
-from pipeline.preprocess.images import decode_image
 from pipeline.preprocess.matfiles import open_cell
 from pipeline.preprocess.npyfiles import open_npy
 from pipeline.preprocess.source import Source, SourceFile
 from pipeline.preprocess.videos import SourceMasks
+from pipeline.video.images import decode_image
 from shards.text import printable
 
 MASK_PIXELS = 1 << 25

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import ConfigError, SourceError
-from pipeline.locking import sole
-from pipeline.ownership import refuse_foreign_config
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.dask_engine import run_dask
 from pipeline.preprocess.jobs import PART_SUFFIX, Job, Part, part_from_json, part_name
@@ -26,7 +24,9 @@ from pipeline.preprocess.tally import Tally
 from pipeline.preprocess.unread import refuse_dangling, unread
 from pipeline.preprocess.videos import Layout, SourceVideo, keep_names, video_order
 from pipeline.preprocess.worker import Worker
-from pipeline.progress import progress
+from pipeline.processes.locking import sole
+from pipeline.runs.ownership import refuse_foreign_config
+from pipeline.terminal.progress import progress
 from shards.codec import Codec
 from shards.manifest import MANIFEST, Geometry, Manifest, Video
 from shards.storage import Storage

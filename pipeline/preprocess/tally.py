@@ -4,7 +4,7 @@ import threading
 import time
 
 from pipeline.preprocess.pool import Task
-from pipeline.progress import Advance
+from pipeline.terminal.progress import Advance
 
 _MEGABYTE = 1_000_000
 

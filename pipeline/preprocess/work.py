@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import SourceError
-from pipeline.preprocess import pyav_files, pyav_frames
-from pipeline.preprocess.audit import Audit, audit
 from pipeline.preprocess.depth import DepthMap, chosen_range
-from pipeline.preprocess.imageheaders import LARGEST_BYTES, LARGEST_PIXELS
-from pipeline.preprocess.images import Picture, decode_image, resized
 from pipeline.preprocess.jobs import Beat, Job, Part, files_digest, fingerprint, part_name, stamp, sum_line
 from pipeline.preprocess.masks import open_masks
 from pipeline.preprocess.source import Source, SourceFile
 from pipeline.preprocess.videos import SourceVideo, missing_numbers
+from pipeline.video import pyav_files, pyav_frames
+from pipeline.video.audit import Audit, audit
+from pipeline.video.imageheaders import LARGEST_BYTES, LARGEST_PIXELS
+from pipeline.video.images import Picture, decode_image, resized
 from shards.digests import Hasher, digest_of
 from shards.manifest import Shard, Video
 from shards.masks import Masks, write_masks
@@ -227,10 +227,7 @@ def _refuse_unbearable(found: Audit, job: Job, name: str) -> None:
 
 
 def _by_decord(path: Path, name: str, found: Audit, beat: Beat) -> Iterator[np.ndarray]:
-    from pipeline.preprocess import (
-        decord_check,
-        decord_frames,
-    )  # without being asked for, it need not be there
+    from pipeline.video import decord_check, decord_frames  # without being asked for, it need not be there
 
     decord_check.refuse_irregular(found, name)
     expected = decord_check.ends(path, name, beat)

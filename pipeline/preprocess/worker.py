@@ -20,9 +20,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from pipeline.children import module_command, module_environment
 from pipeline.errors import ShardError, SourceError, UserError
 from pipeline.preprocess.jobs import Beat, Job
+from pipeline.processes.children import module_command, module_environment
 from shards.errors import os_error_line
 from shards.limits import SEGMENT_WINDOWS
 
@@ -171,9 +171,9 @@ def _limit_address_space(held: int, job: Job) -> None:
 
 def main() -> None:
     """Do jobs until the standard input ends."""
-    from pipeline.preprocess.images import use_one_thread
     from pipeline.preprocess.jobs import job_from_json
     from pipeline.preprocess.work import check_video, process_video
+    from pipeline.video.images import use_one_thread
 
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print must not get between the answers

@@ -10,11 +10,11 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.commands import run_command
 from pipeline.errors import ReportError, TrainingError
-from pipeline.evaluations import read_metrics
-from pipeline.ownership import refuse_links
-from pipeline.runs import checkpoint_steps, model_name
+from pipeline.processes.commands import run_command
+from pipeline.runs.evaluations import read_metrics
+from pipeline.runs.layout import checkpoint_steps, model_name
+from pipeline.runs.ownership import refuse_links
 from pipeline.sweep.config import SweepConfig
 from pipeline.version import code_version
 from shards.locations import inside, shown

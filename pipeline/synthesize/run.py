@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import SourceError
-from pipeline.progress import progress
 from pipeline.synthesize.config import SynthesizeConfig
 from pipeline.synthesize.scene import EVENTS, Event, Walker, background, draw, pedestrian, unusual
+from pipeline.terminal.progress import progress
 from shards.errors import os_error_line
 from shards.locations import shown
 from shards.opencv import cv2

@@ -12,7 +12,7 @@ import click
 from pipeline.config import load_config
 from pipeline.errors import ConfigError, PeerError, ShardError, UserError
 from pipeline.options import Argument, Declared, Option, declared
-from pipeline.output import discard_output, remark
+from pipeline.terminal.output import discard_output, remark
 from shards.errors import os_error_line
 from shards.locations import hidden
 from shards.text import plain

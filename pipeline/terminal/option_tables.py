@@ -1,7 +1,4 @@
-"""docs/options.md: every command's arguments and options as tables, from what --help is made of.
-
-python -m pipeline.terminal.option_tables > docs/options.md
-"""
+"""docs/options.md: every command's arguments and options as tables, from what --help is made of."""
 
 import click
 
@@ -26,11 +23,3 @@ def option_tables(program: click.Group) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("  [", " [")
-
-
-if __name__ == "__main__":
-    import sys
-
-    from cli import main
-
-    sys.stdout.write(option_tables(main))

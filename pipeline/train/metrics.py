@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from mnad import Losses
-from pipeline import distributed
-from pipeline.distributed import Process
 from pipeline.errors import TrainingError
-from pipeline.runs import METRICS
+from pipeline.processes import distributed
+from pipeline.processes.distributed import Process
+from pipeline.runs.layout import METRICS
 from pipeline.train.config import TrainConfig
 from shards.jsonfile import parse_json
 from shards.storage import Storage

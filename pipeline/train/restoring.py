@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from mnad import MNAD
-from pipeline.checkpoint import check_tensors, load_training_state, without_step
 from pipeline.errors import CheckpointError
-from pipeline.runs import training_name
+from pipeline.runs.checkpoint import check_tensors, load_training_state, without_step
+from pipeline.runs.layout import training_name
 from pipeline.train.metrics import NAMES
 from shards.storage import Storage
 

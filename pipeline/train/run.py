@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from pipeline import distributed
-from pipeline.checkpoint import writing_to
-from pipeline.distributed import Process
 from pipeline.errors import TrainingError
-from pipeline.progress import Advance, progress
+from pipeline.processes import distributed
+from pipeline.processes.distributed import Process
+from pipeline.runs.checkpoint import writing_to
+from pipeline.terminal.progress import Advance, progress
 from pipeline.train.board import Board, board
 from pipeline.train.config import TrainConfig
 from pipeline.train.metrics import NAMES, LossHistory, Meter, MetricsLog, Records, loss_means, metrics_log

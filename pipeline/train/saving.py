@@ -6,9 +6,9 @@ import time
 import torch
 from torch import Tensor
 
-from pipeline import distributed
-from pipeline.checkpoint import Checkpoint, prune_checkpoints, save_checkpoint, writing_to
-from pipeline.runs import model_name
+from pipeline.processes import distributed
+from pipeline.runs.checkpoint import Checkpoint, prune_checkpoints, save_checkpoint, writing_to
+from pipeline.runs.layout import model_name
 from pipeline.train.setup import Setup
 
 

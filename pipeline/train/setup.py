@@ -11,21 +11,21 @@ from torch import Tensor
 from mnad import MNAD
 from mnad.networks import STRIDE
 from mnad.seeding import seed_memory
-from pipeline import distributed
-from pipeline.checkpoint import (
+from pipeline.config import dump_config
+from pipeline.errors import CheckpointError, ConfigError
+from pipeline.processes import distributed
+from pipeline.processes.distributed import Process
+from pipeline.processes.locking import sole
+from pipeline.runs.checkpoint import (
     Checkpoint,
     latest_step,
     load_checkpoint,
     require_space,
     writing_to,
 )
-from pipeline.config import dump_config
-from pipeline.distributed import Process
-from pipeline.errors import CheckpointError, ConfigError
-from pipeline.header import ModelSpec
-from pipeline.locking import sole
-from pipeline.ownership import CONFIG, refuse_foreign_config, refuse_links
-from pipeline.runs import FOLDER, model_name
+from pipeline.runs.header import ModelSpec
+from pipeline.runs.layout import FOLDER, model_name
+from pipeline.runs.ownership import CONFIG, refuse_foreign_config, refuse_links
 from pipeline.train import board, precision
 from pipeline.train.board import require_board
 from pipeline.train.config import TrainConfig

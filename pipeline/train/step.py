@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from mnad import MNAD, Losses, training_losses
-from pipeline import distributed
-from pipeline.distributed import Process
+from pipeline.processes import distributed
+from pipeline.processes.distributed import Process
 from pipeline.train import precision
 from pipeline.train.averaging import WeightAverage
 from pipeline.train.config import TrainConfig

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
-from pipeline.signals import SIGNALS, handling
+from pipeline.processes.signals import SIGNALS, handling
 
 SAME_REQUEST_S = 2.0
 """Signals this close to the first belong to it: a scheduler signals every process of a job, and torchrun,

@@ -6,10 +6,10 @@ is no test any more. So they say so wherever they stand.
 
 from typing import Any
 
-from pipeline.commands import run_command
-from pipeline.evaluations import read_metrics
-from pipeline.ownership import refuse_links
-from pipeline.runs import model_name
+from pipeline.processes.commands import run_command
+from pipeline.runs.evaluations import read_metrics
+from pipeline.runs.layout import model_name
+from pipeline.runs.ownership import refuse_links
 from shards.locations import inside
 from shards.storage import Storage
 

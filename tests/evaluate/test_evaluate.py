@@ -18,13 +18,13 @@ from cli import main
 from mnad import MNAD, score_batch
 from mnad.model import Encoded
 from mnad.places import NormalPlaces
-from pipeline.checkpoint import load_checkpoint
 from pipeline.errors import CheckpointError, ConfigError
 from pipeline.evaluate import calibration, plotfiles
 from pipeline.evaluate import run as run_module
 from pipeline.evaluate.config import EvaluateConfig
 from pipeline.evaluate.run import Summary, evaluate
 from pipeline.evaluate.scores import SCHEMA
+from pipeline.runs.checkpoint import load_checkpoint
 from shards.errors import ShardError
 from shards.writer import video_stem
 from tests.helpers.checkpoints import make_checkpoint

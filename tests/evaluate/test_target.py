@@ -18,7 +18,7 @@ from pipeline.evaluate import run as stage
 from pipeline.evaluate.config import EvaluateConfig
 from pipeline.evaluate.report import load_evaluation
 from pipeline.evaluate.run import Summary, evaluate
-from pipeline.locking import sole
+from pipeline.processes.locking import sole
 from shards.storage import Storage
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.commands import TIMEOUT, command, run, started

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from pipeline.checkpoint import Checkpoint
-from pipeline.header import ModelSpec
+from pipeline.runs.checkpoint import Checkpoint
+from pipeline.runs.header import ModelSpec
 
 
 def make_checkpoint(

@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from pipeline.preprocess.pyav_frames import Findings, frames
+from pipeline.video.pyav_frames import Findings, frames
 
 Tracks = Sequence[np.ndarray]
 

@@ -18,8 +18,8 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from pipeline.checkpoint import Checkpoint
-from pipeline.header import ModelSpec
+from pipeline.runs.checkpoint import Checkpoint
+from pipeline.runs.header import ModelSpec
 from tests.helpers import published
 
 Builder = Callable[[], bytes | Path]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from mnad import MNAD
-from pipeline.distributed import processes
+from pipeline.processes.distributed import processes
 from pipeline.train.config import train_config
 from pipeline.train.step import Trainer
 

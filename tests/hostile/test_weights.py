@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.checkpoint import checkpoint_from_bytes
 from pipeline.errors import CheckpointError
+from pipeline.runs.checkpoint import checkpoint_from_bytes
 from tests.helpers import harmful, published
 from tests.helpers.limits import limited
 
@@ -18,7 +18,7 @@ MEGABYTES = 600
 
 IMPORTS = """
 import json, pathlib, sys, time
-from pipeline.checkpoint import load_checkpoint, load_training_state
+from pipeline.runs.checkpoint import load_checkpoint, load_training_state
 from pipeline.import_reference.config import ImportConfig
 from pipeline.import_reference.run import import_reference
 from shards.storage import Storage

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from cli import main
 from mnad.model import Task
-from pipeline.checkpoint import load_checkpoint
 from pipeline.errors import CheckpointError, ConfigError
 from pipeline.import_reference.config import ImportConfig
 from pipeline.import_reference.run import import_reference
 from pipeline.import_reference.weights import our_name
-from pipeline.torchfile import read_torch_file
+from pipeline.runs.checkpoint import load_checkpoint
+from pipeline.runs.torchfile import read_torch_file
 from tests.helpers import published
 
 GOLDEN = Path(__file__).parents[2].parent / "shared" / "golden"

@@ -8,7 +8,7 @@ import pytest
 PROGRAM = """
 import resource, sys
 import torch
-from pipeline.allocator import keep_freed_memory
+from pipeline.processes.allocator import keep_freed_memory
 
 if sys.argv[1] == "kept":
     keep_freed_memory()

@@ -13,7 +13,8 @@ import safetensors.torch
 import torch
 
 from pipeline import checkpoint as module
-from pipeline.checkpoint import (
+from pipeline.errors import CheckpointError, ShardError
+from pipeline.runs.checkpoint import (
     Checkpoint,
     checkpoint_from_bytes,
     latest_step,
@@ -24,9 +25,8 @@ from pipeline.checkpoint import (
     save_checkpoint,
     writing_to,
 )
-from pipeline.errors import CheckpointError, ShardError
-from pipeline.header import ModelSpec
-from pipeline.runs import model_name, training_name
+from pipeline.runs.header import ModelSpec
+from pipeline.runs.layout import model_name, training_name
 from shards.storage import Storage
 
 SPEC = ModelSpec(method="recon", window=1, items=4, height=64, width=64)

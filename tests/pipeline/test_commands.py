@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from pipeline.commands import run_command
 from pipeline.errors import CommandError
+from pipeline.processes.commands import run_command
 
 
 class Child:

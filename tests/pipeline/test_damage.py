@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ReportError
-from pipeline.evaluations import METRICS as EVALUATED
-from pipeline.evaluations import read_metrics
-from pipeline.overview import overview
-from pipeline.runs import METRICS, model_name
+from pipeline.inspect.overview import overview
+from pipeline.runs.evaluations import METRICS as EVALUATED
+from pipeline.runs.evaluations import read_metrics
+from pipeline.runs.layout import METRICS, model_name
 from pipeline.sweep import run as module
 from pipeline.sweep.config import SweepConfig
-from pipeline.tables import print_table
+from pipeline.terminal.tables import print_table
 from pipeline.train.metrics import metrics_log
 from pipeline.train.validate import FIGURES, validate
 from shards.storage import Storage

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 import torch
 
-from pipeline import distributed
-from pipeline.distributed import Process, processes
 from pipeline.errors import ConfigError, LostContactError, PeerError, TrainingError
+from pipeline.processes import distributed
+from pipeline.processes.distributed import Process, processes
 from tests.helpers.ranks import run_ranks
 
 ALONE = Process(rank=0, world=1, device=torch.device("cpu"))

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.launcher import Place, place
+from pipeline.processes.launcher import Place, place
 
 WHOLE = {
     "WORLD_SIZE": "4",

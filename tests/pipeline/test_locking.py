@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import BusyError
-from pipeline.locking import sole
+from pipeline.processes.locking import sole
 from shards.errors import StorageError
 from shards.storage import Storage
 from tests.helpers.commands import ROOT
 
 HOLD = (
-    "import subprocess, sys, time; from pipeline.locking import sole; from shards.storage import Storage\n"
+    "import subprocess, sys, time\n"
+    "from pipeline.processes.locking import sole\n"
+    "from shards.storage import Storage\n"
     "with sole('evaluation', Storage(sys.argv[1])):\n"
     "    child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
     "    print(child.pid, flush=True); time.sleep(60)"

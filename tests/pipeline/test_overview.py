@@ -9,9 +9,9 @@ from click.testing import CliRunner, Result
 from pyarrow import fs
 
 from cli import main
-from pipeline.checkpoint import load_checkpoint
 from pipeline.errors import CheckpointError
-from pipeline.header import read_header
+from pipeline.runs.checkpoint import load_checkpoint
+from pipeline.runs.header import read_header
 from shards.storage import Storage
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.objectstore import SECRET, ObjectStore, object_store

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from pipeline.errors import ConfigError
-from pipeline.ownership import (
+from pipeline.runs.ownership import (
     CONFIG,
     recorded_options,
     refuse_foreign_config,
@@ -71,5 +71,5 @@ def test_a_link_to_anywhere_is_refused_and_named(tmp_path: Path) -> None:
 
 def test_a_fifo_is_no_config(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / CONFIG)
-    with pytest.raises(StorageError, match="config.toml: cannot be read: Not a regular file"):
+    with pytest.raises(StorageError, match=r"config\.toml: cannot be read: Not a regular file"):
         recorded_options(Storage(tmp_path), "evaluate")

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from pipeline import progress as module
-from pipeline.progress import progress
+from pipeline.terminal.progress import progress
 from tests.helpers.terminal import Terminal, plain
 
 

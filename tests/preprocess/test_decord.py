@@ -9,9 +9,9 @@ import pytest
 from av.stream import Disposition
 
 from pipeline.errors import SourceError
-from pipeline.preprocess.audit import audit
-from pipeline.preprocess.decord_check import checked, ends, refuse_irregular
-from pipeline.preprocess.decord_frames import frames
+from pipeline.video.audit import audit
+from pipeline.video.decord_check import checked, ends, refuse_irregular
+from pipeline.video.decord_frames import frames
 from tests.helpers.counted import counter, decode, numbers, write_tracks
 from tests.helpers.divx import pack_b_frames
 from tests.helpers.videos import scene, write_video

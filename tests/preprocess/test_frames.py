@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
-from pipeline.preprocess.audit import audit
+from pipeline.video.audit import audit
 from tests.helpers.counted import counter, decode, numbers
 from tests.helpers.divx import pack_b_frames
 from tests.helpers.mutation import mutated_bytes

@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.preprocess.config import PreprocessConfig
-from pipeline.preprocess.orientation import Orientation, orientation
 from pipeline.preprocess.run import preprocess
+from pipeline.video.orientation import Orientation, orientation
 from tests.helpers.counted import decode
 from tests.helpers.shards import stored_frames
 from tests.helpers.videos import write_video

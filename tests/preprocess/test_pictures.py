@@ -14,9 +14,9 @@ from PIL import Image
 
 from pipeline.errors import ConfigError, SourceError
 from pipeline.preprocess.config import PreprocessConfig
-from pipeline.preprocess.imageheaders import LARGEST_BYTES, LARGEST_PIXELS
-from pipeline.preprocess.images import decode_image
 from pipeline.preprocess.run import Summary, preprocess
+from pipeline.video.imageheaders import LARGEST_BYTES, LARGEST_PIXELS
+from pipeline.video.images import decode_image
 from shards.masks import read_masks
 from shards.storage import Storage
 from tests.helpers import datasets

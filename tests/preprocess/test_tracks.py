@@ -8,9 +8,9 @@ import pytest
 from av.stream import Disposition
 
 from pipeline.errors import SourceError
-from pipeline.preprocess.audit import audit
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.run import preprocess
+from pipeline.video.audit import audit
 from tests.helpers.counted import decode, write_tracks
 from tests.helpers.videos import write_video
 

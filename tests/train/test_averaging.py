@@ -5,7 +5,7 @@ import copy
 import torch
 
 from mnad import MNAD
-from pipeline.distributed import Process
+from pipeline.processes.distributed import Process
 from pipeline.train.averaging import WeightAverage
 from pipeline.train.config import train_config
 from pipeline.train.step import Trainer

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 import cli
-from pipeline.checkpoint import load_checkpoint
+from pipeline.runs.checkpoint import load_checkpoint
 from pipeline.train.config import TrainConfig
 from tests.helpers.shards import make_set, smooth_frames
 

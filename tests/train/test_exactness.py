@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from mnad import MNAD, Losses
-from pipeline.distributed import processes
 from pipeline.errors import PeerError, TrainingError
+from pipeline.processes.distributed import processes
 from pipeline.train.config import train_config
 from pipeline.train.metrics import LossHistory
 from pipeline.train.step import Trainer

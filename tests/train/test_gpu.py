@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mnad import MNAD
-from pipeline.distributed import Process
+from pipeline.processes.distributed import Process
 from pipeline.train.config import train_config
 from pipeline.train.metrics import LossHistory
 from pipeline.train.step import Trainer

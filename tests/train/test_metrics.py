@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from mnad import Losses
-from pipeline.distributed import Process
 from pipeline.errors import TrainingError
+from pipeline.processes.distributed import Process
 from pipeline.train.config import train_config
 from pipeline.train.metrics import LossHistory, Meter, loss_means, metrics_log
 from shards.storage import Storage

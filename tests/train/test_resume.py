@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.signals import SIGNALS
+from pipeline.processes.signals import SIGNALS
 from pipeline.train.config import train_config
 from pipeline.train.run import train
 from pipeline.train.stopping import stop_request

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from mnad import MNAD
-from pipeline.checkpoint import load_checkpoint, load_training_state
-from pipeline.distributed import processes
 from pipeline.errors import CheckpointError, ConfigError, CorruptShardError, ShardError, TrainingError
-from pipeline.runs import model_name, training_name
+from pipeline.processes.distributed import processes
+from pipeline.runs.checkpoint import load_checkpoint, load_training_state
+from pipeline.runs.layout import model_name, training_name
 from pipeline.train.config import TrainConfig, train_config
 from pipeline.train.run import train
 from pipeline.train.setup import prepare

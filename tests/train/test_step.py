@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mnad import MNAD
-from pipeline.distributed import Process
+from pipeline.processes.distributed import Process
 from pipeline.train.config import Precision, train_config
 from pipeline.train.metrics import NAMES, LossHistory
 from pipeline.train.precision import convolution_speedup, resolve

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.preprocess.images import encode_png, resized, write_text
+from pipeline.video.images import encode_png, resized, write_text
 from shards.choices import SPLITS
 from shards.errors import ShardError
 from shards.manifest import Manifest

@@ -1,6 +1,6 @@
 """A shard set in tables."""
 
-from pipeline.tables import Table
+from pipeline.terminal.tables import Table
 from shards.choices import SPLITS
 from shards.manifest import Manifest, Video
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import CheckpointError
-from pipeline.unpickling import Inert, Named, dict_of, unpickle
+from pipeline.runs.unpickling import Inert, Named, dict_of, unpickle
 
 _DTYPES = {
     "FloatStorage": torch.float32,

@@ -7,7 +7,7 @@ import rich.table
 from rich.console import Console
 from rich.text import Text
 
-from pipeline.output import standard_output
+from pipeline.terminal.output import standard_output
 from shards.text import plain
 
 Table = tuple[str, list[str], list[list[str]]]

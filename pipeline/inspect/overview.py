@@ -5,11 +5,11 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from pipeline.errors import CheckpointError, ReportError
-from pipeline.evaluations import METRICS as EVALUATED
-from pipeline.evaluations import read_metrics
-from pipeline.header import Header, read_header
-from pipeline.runs import FOLDER, METRICS, checkpoint_steps, model_name, training_name
-from pipeline.tables import Table
+from pipeline.runs.evaluations import METRICS as EVALUATED
+from pipeline.runs.evaluations import read_metrics
+from pipeline.runs.header import Header, read_header
+from pipeline.runs.layout import FOLDER, METRICS, checkpoint_steps, model_name, training_name
+from pipeline.terminal.tables import Table
 from shards.jsonfile import parse_json
 from shards.storage import Storage
 

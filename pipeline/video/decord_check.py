@@ -5,16 +5,15 @@ of pictures, where it was seen to lose and to repeat frames, has to be what PyAV
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import SourceError
-from pipeline.preprocess.audit import Audit
-from pipeline.preprocess.jobs import Beat
-from pipeline.preprocess.pyav_frames import Findings, group_frames, groups
+from pipeline.video.audit import Audit
+from pipeline.video.pyav_frames import Findings, group_frames, groups
 
 _INDEXED = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2")
 """Containers, as FFmpeg names them, that say where each frame lies and when it is shown."""
@@ -56,7 +55,7 @@ def refuse_irregular(audit: Audit, name: str) -> None:
         )
 
 
-def ends(path: Path, name: str, beat: Beat) -> Ends:
+def ends(path: Path, name: str, beat: Callable[[int, int], None]) -> Ends:
     """What PyAV gives of both ends of a file.
 
     Args:
@@ -106,7 +105,7 @@ def checked(frames: Iterable[np.ndarray], expected: Ends, count: int, name: str)
         raise SourceError(f"{name}: decord gave {number} frames of {count} packets; {_REMEDY}")
 
 
-def _digests(frames: Iterable[np.ndarray], beat: Beat) -> Iterator[bytes]:
+def _digests(frames: Iterable[np.ndarray], beat: Callable[[int, int], None]) -> Iterator[bytes]:
     for frame in frames:
         beat(0, 0)
         yield _digest(frame)

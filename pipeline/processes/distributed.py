@@ -24,10 +24,10 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from pipeline.allocator import keep_freed_memory
 from pipeline.config import Device
 from pipeline.errors import ConfigError, LostContactError, PeerError, ShardError, UserError
-from pipeline.launcher import Place, place
+from pipeline.processes.allocator import keep_freed_memory
+from pipeline.processes.launcher import Place, place
 
 TIMEOUT = timedelta(minutes=10)
 """How long a process waits for the others before it gives up: longer than a checkpoint takes to write."""

@@ -17,6 +17,7 @@ _DEMUXERS = (
     *("mpegvideo", "mpjpeg", "mxf", "nut", "obu", "ogg", "rm", "smjpeg", "vc1", "vc1test", "vvc", "wtv"),
     "yuv4mpegpipe",
 )
+_JPEG_STREAMS = (".mjpeg", ".mjpg")
 _RESTRICTIONS = {"format_whitelist": ",".join(_DEMUXERS), "protocol_whitelist": "file"}
 """Containers that hold their frames themselves, read from files. Playlists and patterns (concat, hls, dash,
 image2, …) open what else they name, whatever the file is called."""
@@ -32,8 +33,10 @@ def opened(path: Path, name: str) -> av.container.InputContainer:
     Raises:
         SourceError: it is not a video file.
     """
+    # Of JPEGs one after another FFmpeg takes few large ones for pictures.
+    form = "mjpeg" if path.suffix.lower() in _JPEG_STREAMS else None
     try:
-        return av.open(str(path), metadata_errors="replace", options=_RESTRICTIONS)
+        return av.open(str(path), format=form, metadata_errors="replace", options=_RESTRICTIONS)
     except (av.FFmpegError, OSError) as error:
         size = path.stat().st_size
         raise SourceError(

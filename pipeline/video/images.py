@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.errors import SourceError
-from pipeline.preprocess.imageheaders import check_header
-from pipeline.preprocess.standarderror import StandardError
+from pipeline.video.imageheaders import check_header
+from pipeline.video.standarderror import StandardError
 from shards.opencv import cv2
 
 _HARMLESS = ("[ WARN", "[ INFO", "[DEBUG", "libpng warning", "Warning: ")

@@ -6,9 +6,9 @@ import subprocess
 from collections.abc import Iterator
 from types import FrameType
 
-from pipeline.children import module_command, module_environment
 from pipeline.errors import CommandError
-from pipeline.signals import SIGNALS, handling
+from pipeline.processes.children import module_command, module_environment
+from pipeline.processes.signals import SIGNALS, handling
 from shards.locations import shown
 
 _LAUNCHED = ("RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")

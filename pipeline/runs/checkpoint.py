@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from mnad import MNAD
 from pipeline.errors import CheckpointError
-from pipeline.header import FORMAT, MOST_BYTES, VERSION, ModelSpec, header_from_start, safetensors_header
-from pipeline.runs import FOLDER, checkpoint_steps, model_name, training_name
-from pipeline.torchfile import read_torch_file
+from pipeline.runs.header import FORMAT, MOST_BYTES, VERSION, ModelSpec, header_from_start, safetensors_header
+from pipeline.runs.layout import FOLDER, checkpoint_steps, model_name, training_name
+from pipeline.runs.torchfile import read_torch_file
 from shards import locations
 from shards.storage import TEMPORARY_PREFIX, Storage
 

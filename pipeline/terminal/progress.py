@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from pipeline.output import remark
+from pipeline.terminal.output import remark
 from shards.text import plain
 
 LINE_SECONDS = 10.0

@@ -16,8 +16,8 @@ from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.reformatter import VideoReformatter
 
 from pipeline.errors import SourceError
-from pipeline.preprocess.orientation import Orientation, orientation
-from pipeline.preprocess.pyav_files import opened, video_tracks
+from pipeline.video.orientation import Orientation, orientation
+from pipeline.video.pyav_files import opened, video_tracks
 
 _SIZE_HEADERS = {
     "mpeg1video": re.compile(rb"\x00\x00\x01\xb3(...)", re.DOTALL),  # 12 bits each of width and height

@@ -12,7 +12,7 @@ import av.logging
 import numpy as np
 
 from pipeline.errors import SourceError
-from pipeline.preprocess.pyav_files import opened, video_tracks
+from pipeline.video.pyav_files import opened, video_tracks
 
 _PROGRESSIVE = (0, 1)
 """FFmpeg's orders of fields that are none: not known, and progressive."""

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-_ROOT = str(Path(__file__).parents[1])
+_ROOT = str(Path(__file__).parents[2])
 
 
 def module_command(module: str) -> list[str]:

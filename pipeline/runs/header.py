@@ -62,7 +62,7 @@ class ModelSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """A checkpoint without its tensors; the fields are those of `pipeline.checkpoint.Checkpoint`.
+    """A checkpoint without its tensors; the fields are those of `pipeline.runs.checkpoint.Checkpoint`.
 
     `digest` is what `Checkpoint.digest` was when it was written; None in checkpoints older than digests.
     """

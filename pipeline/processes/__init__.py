@@ -1,0 +1,1 @@
+"""This process and its peers: groups, locks, signals, children, memory."""

@@ -1,0 +1,1 @@
+"""Frames from video and image files: what a frame is."""
