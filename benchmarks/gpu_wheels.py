@@ -26,6 +26,7 @@ PACKAGES = {
     "webdataset": ("braceexpand", "PyYAML"),
     "safetensors": (),
     "blake3": (),
+    "pillow": (),
     "urllib3": (),
     "rich": ("markdown-it-py", "mdurl", "Pygments"),
     "pytest": ("iniconfig", "packaging", "pluggy"),
