@@ -74,7 +74,7 @@ def load_config(path: Path, options: Mapping[str, Mapping[str, bool]]) -> dict[s
                 raise ConfigError(f"{path}: found option {given!r} of {command} twice, expected it once")
             where = f"{path}: option {given!r} of {command}"
             known[command][name] = (
-                [_as_given(part, where) for part in value]
+                [option_text(_as_given(part, where)) for part in value]
                 if options[command][name] and isinstance(value, list)
                 else _as_given(value, where)
             )
@@ -88,7 +88,7 @@ def _nearest(name: str, names: Collection[str]) -> str:
 
 def _as_given(value: Any, where: str) -> Any:
     """An option's value, which the option checks as it does one of the command line."""
-    if isinstance(value, list) and all(type(part) is int for part in value):
+    if isinstance(value, list) and value and all(type(part) is int for part in value):
         return value
     if not isinstance(value, str | int | float):
         raise ConfigError(f"{where}: found a {type(value).__name__}, expected a text or a number")

@@ -74,7 +74,7 @@ class Exchange:
                 f"no answer for {self._silence:g} s, or one of less than {self._slowest / 1000:g} kB/s"
             )
             raise self.failure
-        return seconds
+        return min(seconds, self._silence)
 
     def read(self, size: int) -> None:
         """Bytes have come, of whatever kind."""

@@ -64,10 +64,10 @@ def test_what_is_no_option_is_one_line_that_names_the_file(tmp_path, text, messa
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("3.7", "'3.7' is not a valid integer"),
-        ("true", "'true' is not a valid integer"),
-        ("[1, 2]", "'1x2' is not a valid integer"),
-        ("inf", "'inf' is not a valid integer"),
+        ("3.7", "--epochs: found 3.7, expected a whole number"),
+        ("true", "--epochs: found True, expected a whole number"),
+        ("[1, 2]", "--epochs: found [1, 2], expected a whole number"),
+        ("inf", "--epochs: found inf, expected a whole number"),
     ],
 )
 def test_a_value_of_another_type_is_refused_as_on_the_command_line(tmp_path, value, message):
@@ -82,6 +82,7 @@ def test_a_value_of_another_type_is_refused_as_on_the_command_line(tmp_path, val
     ("command", "config"),
     [
         ("preprocess", PreprocessConfig(source="a", shards="b", size=(240, 360), workers=3, labels="x\ny")),
+        ("preprocess", PreprocessConfig(source="a", shards="b", depth_range=(7000, 7510))),
         ("train", TrainConfig(shards="a", run="b", sync_bn=True, compile=False, lr=1e-5, validate="c")),
         ("evaluate", EvaluateConfig(shards="a", checkpoint="b", report=False, maps=True, alpha=0.25)),
     ],

@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-import safetensors.torch
 import torch
 from hypothesis import HealthCheck, given, settings
 
 from mnad import MNAD
 from pipeline.errors import CheckpointError
-from pipeline.runs.checkpoint import Checkpoint, checkpoint_from_bytes
-from pipeline.runs.header import header_from_start
-from pipeline.runs.layout import training_name
+from pipeline.runs import training_name
 from pipeline.train.restoring import restored_state
 from shards.storage import Storage
 from tests.helpers import harmful
@@ -64,18 +61,9 @@ def fields() -> Any:
 @given(record=mutated_json(fields()))
 @settings(slow_files, max_examples=100)
 def test_a_header_with_odd_values(record: bytes) -> None:
-    text = record.decode("utf-8", "surrogateescape")
-    header = json.dumps({"__metadata__": {"mnad": text}}).encode()
-    try:
-        found = header_from_start(harmful.with_header(header), "file")
-    except CheckpointError as error:
-        assert "\n" not in str(error)
-        return
-    # Its types are right; what it claims is compared with the tensors, and its digest with all.
-    tensors = READ.tensors
-    data = safetensors.torch.save(tensors, {"mnad": text})
-    if found.digest is not None:
-        assert_same_or_refused(data)
+    header = json.loads(GOOD[8:HEAD])
+    header["__metadata__"]["mnad"] = record.decode("utf-8", "surrogatepass")
+    assert_same_or_refused(harmful.with_header(json.dumps(header).encode(), GOOD[HEAD:]))
 
 
 @given(header=mutated_json(json.loads(GOOD[8:HEAD])))
