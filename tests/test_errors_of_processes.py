@@ -40,7 +40,7 @@ def test_a_wrong_path_is_told_once(command: str, tmp_path: Path) -> None:
     [
         (["--window", "1"], "error: rank 0: --window: found 1, expected at least 2"),
         (["--batch-size", "9"], "expected at least 18, one batch in each process"),
-        (["--epochs", "many"], "error: --epochs: found 'many', expected a whole number"),
+        (["--epochs", "many"], "--epochs: found 'many', expected a whole number"),
         (["--bogus"], "No such option"),
     ],
 )

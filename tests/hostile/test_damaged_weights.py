@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 
 from mnad import MNAD
 from pipeline.errors import CheckpointError
-from pipeline.runs import training_name
+from pipeline.runs.checkpoint import Checkpoint, checkpoint_from_bytes
+from pipeline.runs.layout import training_name
 from pipeline.train.restoring import restored_state
 from shards.storage import Storage
 from tests.helpers import harmful
