@@ -43,7 +43,7 @@ def assert_same_or_refused(data: bytes) -> None:
 
 
 @given(head=mutated_bytes(GOOD[:HEAD]))
-@settings(slow_files, max_examples=100)
+@settings(slow_files, max_examples=60)
 def test_a_damaged_header(head: bytes) -> None:
     assert_same_or_refused(head + GOOD[HEAD:])
 
@@ -60,7 +60,7 @@ def fields() -> Any:
 
 
 @given(record=mutated_json(fields()))
-@settings(slow_files, max_examples=100)
+@settings(slow_files, max_examples=60)
 def test_a_header_with_odd_values(record: bytes) -> None:
     header = json.loads(GOOD[8:HEAD])
     header["__metadata__"]["mnad"] = record.decode("utf-8", "surrogatepass")
@@ -68,7 +68,7 @@ def test_a_header_with_odd_values(record: bytes) -> None:
 
 
 @given(header=mutated_json(json.loads(GOOD[8:HEAD])))
-@settings(slow_files, max_examples=100)
+@settings(slow_files, max_examples=60)
 def test_a_list_of_tensors_with_odd_values(header: bytes) -> None:
     assert_same_or_refused(harmful.with_header(header, GOOD[HEAD:]))
 

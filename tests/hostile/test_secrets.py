@@ -109,6 +109,7 @@ ODD = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("location", ODD)
 def test_no_command_prints_or_writes_a_secret(
     location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -78,15 +78,18 @@ def test_harmful_checkpoints_are_refused_within_bounds(tmp_path: Path) -> None:
     assert_all_refused(tmp_path, "checkpoint", harmful.CHECKPOINTS)
 
 
+@pytest.mark.slow
 def test_harmful_training_states_are_refused_within_bounds(tmp_path: Path) -> None:
     assert_all_refused(tmp_path, "training", harmful.PICKLES)
 
 
+@pytest.mark.slow
 def test_harmful_published_models_are_refused_within_bounds(tmp_path: Path) -> None:
     (tmp_path / "keys.pt").write_bytes(harmful.good_keys())
     assert_all_refused(tmp_path, "model", harmful.PICKLES)
 
 
+@pytest.mark.slow
 def test_harmful_memory_items_are_refused_within_bounds(tmp_path: Path) -> None:
     (tmp_path / "model.pth").write_bytes(published.save(published.state_dict("recon")))
     assert_all_refused(tmp_path, "keys", harmful.PICKLES)
