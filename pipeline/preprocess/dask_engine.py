@@ -56,7 +56,7 @@ def run_dask(
                 try:
                     gave_up = future.exception()
                     answer = None if gave_up else future.result()
-                except CancelledError:
+                except (CancelledError, OSError):  # the latter while an answer is fetched
                     raise LostContactError(
                         f"--scheduler {scheduler}: gone while videos were being decoded; start one, and then "
                         "the same command again"

@@ -12,8 +12,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from pipeline import checkpoint as module
 from pipeline.errors import CheckpointError, ShardError
+from pipeline.runs import checkpoint as module
 from pipeline.runs.checkpoint import (
     Checkpoint,
     checkpoint_from_bytes,

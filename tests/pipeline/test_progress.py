@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pipeline import progress as module
+from pipeline.terminal import progress as module
 from pipeline.terminal.progress import progress
 from tests.helpers.terminal import Terminal, plain
 

@@ -44,7 +44,7 @@ def test_sigkill_at_random_moments_changes_no_byte(tmp_path: Path) -> None:
         before = set(shards.glob(watched)) if watched else set()
         while watched and process.poll() is None and set(shards.glob(watched)) <= before:
             time.sleep(0.005)
-        time.sleep(moments.uniform(0, 0.01 if watched == "stamps.json" else 0.3))
+        time.sleep(moments.uniform(0, 0.01 if watched == "stamps.json" else 0.1))
         killed += process.poll() is None
         process.kill()
         process.wait()
