@@ -8,11 +8,11 @@ import re
 from shards.choices import SPLITS
 
 MASKS_SUFFIX = ".masks.npz"
-_STEM = rf"(?:{'|'.join(SPLITS)})-[A-Za-z0-9_-]{{1,40}}-[0-9a-f]{{8}}"
-"""Of `shards.writer.video_stem`."""
-_SHARD = re.compile(rf"{_STEM}-[0-9]{{4,9}}\.tar")
-_MASKS = re.compile(_STEM + re.escape(MASKS_SUFFIX))
-_KEY = re.compile(rf"{_STEM}-[0-9]{{8,16}}")
+STEM = rf"(?:{'|'.join(SPLITS)})-[A-Za-z0-9_-]{{1,40}}-[0-9a-f]{{8}}"
+"""What `shards.writer.video_stem` gives, as a regular expression."""
+_SHARD = re.compile(rf"{STEM}-[0-9]{{4,9}}\.tar")
+_MASKS = re.compile(STEM + re.escape(MASKS_SUFFIX))
+_KEY = re.compile(rf"{STEM}-[0-9]{{8,16}}")
 _MOST_VIDEO_NAME = 4096
 """Characters of a video's name, which is for people: as long as a path may be."""
 

@@ -18,8 +18,6 @@ from shards.storage import Storage
 
 SHARD_BYTES = 512 << 20
 """A tar is closed after the segment that takes it past this size."""
-STEM = r"(?:training|testing)-[A-Za-z0-9_-]{0,40}-[0-9a-f]{8}"
-"""What `video_stem` gives, as a regular expression."""
 
 
 def video_stem(split: Split, name: str) -> str:

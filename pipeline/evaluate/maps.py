@@ -16,8 +16,8 @@ from mnad import Observed
 from mnad.scoring import error_map
 from pipeline.errors import ReportError
 from pipeline.evaluate.arrays import read_arrays
+from shards.names import STEM
 from shards.storage import Storage
-from shards.writer import STEM
 
 FOLDER = "maps"
 _MAPS = re.compile(rf"{STEM}-\d{{8,}}\.npz")

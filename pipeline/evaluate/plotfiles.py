@@ -11,8 +11,9 @@ from pipeline.evaluate.metrics import Metrics, compute_curves
 from pipeline.evaluate.scores import VideoScores, interesting
 from pipeline.terminal.progress import progress
 from shards.choices import Split
+from shards.names import STEM
 from shards.storage import Storage
-from shards.writer import STEM, video_stem
+from shards.writer import video_stem
 
 CURVES = "curves.png"
 _CURVES_VIDEOS = 6

@@ -29,8 +29,8 @@ from pipeline.runs.ownership import refuse_foreign_config
 from pipeline.terminal.progress import progress
 from shards.codec import Codec
 from shards.manifest import MANIFEST, Geometry, Manifest, Video
+from shards.names import STEM
 from shards.storage import Storage
-from shards.writer import STEM
 
 _OURS = re.compile(rf"{STEM}(-\d{{4,}}\.tar|\.part\.json|\.masks\.npz)")
 """Files that only this stage writes, and may remove."""

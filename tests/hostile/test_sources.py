@@ -13,11 +13,9 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.preprocess.config import PreprocessConfig
-from pipeline.preprocess.jobs import Job
-from pipeline.preprocess.layouts import recognise
 from pipeline.preprocess.run import preprocess
 from pipeline.preprocess.source import list_tree
-from shards.codec import Codec
+from tests.helpers.jobs import job_line
 from tests.helpers.videos import scene, write_images, write_video
 
 SECONDS = 30
@@ -175,21 +173,11 @@ def test_a_decoder_that_wants_too_much_memory_is_one_line(suffix: str, tmp_path:
         write_video(tmp_path / "source" / "a.mkv", [picture] * 3, codec="ffv1", pixels="bgr0")
     else:
         write_images(tmp_path / "source", [picture], pattern=f"a{suffix}")
-    (video,) = recognise(list_tree(str(tmp_path / "source")), "auto", "training").videos
-    job = Job(
-        source=str(tmp_path / "source"),
-        shards=str(tmp_path / "shards"),
-        video=video,
-        size=(32, 32),
-        codec=Codec(),
-        window=5,
-        decoder="pyav",
-        keep_damage=False,
-    )
+    job = job_line(tmp_path / "source", tmp_path / "shards", size=(32, 32), decoder="pyav")
     program = "from pipeline.preprocess import worker; worker.DECODING_SPACE = 8 << 20; worker.main()"
     done = subprocess.run(
         [sys.executable, "-c", program],
-        input=job.to_json(),
+        input=job,
         check=True,
         capture_output=True,
         text=True,
