@@ -6,7 +6,6 @@ Split = Literal["training", "testing"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 CodecName = Literal["raw", "deflate", "jpeg"]
-CODECS: tuple[CodecName, ...] = get_args(CodecName)
 
 CacheName = Literal["none", "ram", "device"]
 CACHES: tuple[CacheName, ...] = get_args(CacheName)

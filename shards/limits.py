@@ -9,8 +9,10 @@ MOST_WINDOW = 1024
 """Frames that T may be."""
 MOST_SEGMENT_BYTES = 1 << 30
 """Of a segment's pixels, decoded: room for 3840x2160 with T = 5."""
-MOST_MANIFEST_BYTES = 1 << 30
-"""Of `manifest.json`: 100,000 videos of 1,000 frames take 0.9 GB."""
+MOST_MANIFEST_BYTES = 1 << 20
+"""Of `manifest.json`: 700 bytes for each part of a set, which has a few."""
+MOST_TABLE_BYTES = 1 << 32
+"""Of one table of a part: segments of 2 million videos of 1,000 frames, at 61 bytes for each segment."""
 MOST_MASK_PIXELS = 1 << 27
 """Of one frame's mask, in the geometry of the source."""
 MOST_EXPANSION = 1032
@@ -23,17 +25,3 @@ MOST_RECORD_METADATA = 64 << 10
 def segment_bytes(height: int, width: int, window: int) -> int:
     """Bytes of the pixels of a full segment in colour."""
     return (SEGMENT_WINDOWS + window - 1) * height * width * 3
-
-
-def record_sizes(codec: str, pixels: int, frames: int) -> tuple[int, int]:
-    """The least and the most bytes that a record can have.
-
-    Args:
-        codec: name of the codec.
-        pixels: bytes of its frames, decoded.
-        frames: how many they are.
-    """
-    around = MOST_RECORD_METADATA + 1024 * frames
-    if codec == "raw":
-        return pixels, pixels + MOST_RECORD_METADATA
-    return -(-pixels // MOST_EXPANSION), 2 * pixels + around

@@ -7,7 +7,7 @@ from shards.text import printable
 
 _STORES = "s3[an]?|gs|gcs|abfss?|wasbs?|az|oss"
 """Schemes of object stores: before a bucket's name stands no port, and a secret may hold a slash."""
-_OTHERS = "https?|ftps?|sftp|ssh|davs?|hdfs"
+_OTHERS = "https?|ftps?|sftp|ssh|davs?|hdfs|rtsps?|rtmps?|mqtts?"
 _URI = re.compile(
     rf"(?P<start>(?:[^/]*[\s=('\"])?(?P<scheme>{_STORES}|{_OTHERS}):/*|(?:.*?)://)(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
@@ -37,11 +37,11 @@ def shown(location: str) -> str:
     port = "" if is_store else _PORT
     rest, *after = re.split("[?#]", uri["rest"], maxsplit=1)
     before, at, _ = rest.rpartition("@")
-    # In the path of a host, or of a host and port, an @ is a character like others.
-    if at and not re.fullmatch(rf"{_HOST}{port}/[^:]*", before):
-        rest = rest[len(before) + 1 :]
-    elif ":" in rest and "@" in "".join(after):  # a password with a ? or #
+    if ":" in rest and "@" in "".join(after):  # a password with a ? or #
         rest = HIDDEN
+    # In the path of a host, or of a host and port, an @ is a character like others.
+    elif at and not re.fullmatch(rf"{_HOST}{port}/[^:]*", before):
+        rest = rest[len(before) + 1 :]
     if not re.fullmatch(rf"{_HOST}{port}(?:/.*)?", rest, re.DOTALL):
         rest = HIDDEN
     return f"{uri['start']}{rest.rstrip('/')}"

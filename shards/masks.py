@@ -15,7 +15,7 @@ import numpy as np
 from shards.digests import digest_of
 from shards.errors import CorruptShardError, ShardError
 from shards.limits import MOST_MASK_PIXELS
-from shards.names import MASKS_SUFFIX
+from shards.names import masks_name
 from shards.npy import NPY_HEADER, npy_header
 from shards.storage import Storage
 
@@ -53,7 +53,7 @@ def write_masks(storage: Storage, stem: str, masks: Iterable[np.ndarray]) -> tup
 
     Args:
         storage: of the shard set.
-        stem: the video's, see `shards.writer.video_stem`.
+        stem: the video's, see `shards.names.video_stem`.
         masks: bool (H, W), one per frame, in order.
 
     Returns:
@@ -75,12 +75,13 @@ def write_masks(storage: Storage, stem: str, masks: Iterable[np.ndarray]) -> tup
     buffer = io.BytesIO()
     np.savez_compressed(buffer, bits=np.stack(packed), width=np.int64(shape[1]))
     data = buffer.getvalue()
-    name = f"{stem}{MASKS_SUFFIX}"
+    digest = digest_of([data])
+    name = masks_name(stem, digest)
     storage.write(name, data)
     return len(flags), Masks(
         name=name,
         bytes=len(data),
-        digest=digest_of([data]),
+        digest=digest,
         height=shape[0],
         width=shape[1],
         marked=runs(np.array(flags)),

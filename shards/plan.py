@@ -1,5 +1,7 @@
 """What each rank reads in an epoch, as pure functions of the manifest, seed, epoch and world size.
 
+Ranks need not be processes: one process may serve several of them, with their plans `joined`.
+
 Each rank has an equal share of the windows, the same in every epoch, so that what it has read stays useful
 to it: in its memory, on its disk, in its page cache. A share is a contiguous part of the randomly ordered
 segments; a segment on the cut between two shares belongs to both, for different windows. In each epoch a
@@ -8,18 +10,21 @@ about `pool` segments are held and each contributes equally. With a pool of all 
 uniform permutation. How many threads read makes no difference to any of it.
 """
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+Windows = Sequence[int] | np.ndarray
+"""How many windows start in each segment of a split."""
 POOL_SEGMENTS = 64
 """Segments that a rank mixes at a time: 0.45 GB of 256x256 colour frames, a third of that in gray."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EpochPlan:
-    """One rank's share of one epoch.
+    """One rank's share of one epoch, or that of several ranks, `joined`.
 
     A read is one stay of a segment in the pool. Most segments are read once; where the pool does not hold
     them all, the last `pool` ones are read twice (their windows wrap around to the start of the epoch, so
@@ -71,7 +76,7 @@ class Schedule:
         return int(np.cumsum(changes).max())
 
 
-def steps_per_epoch(windows: Sequence[int], world: int, batch: int) -> int:
+def steps_per_epoch(windows: Windows, world: int, batch: int) -> int:
     """Steps that every rank takes; fewer than `world * batch` windows are left out.
 
     Args:
@@ -79,11 +84,11 @@ def steps_per_epoch(windows: Sequence[int], world: int, batch: int) -> int:
         world: number of ranks.
         batch: B, windows per rank and step.
     """
-    return int(sum(windows)) // (world * batch)
+    return int(np.sum(windows, dtype=np.int64)) // (world * batch)
 
 
 def epoch_plan(
-    windows: Sequence[int],
+    windows: Windows,
     *,
     seed: int,
     epoch: int,
@@ -102,12 +107,13 @@ def epoch_plan(
         pool: segments to mix at a time; a share of up to twice as many is held whole.
     """
     segment, start = _share(np.asarray(windows, np.int64), seed, rank, world)
-    segments = np.unique(segment)
+    segments = _distinct(segment, len(windows))
     rng = _generator(seed, _EPOCH, epoch, rank)
     # Ranks whose share is not a whole number of batches leave out other windows in each epoch.
-    kept = np.sort(rng.permutation(len(segment))[: steps_per_epoch(windows, world, batch) * batch])
+    kept = np.ones(len(segment), bool)
+    kept[rng.permutation(len(segment))[steps_per_epoch(windows, world, batch) * batch :]] = False
     segment, start = segment[kept], start[kept]
-    order = rng.permutation(segments[np.isin(segments, segment, assume_unique=True)])
+    order = rng.permutation(_distinct(segment, len(windows)))
     holds_all = len(segments) <= 2 * pool
     if holds_all:
         pool = len(order)
@@ -116,18 +122,43 @@ def epoch_plan(
     time = place_of[segment] + pool * rng.random(len(segment))
     wrapped = time >= len(order)
     by_time = np.argsort(np.where(wrapped, time - len(order), time), kind="stable")
-    # A stay's number is its segment's place; stays that wrap come before all others, in the same order.
+    # Stays that wrap are numbered by their segment's place, and come before all others, in the same order.
     # A pool that holds everything never lets go between the two, so there each segment stays once.
-    stay = place_of[segment] - np.where(wrapped & (not holds_all), len(order), 0)
-    stays, window_reads = np.unique(stay[by_time], return_inverse=True)
+    stay = place_of[segment] + np.where(wrapped & (not holds_all), 0, len(order))
+    stays = _distinct(stay, 2 * len(order))
+    read_of = np.zeros(2 * len(order), np.int64)
+    read_of[stays] = np.arange(len(stays))
     return EpochPlan(
         batch=batch,
         segments=segments,
         holds_all=holds_all,
-        reads=order[stays],  # a negative stay counts from the end, as it should
-        window_reads=window_reads,
+        reads=order[stays % max(1, len(order))],
+        window_reads=read_of[stay[by_time]],
         window_starts=start[by_time],
     )
+
+
+def joined(plans: Sequence[EpochPlan]) -> EpochPlan:
+    """One plan of several ranks, in each step of which the batches of all follow one another.
+
+    Args:
+        plans: at least one, of one epoch, with batches of one size.
+    """
+    offsets = np.cumsum([0, *(len(plan.reads) for plan in plans)])
+    reads = [plan.window_reads + offset for plan, offset in zip(plans, offsets, strict=False)]
+    return EpochPlan(
+        batch=sum(plan.batch for plan in plans),
+        segments=np.unique(np.concatenate([plan.segments for plan in plans])),
+        holds_all=all(plan.holds_all for plan in plans),
+        reads=np.concatenate([plan.reads for plan in plans]),
+        window_reads=_interleaved(reads, plans[0].batch),
+        window_starts=_interleaved([plan.window_starts for plan in plans], plans[0].batch),
+    )
+
+
+def _interleaved(parts: Sequence[np.ndarray], batch: int) -> np.ndarray:
+    """(K, steps * B) to (steps * K * B,): for each step the B values of each part."""
+    return np.stack(parts).reshape(len(parts), -1, batch).swapaxes(0, 1).reshape(-1)
 
 
 def schedule(plan: EpochPlan, first_step: int = 0) -> Schedule:
@@ -150,14 +181,21 @@ def videos_of_rank(frames: Sequence[int], rank: int, world: int) -> list[int]:
         frames: of each video.
         rank, world: this process among all.
     """
-    loads = [0] * world
+    loads = [(0, other) for other in range(world)]  # a heap: of equal loads, the lowest rank comes first
     mine = []
     for video in sorted(range(len(frames)), key=lambda index: (-frames[index], index)):
-        target = loads.index(min(loads))
-        loads[target] += frames[video]
+        load, target = loads[0]
+        heapq.heapreplace(loads, (load + frames[video], target))
         if target == rank:
             mine.append(video)
     return sorted(mine)
+
+
+def _distinct(numbers: np.ndarray, end: int) -> np.ndarray:
+    """(K,) ascending, each number once that occurs in (N,) numbers of [0, end); faster than sorting them."""
+    found = np.zeros(end, bool)
+    found[numbers] = True
+    return np.flatnonzero(found)
 
 
 _ORDER, _CUT, _EPOCH = range(3)
@@ -176,14 +214,14 @@ def _share(counts: np.ndarray, seed: int, rank: int, world: int) -> tuple[np.nda
     lower, upper = total * rank // world, total * (rank + 1) // world
     begins = ends - counts[order]
     mine = np.flatnonzero((begins < upper) & (ends > lower) & (begins < ends))
-    segments: list[np.ndarray] = [np.zeros(0, np.int64)]
-    starts: list[np.ndarray] = [np.zeros(0, np.int64)]
-    for segment, begin, end in zip(order[mine], begins[mine], ends[mine], strict=True):
-        if lower <= begin and end <= upper:
-            taken = np.arange(counts[segment])
-        else:
-            shuffled = _generator(seed, _CUT, int(segment)).permutation(counts[segment])
-            taken = shuffled[max(0, lower - begin) : upper - begin]
-        segments.append(np.full(len(taken), segment))
-        starts.append(taken)
-    return np.concatenate(segments), np.concatenate(starts)
+    first = np.maximum(lower - begins[mine], 0)
+    taken = np.minimum(ends[mine], upper) - begins[mine] - first
+    segments = np.repeat(order[mine], taken)
+    offsets = np.cumsum(taken) - taken
+    starts = np.arange(len(segments)) - np.repeat(offsets, taken)
+    for place in np.flatnonzero(taken < counts[order[mine]]):  # at most two, on the cuts
+        segment = int(order[mine[place]])
+        shuffled = _generator(seed, _CUT, segment).permutation(counts[segment])
+        start = offsets[place]
+        starts[start : start + taken[place]] = shuffled[first[place] :][: taken[place]]
+    return segments, starts

@@ -6,11 +6,11 @@ remote is checked whenever it has crossed the network, and kept in a cache on th
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from shards.cache import DiskCache, default_cache
-from shards.codec import check_around_pixels, raw_pixels
 from shards.digests import digest_of
 from shards.errors import CorruptShardError, ShardError
 from shards.manifest import Located, Manifest
@@ -31,6 +31,7 @@ class SegmentReader:
     def __init__(self, storage: Storage, manifest: Manifest, cache: DiskCache | None = None) -> None:
         self._storage = storage
         self._manifest = manifest
+        self._codec = manifest.codec.pixels
         self._cache = None if storage.is_local else cache or default_cache()
         self._checked: dict[tuple[str, int], Version] = {}
         self._scratch = threading.local()
@@ -53,12 +54,10 @@ class SegmentReader:
             frames[...] = self.read(located)
             return
         try:
-            if self._manifest.codec.name == "raw":
-                self._read_raw(located, frames, shape)
-            else:
-                record = self._record_buffer(located.segment.size)
-                self._fill(located, [record])
-                self._manifest.codec.decode_into(record, located.segment.key, frames)
+            fill = partial(self._fill, located)
+            self._codec.read_into(
+                located.segment.size, located.segment.key, frames, self._record_buffer, fill
+            )
         except CorruptShardError as error:
             raise CorruptShardError(
                 f"{self._storage}/{located.shard}: segment {located.segment.key}: {error}; "
@@ -74,16 +73,6 @@ class SegmentReader:
                 f"{self._storage}/{located.shard}: segment {located.segment.key}: cannot be read: "
                 f"{error.strerror or error}; check the disk"
             ) from error
-
-    def _read_raw(self, located: Located, frames: np.ndarray, shape: tuple[int, int, int, int]) -> None:
-        """Read pixels to where they belong, and what surrounds them elsewhere."""
-        size = located.segment.size
-        start, end = raw_pixels(size, shape)
-        around = self._record_buffer(start + size - end)
-        assert frames.flags.c_contiguous
-        pixels = frames.reshape(-1).data
-        if self._fill(located, [around[:start], pixels, around[start:]]):
-            check_around_pixels(around, start, located.segment.key, shape)
 
     def _fill(self, located: Located, buffers: Sequence[memoryview]) -> bool:
         """Fill `buffers` with a segment's record; True if its digest was computed, and is right."""

@@ -21,7 +21,7 @@ import pyarrow as pa
 from pyarrow import fs as pafs
 
 from shards.errors import ShardError, StorageError, os_error_line
-from shards.locations import is_uri, shown
+from shards.locations import is_uri, shown, split
 from shards.retry import RefusedError, retrying
 from shards.steady import SteadyFile
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shards.http import HttpFolder
 
 TEMPORARY_PREFIX = ".tmp-"
-"""Names that start so are leavings of a killed process; no reader looks at them."""
+"""Names that start so are leftovers of a killed process; no reader looks at them."""
 _UPLOAD_CHUNK = 8 << 20
 
 _REFUSALS = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "INVALID_SIGNATURE", "SIGNATURE_DOES_NOT_MATCH")
@@ -119,7 +119,7 @@ class Storage:
         return self._try(look, name)
 
     def names(self, folder: str = "") -> list[str]:
-        """Sorted names of the files directly inside `folder`, without leavings of killed processes."""
+        """Sorted names of the files directly inside `folder`, without leftovers of killed processes."""
         if self.is_local:
             found = self._try(lambda: _local_names(self.path(folder)), folder)
         else:
@@ -160,7 +160,10 @@ class Storage:
             if self._http is not None:
                 return self._http.read(name) if most is None else self._http.read(name, most)
             if self.is_local:
-                with _regular(self.path(name)) as descriptor, open(descriptor, "rb", closefd=False) as file:
+                with (
+                    regular_file(self.path(name)) as descriptor,
+                    open(descriptor, "rb", closefd=False) as file,
+                ):
                     return file.read()
             with self._fs.open_input_stream(self.path(name)) as stream:
                 return bytes(stream.read())
@@ -208,17 +211,22 @@ class Storage:
         else:
             self._fs.delete_file(path)
 
-    def write(self, name: str, data: bytes) -> None:
+    def write(self, name: str, data: bytes | memoryview) -> None:
         """Write `data` as `name`, atomically and durably."""
         with self.writing(name) as file:
             file.write(data)
 
     @contextlib.contextmanager
-    def writing(self, name: str) -> Iterator[IO[bytes]]:
+    def writing(self, name: str, final: Callable[[], str] | None = None) -> Iterator[IO[bytes]]:
         """A local binary file that becomes `name` when the block ends without an error.
 
         Locally the file lies beside its final place, is synced and then renamed over it; remotely it is
         a temporary file that is uploaded whole.
+
+        Args:
+            name: of the file, or what messages call it until it has one.
+            final: gives its name at the end of the block, in the same folder, where that depends on what was
+                written.
 
         Raises:
             StorageError: it cannot be written; from writing to the file, too.
@@ -226,6 +234,7 @@ class Storage:
         if not self.is_local:
             with tempfile.TemporaryFile(prefix=TEMPORARY_PREFIX) as file:
                 yield file
+                name = final() if final else name
                 self._try(lambda: self._upload(file, name), name, writes=True)
             return
         target = Path(self.path(name))
@@ -236,7 +245,7 @@ class Storage:
             return SteadyFile(temporary, partial(self._refused, name, writes=True))
 
         def publish() -> None:
-            temporary.replace(target)
+            temporary.replace(Path(self.path(final())) if final else target)
             _sync_directory(target.parent)
 
         try:
@@ -300,6 +309,12 @@ class Storage:
         )
 
 
+def storage_of(location: str) -> tuple[Storage, str]:
+    """The folder that a file lies in, and the file's name there."""
+    folder, name = split(location)
+    return Storage(folder), name
+
+
 def _http_folder(location: str) -> "HttpFolder":
     from shards.http import HttpFolder  # 0.04 s, a seventh of what a worker takes to start
 
@@ -329,11 +344,12 @@ def _local_files(root: str) -> list[tuple[str, int, int]]:
     """Name, bytes and time of change (ns) of all files below a folder; links to folders are not followed."""
     found = []
     for folder, _, names in os.walk(root):
-        for path in (Path(folder, name) for name in names):
+        inside = "" if folder == root else f"{os.path.relpath(folder, root)}/"
+        for name in names:
             with contextlib.suppress(FileNotFoundError):  # a link that leads nowhere, or gone meanwhile
-                status = path.stat()
+                status = os.stat(f"{folder}/{name}")  # noqa: PTH116, a third of the time of a Path
                 if stat.S_ISREG(status.st_mode):
-                    found.append((path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns))
+                    found.append((inside + name, status.st_size, status.st_mtime_ns))
     return found
 
 
@@ -351,7 +367,7 @@ def read_file_into(
     Returns:
         How many bytes there were, and the version of the file.
     """
-    with _regular(path, follow=follow) as descriptor:
+    with regular_file(path, follow=follow) as descriptor:
         status = os.fstat(descriptor)
         wanted = [buffer for buffer in buffers if len(buffer)]
         filled = 0
@@ -365,7 +381,7 @@ def read_file_into(
 
 
 @contextlib.contextmanager
-def _regular(path: str, *, follow: bool = True) -> Iterator[int]:
+def regular_file(path: str, *, follow: bool = True) -> Iterator[int]:
     """A descriptor to read a file; OSError for devices and pipes, which may be endless or make one wait."""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
     descriptor = os.open(path, flags)

@@ -14,9 +14,8 @@ Dimension letters: B batch, T frames of a window, C channels, H W height and wid
 import contextlib
 import math
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeVar
 
@@ -27,21 +26,17 @@ from torch import Tensor
 from shards.cache import DiskCache
 from shards.choices import CACHES, CacheName, Split
 from shards.errors import ShardError
-from shards.manifest import Geometry, Located, Manifest
+from shards.holdout import HeldOut, remaining
+from shards.manifest import Located, Manifest
 from shards.memory import SegmentMemory, Source, check_room
 from shards.plan import EpochPlan, schedule
 from shards.pool import SegmentPool
 from shards.reader import SegmentReader
 from shards.storage import Storage
+from shards.windows import VideoBatch, normalise, sliding_windows
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-
-
-def normalise(windows: Tensor, geometry: Geometry) -> Tensor:
-    """Stored uint8 windows (B, T, H, W, C) to float32 (B, T, 3, H, W) in [-1, 1]; gray is repeated."""
-    values = windows.permute(0, 1, 4, 2, 3).to(torch.float32).div_(geometry.scale).add_(geometry.offset)
-    return values.expand(-1, -1, geometry.channels, -1, -1)
 
 
 class TrainingStream:
@@ -56,6 +51,7 @@ class TrainingStream:
             `device`. A rank keeps its own share of the set. Batches and their order stay the same. A share
             that the pool holds whole anyway is always kept.
         disk_cache: for remote shards; None for the default one.
+        held_out: what of the split's videos is kept aside and not read.
 
     Raises:
         ShardError: the split has no windows of T frames.
@@ -72,11 +68,12 @@ class TrainingStream:
         threads: int = 2,
         cache: CacheName = "none",
         disk_cache: DiskCache | None = None,
+        held_out: Sequence[HeldOut] = (),
     ) -> None:
         if cache not in CACHES:
             raise ShardError(f"cache {cache!r} is not one of {', '.join(CACHES)}")
-        self.segments = manifest.segments(split, window)
-        if not any(located.windows for located in self.segments):
+        self.segments = remaining(manifest.segments(split, window), manifest.split(split), held_out, window)
+        if not self.segments.windows.any():
             raise ShardError(
                 f"{storage}: no {split} video has {window} frames in a row; preprocess {split} videos into it"
             )
@@ -91,9 +88,9 @@ class TrainingStream:
         self._idle: tuple[SegmentPool, dict[int, int]] | None = None
 
     @property
-    def windows(self) -> list[int]:
-        """Windows of each segment, for the plan."""
-        return [located.windows for located in self.segments]
+    def windows(self) -> np.ndarray:
+        """(N,) int64, windows of each segment, for the plan."""
+        return self.segments.windows
 
     def batches(self, plan: EpochPlan, first_step: int = 0) -> Generator[Tensor, None, None]:
         """Batches (B, T, 3, H, W) float32 in [-1, 1] on the device, from step `first_step` of the plan on.
@@ -149,7 +146,7 @@ class TrainingStream:
         if not keeps or not slot_of.keys() <= set(plan.segments.tolist()):
             slot_of.clear()
         if pool is None or pool.slots < slots:
-            longest = max(located.segment.frames for located in self.segments)
+            longest = int(self.segments.column("frames").max())
             shape = (longest, self._geometry.height, self._geometry.width, self._channels)
             held = slots if self._cache == "none" else len(plan.segments)
             check_room(held * math.prod(shape), self._cache, self._device)
@@ -160,21 +157,6 @@ class TrainingStream:
             if not keeps:
                 slot_of.clear()
             self._idle = pool, slot_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoBatch:
-    """Consecutive windows of one video.
-
-    Attributes:
-        video: index into the split's videos.
-        frames: (B,) the frame number that each window is about, its last.
-        windows: (B, T, 3, H, W) float32 in [-1, 1].
-    """
-
-    video: int
-    frames: np.ndarray
-    windows: Tensor
 
 
 def evaluation_batches(
@@ -198,8 +180,7 @@ def evaluation_batches(
         videos: indices into the split's videos; None for all.
         threads: that read and decode.
     """
-    chosen = None if videos is None else set(videos)
-    located = [s for s in manifest.segments(split, window) if chosen is None or s.video in chosen]
+    located = manifest.segments(split, window, None if videos is None else sorted(set(videos)))
     reader = SegmentReader(storage, manifest)
 
     def load(item: Located) -> tuple[Located, Tensor]:
@@ -208,26 +189,66 @@ def evaluation_batches(
 
     channels = manifest.stored_channels(split)
     for video, parts in groupby(prefetched(load, located, threads), key=lambda part: part[0].video):
-        # The frames that windows yet to come need, and the number of the first of them.
-        held, first = torch.empty(0, dtype=torch.uint8, device=device), 0
-        for item, frames in parts:
-            known = max(0, first + len(held) - item.segment.first)
-            arrived = frames[known:].to(device, non_blocking=True).expand(-1, -1, -1, channels)
-            held = torch.cat([held, arrived]) if len(held) else arrived
-            while len(held) >= batch + window - 1:
-                yield _video_batch(video, first, held[: batch + window - 1], window, manifest.geometry)
-                held, first = held[batch:], first + batch
-        if len(held) >= window:
-            yield _video_batch(video, first, held, window, manifest.geometry)
+        arriving = (
+            frames.to(device, non_blocking=True).expand(-1, -1, -1, channels) for frames in _each_once(parts)
+        )
+        for numbers, windows in sliding_windows(arriving, window=window, batch=batch):
+            yield VideoBatch(video=video, frames=numbers, windows=normalise(windows, manifest.geometry))
 
 
-def _video_batch(video: int, first: int, frames: Tensor, window: int, geometry: Geometry) -> VideoBatch:
-    windows = frames.unfold(0, window, 1).permute(0, 4, 1, 2, 3)
-    return VideoBatch(
-        video=video,
-        frames=first + window - 1 + np.arange(len(windows)),
-        windows=normalise(windows, geometry),
-    )
+def windows_at(
+    storage: Storage,
+    manifest: Manifest,
+    split: Split,
+    numbers: np.ndarray,
+    *,
+    window: int,
+    batch: int,
+    threads: int = 2,
+) -> Iterator[Tensor]:
+    """Some of a split's windows, in order; only segments that hold one are read, each once.
+
+    Args:
+        storage, manifest, split: what to read.
+        numbers: (N,) of the windows, ascending, counted from the first of the first video on.
+        window: T.
+        batch: B; only the last batch is smaller.
+        threads: that read and decode.
+
+    Yields:
+        As stored: uint8 (B, T, H, W, C), C = 1 or 3.
+    """
+    located = manifest.segments(split, window)
+    ends = np.cumsum(located.windows)
+    holders = np.searchsorted(ends, numbers, side="right")
+    starts = numbers - (ends - located.windows)[holders]
+    used, firsts = np.unique(holders, return_index=True)
+    channels = manifest.stored_channels(split)
+    reader = SegmentReader(storage, manifest)
+
+    def load(item: tuple[int, np.ndarray]) -> list[Tensor]:
+        segment, chosen = item
+        frames = torch.from_numpy(reader.read(located[segment])).expand(-1, -1, -1, channels)
+        return [frames[start : start + window].clone() for start in chosen.tolist()]
+
+    held: list[Tensor] = []
+    chosen = np.split(starts, firsts[1:])
+    # Of no windows, np.split makes one empty part.
+    for windows in prefetched(load, zip(used.tolist(), chosen, strict=False), threads):
+        held += windows
+        while len(held) >= batch:
+            yield torch.stack(held[:batch])
+            del held[:batch]
+    if held:
+        yield torch.stack(held)
+
+
+def _each_once(segments: Iterable[tuple[Located, Tensor]]) -> Iterator[Tensor]:
+    """The frames of a video's segments without those that the segment before has, too."""
+    end = 0
+    for located, frames in segments:
+        yield frames[max(0, end - located.segment.first) :]
+        end = located.segment.first + len(frames)
 
 
 def prefetched(work: Callable[[In], Out], items: Iterable[In], threads: int) -> Generator[Out, None, None]:

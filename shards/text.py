@@ -18,6 +18,13 @@ def plain(text: str) -> str:
     return _CONTROLS.sub(lambda found: _escaped(found[0]), printable(text))
 
 
+def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorts `2` before `10`, in any part of a path; ties between `1` and `01` fall to plain order."""
+    parts = re.split(r"(\d+)", text)
+    numbered = [(0, int(p), p) if p.isascii() and p.isdigit() else (1, 0, p) for p in parts if p]
+    return tuple(numbered)
+
+
 def _escaped(character: str) -> str:
     number = ord(character)
     if 0xDC80 <= number <= 0xDCFF:

@@ -10,6 +10,7 @@ from shards.masks import read_masks
 from shards.names import MASKS_SUFFIX
 from shards.records import END_OF_TAR, metadata
 from shards.storage import Storage
+from shards.versions import files_in_use
 
 _MISSING = "not found, though the manifest lists it"
 
@@ -27,21 +28,19 @@ def verify(storage: Storage, manifest: Manifest, on_shard: Callable[[Shard], Non
         One line for each file that is missing, damaged or foreign.
     """
     problems = []
-    expected = set()
     for video in manifest.videos:
         for shard in video.shards:
-            expected.add(shard.name)
             problem = _shard_problem(storage, manifest, video, shard)
             if problem is not None:
                 problems.append(f"{storage}/{shard.name}: {problem}; {_remedy(problem)}")
             on_shard(shard)
         if video.masks is not None:
-            expected.add(video.masks.name)
             try:
                 for _ in read_masks(storage, video.masks, video.frames):
                     pass
             except ShardError as error:
                 problems.append(str(error))
+    expected = files_in_use(storage, manifest) if storage.can_list else set()
     for name in storage.names() if storage.can_list else ():
         if name.endswith((".tar", MASKS_SUFFIX)) and name not in expected:
             problems.append(f"{storage}/{name}: not of this set; the manifest does not list it: remove it")
@@ -83,7 +82,7 @@ def _check_segment(manifest: Manifest, video: Video, segment: Segment, record: b
     """Decode a segment, and read its record as a stock webdataset pipeline does."""
     geometry = manifest.geometry
     shape = (segment.frames, geometry.height, geometry.width, segment.channels)
-    manifest.codec.decode(memoryview(record), segment.key, shape)
+    manifest.codec.pixels.decode(memoryview(record), segment.key, shape)
     # Imports torch: 1.4 s, little beside a whole set, so that the reader that others use is what reads here.
     from webdataset import tariterators
 

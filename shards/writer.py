@@ -1,29 +1,22 @@
 """Frames of one video in, its shards out: the same frames and options give the same bytes."""
 
-import hashlib
-import re
 from collections.abc import Iterable
 
 import numpy as np
 
-from shards.checks import shard_digest
+from shards.channels import is_gray
 from shards.choices import Split
-from shards.codec import Codec, is_gray
+from shards.codecs import Codec
 from shards.digests import digest_of
 from shards.limits import SEGMENT_WINDOWS
 from shards.manifest import Segment, Shard
+from shards.names import record_key, shard_name, video_stem
 from shards.records import END_OF_TAR, metadata, record
 from shards.segments import cut
 from shards.storage import Storage
 
 SHARD_BYTES = 512 << 20
 """A tar is closed after the segment that takes it past this size."""
-
-
-def video_stem(split: Split, name: str) -> str:
-    """File name stem for a video: readable, ASCII, without dots, and unique through a hash of the name."""
-    readable = re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:40]
-    return f"{split}-{readable}-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
 def write_video(
@@ -57,17 +50,20 @@ def write_video(
     upcoming = next(segments, None)
     total = 0
     while upcoming is not None:
-        shard_name = f"{stem}-{len(shards):04d}.tar"
         position = 0
         written: list[Segment] = []
-        with storage.writing(shard_name) as file:
+
+        def final_name(number: int = len(shards), segments: list[Segment] = written) -> str:
+            return shard_name(stem, number, digest_of(bytes.fromhex(each.digest) for each in segments))
+
+        with storage.writing(f"{stem}.tar", final_name) as file:
             while upcoming is not None and position < shard_bytes:
                 first, chunk = upcoming
                 upcoming = next(segments, None)
                 stored = chunk[..., :1] if is_gray(chunk) else chunk
-                key = f"{stem}-{first:08d}"
+                key = record_key(stem, first)
                 facts = metadata(video=name, first=first, frames=len(chunk), channels=stored.shape[3])
-                pieces = record(key, {"json": [facts], **codec.encode(stored)})
+                pieces = record(key, {"json": [facts], **codec.pixels.encode(stored)})
                 for piece in pieces:
                     file.write(piece)
                 size = sum(map(len, pieces))
@@ -86,12 +82,5 @@ def write_video(
                 position += size
                 total = first + len(chunk)
             file.write(END_OF_TAR)
-        shards.append(
-            Shard(
-                name=shard_name,
-                bytes=position + len(END_OF_TAR),
-                digest=shard_digest(written),
-                segments=tuple(written),
-            )
-        )
+        shards.append(Shard(name=final_name(), bytes=position + len(END_OF_TAR), segments=tuple(written)))
     return total, tuple(shards)

@@ -1,6 +1,7 @@
 """The disk cache stays within its limit and never gives out what was not put in, whoever dies."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def held(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith(TEMPORARY_PREFIX))
 
 
-def test_what_was_put_in_is_given_out(tmp_path):
+def test_what_was_put_in_is_given_out(tmp_path: Path) -> None:
     cache = DiskCache(tmp_path / "new" / "folder", 100 * RECORD)
     assert get(cache, "a") is None
     put(cache, "a", 7)
@@ -46,25 +47,53 @@ def test_what_was_put_in_is_given_out(tmp_path):
     assert get(cache, "a") is None
 
 
-def test_a_record_of_another_length_is_not_given_out(tmp_path):
+def test_a_record_of_another_length_is_not_given_out(tmp_path: Path) -> None:
     cache = DiskCache(tmp_path, 100 * RECORD)
     put(cache, "a")
     assert get(cache, "a", RECORD - 1) is None
     assert get(cache, "a", RECORD + 1) is None
 
 
-def test_those_used_longest_ago_go_first(tmp_path):
-    cache = DiskCache(tmp_path, 10 * RECORD)
-    for number in range(8):
-        put(cache, f"{number}")
+def test_of_what_nobody_uses_any_more_that_used_longest_ago_goes_first(tmp_path: Path) -> None:
+    earlier = DiskCache(tmp_path, 10 * RECORD)
+    for number in range(9):
+        put(earlier, f"{number}")
         time.sleep(0.002)
+    cache = DiskCache(tmp_path, 10 * RECORD, since=time.time_ns())
     assert get(cache, "0") is not None
-    time.sleep(0.002)
-    put(cache, "8")
-    assert held(tmp_path) == sorted(key(word) for word in "02345678")
+    put(cache, "9")
+    assert held(tmp_path) == sorted(key(word) for word in "023456789")
 
 
-def test_a_use_does_not_change_the_version(tmp_path):
+def test_a_full_cache_of_what_is_in_use_takes_nothing_in(tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path, 10 * RECORD)
+    for number in range(20):
+        put(cache, f"{number}")
+    assert held(tmp_path) == sorted(key(f"{number}") for number in range(9))
+    cache.drop(key("3"))
+    put(cache, "20")
+    assert get(cache, "20") is not None
+
+
+@pytest.mark.parametrize(("part", "least"), [(1.0, 1.0), (0.5, 0.45), (0.25, 0.22)])
+def test_a_cache_of_a_part_of_the_share_gives_nearly_that_part_of_the_reads(
+    tmp_path: Path, part: float, least: float
+) -> None:
+    """Each epoch reads every record once, in an order of its own; of 1.0 the limit leaves room for all."""
+    records = 200
+    cache = DiskCache(tmp_path, int(records * RECORD * part) + (15 * RECORD if part == 1 else 0))
+    rng = random.Random(0)
+    hits = 0
+    for epoch in range(4):
+        for number in rng.sample(range(records), records):
+            if get(cache, f"{number}") is None:
+                put(cache, f"{number}")
+            else:
+                hits += epoch > 0
+    assert least <= hits / (3 * records) <= part
+
+
+def test_a_use_does_not_change_the_version(tmp_path: Path) -> None:
     cache = DiskCache(tmp_path, 10 * RECORD)
     put(cache, "a")
     buffer = [memoryview(bytearray(RECORD))]
@@ -73,16 +102,16 @@ def test_a_use_does_not_change_the_version(tmp_path):
     assert cache.read_into(key("a"), buffer) == first is not None
 
 
-def test_the_limit_holds_also_for_what_earlier_processes_left(tmp_path):
+def test_the_limit_holds_also_for_what_earlier_processes_left(tmp_path: Path) -> None:
     put(DiskCache(tmp_path, 100 * RECORD), "old")
     for number in range(30):
         put(DiskCache(tmp_path, 100 * RECORD), f"{number}")
-    put(DiskCache(tmp_path, 10 * RECORD), "new")
+    put(DiskCache(tmp_path, 10 * RECORD, since=time.time_ns()), "new")
     assert len(held(tmp_path)) <= 10
     assert key("new") in held(tmp_path)
 
 
-def test_several_processes_stay_within_the_limit_together(tmp_path):
+def test_several_processes_stay_within_the_limit_together(tmp_path: Path) -> None:
     code = f"""
         import sys
         from pathlib import Path
@@ -109,7 +138,7 @@ def test_several_processes_stay_within_the_limit_together(tmp_path):
     assert 8 < max(largest, len(held(tmp_path))) <= 64
 
 
-def test_a_process_killed_while_it_writes_leaves_nothing_to_be_read(tmp_path):
+def test_a_process_killed_while_it_writes_leaves_nothing_to_be_read(tmp_path: Path) -> None:
     code = f"""
         import os, signal
         from pathlib import Path
@@ -136,7 +165,9 @@ def test_a_process_killed_while_it_writes_leaves_nothing_to_be_read(tmp_path):
     assert not left.exists()
 
 
-def test_a_folder_that_cannot_be_written_is_done_without(tmp_path, caplog):
+def test_a_folder_that_cannot_be_written_is_done_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "file").touch()
     cache = DiskCache(tmp_path / "file" / "folder", 10 * RECORD)
     put(cache, "a")
@@ -144,13 +175,13 @@ def test_a_folder_that_cannot_be_written_is_done_without(tmp_path, caplog):
     assert "cannot keep shards here" in caplog.text
 
 
-def test_records_larger_than_the_cache_are_not_kept(tmp_path):
+def test_records_larger_than_the_cache_are_not_kept(tmp_path: Path) -> None:
     cache = DiskCache(tmp_path / "cache", RECORD)
     put(cache, "a")
     assert not (tmp_path / "cache").exists()
 
 
-def test_the_environment_names_folder_and_size(tmp_path, monkeypatch):
+def test_the_environment_names_folder_and_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNAD_CACHE_DIR", str(tmp_path / "here"))
     monkeypatch.setenv("MNAD_CACHE_GB", "0.001")
     put(default_cache(), "a")
@@ -162,13 +193,13 @@ def test_the_environment_names_folder_and_size(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("value", ["", "much", "-1", "nan", "inf"])
-def test_a_size_that_is_none_is_refused(monkeypatch, value):
+def test_a_size_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("MNAD_CACHE_GB", value)
     with pytest.raises(ShardError, match=r"MNAD_CACHE_GB=.*not a number of gigabytes"):
         default_cache()
 
 
-def test_folder_and_records_are_for_their_owner_alone(tmp_path):
+def test_folder_and_records_are_for_their_owner_alone(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         put(DiskCache(tmp_path / "new" / "folder", 10 * RECORD), "a")
@@ -180,7 +211,7 @@ def test_folder_and_records_are_for_their_owner_alone(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["file", "digest-like", "folder", "link", "dangling", "temporary"])
-def test_what_the_cache_did_not_write_is_never_removed(tmp_path, kind):
+def test_what_the_cache_did_not_write_is_never_removed(tmp_path: Path, kind: str) -> None:
     outside = tmp_path / "outside"
     outside.write_bytes(bytes(20 * RECORD))
     folder = tmp_path / "cache"
@@ -202,7 +233,7 @@ def test_what_the_cache_did_not_write_is_never_removed(tmp_path, kind):
     assert len([name for name in held(folder) if name != path.name]) <= 10
 
 
-def test_a_record_that_is_a_link_is_not_read(tmp_path):
+def test_a_record_that_is_a_link_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(bytes(RECORD))
     (tmp_path / "cache").mkdir(mode=0o700)
     (tmp_path / "cache" / key("a")).symlink_to(tmp_path / "secret")
@@ -210,7 +241,7 @@ def test_a_record_that_is_a_link_is_not_read(tmp_path):
 
 
 @pytest.mark.parametrize("harm", ["link", "writable"])
-def test_a_folder_that_others_can_write_is_refused(tmp_path, harm):
+def test_a_folder_that_others_can_write_is_refused(tmp_path: Path, harm: str) -> None:
     folder = tmp_path / "cache"
     if harm == "link":
         (tmp_path / "elsewhere").mkdir()
@@ -224,6 +255,6 @@ def test_a_folder_that_others_can_write_is_refused(tmp_path, harm):
     DiskCache(folder, 0)  # keeps nothing, so it may lie anywhere
 
 
-def test_a_key_is_a_digest(tmp_path):
+def test_a_key_is_a_digest(tmp_path: Path) -> None:
     with pytest.raises(AssertionError):
         DiskCache(tmp_path, 10 * RECORD).put("../outside", [memoryview(b"x")])

@@ -2,15 +2,18 @@
 
 import gc
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import webdataset
 
-from shards.codec import Codec
-from shards.manifest import Manifest
-from tests.helpers.shards import make_set, random_frames
+from shards.choices import CodecName
+from shards.codecs import Codec
+from shards.manifest import Manifest, Segment, Video
+from tests.helpers.shards import make_set, random_frames, set_bytes
 
 # The stock reader leaves closing its files to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -18,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 COLOUR, GRAY = random_frames(70, seed=3), random_frames(40, seed=4, gray=True)
 
 
-def stock_records(folder: Path, decoder: str | None = None) -> dict[str, dict]:
+def stock_records(folder: Path, decoder: str | None = None) -> dict[str, dict[str, Any]]:
     """All records, as a stock pipeline with default decoders reads them."""
     urls = sorted(str(path) for path in folder.glob("*.tar"))
     dataset = webdataset.WebDataset(urls, shardshuffle=False, empty_check=False)
@@ -28,7 +31,7 @@ def stock_records(folder: Path, decoder: str | None = None) -> dict[str, dict]:
     return records
 
 
-def segments(manifest: Manifest):
+def segments(manifest: Manifest) -> Iterator[tuple[Video, Segment]]:
     for video in manifest.videos:
         for shard in video.shards:
             for segment in shard.segments:
@@ -36,7 +39,7 @@ def segments(manifest: Manifest):
 
 
 @pytest.mark.parametrize("codec", ["raw", "deflate"])
-def test_a_stock_webdataset_pipeline_reads_frames_and_metadata(tmp_path, codec):
+def test_a_stock_webdataset_pipeline_reads_frames_and_metadata(tmp_path: Path, codec: CodecName) -> None:
     manifest = make_set(tmp_path, {"training": [COLOUR, GRAY]}, codec=Codec(name=codec), shard_bytes=30_000)
     records = stock_records(tmp_path)
     rows = list(segments(manifest))
@@ -55,7 +58,7 @@ def test_a_stock_webdataset_pipeline_reads_frames_and_metadata(tmp_path, codec):
         }
 
 
-def test_a_stock_webdataset_pipeline_reads_jpeg_frames(tmp_path):
+def test_a_stock_webdataset_pipeline_reads_jpeg_frames(tmp_path: Path) -> None:
     ramp = np.linspace(0, 200, 40 * 32 * 32).reshape(40, 32, 32, 1).astype(np.uint8).repeat(3, axis=3)
     ramp[..., 0] //= 2
     manifest = make_set(tmp_path, {"training": [ramp]}, codec=Codec(name="jpeg", quality=95))
@@ -70,14 +73,13 @@ def test_a_stock_webdataset_pipeline_reads_jpeg_frames(tmp_path):
 
 
 @pytest.mark.parametrize("codec", [Codec(), Codec(name="deflate"), Codec(name="jpeg", quality=90)])
-def test_the_same_frames_give_the_same_bytes(tmp_path, codec):
+def test_the_same_frames_give_the_same_bytes(tmp_path: Path, codec: Codec) -> None:
     for folder in ("one", "two"):
         make_set(tmp_path / folder, {"training": [COLOUR, GRAY]}, codec=codec)
-    one, two = ({path.name: path.read_bytes() for path in (tmp_path / f).iterdir()} for f in ("one", "two"))
-    assert one == two
+    assert set_bytes(tmp_path / "one") == set_bytes(tmp_path / "two")
 
 
-def test_tar_members_carry_nothing_of_the_machine_or_the_hour(tmp_path):
+def test_tar_members_carry_nothing_of_the_machine_or_the_hour(tmp_path: Path) -> None:
     make_set(tmp_path, {"training": [COLOUR]})
     for path in tmp_path.glob("*.tar"):
         with tarfile.open(path) as tar:
@@ -87,7 +89,7 @@ def test_tar_members_carry_nothing_of_the_machine_or_the_hour(tmp_path):
                 assert "." not in member.name.partition(".")[0]
 
 
-def test_offsets_in_the_manifest_are_those_of_the_tar(tmp_path):
+def test_offsets_in_the_manifest_are_those_of_the_tar(tmp_path: Path) -> None:
     manifest = make_set(tmp_path, {"training": [COLOUR]}, shard_bytes=30_000)
     for video in manifest.videos:
         assert len(video.shards) == 2

@@ -11,7 +11,9 @@ from shards.http import scatter
     cuts=st.lists(st.integers(1, 7), min_size=1),
     data=st.data(),
 )
-def test_chunks_of_any_size_fill_buffers_of_any_size(sizes, cuts, data):
+def test_chunks_of_any_size_fill_buffers_of_any_size(
+    sizes: list[int], cuts: list[int], data: st.DataObject
+) -> None:
     buffers = [bytearray(size) for size in sizes]
     content = data.draw(st.binary(min_size=0, max_size=sum(sizes)))
     position = 0

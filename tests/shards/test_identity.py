@@ -2,80 +2,82 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from shards.codec import Codec
+from shards.choices import Split
+from shards.codecs import Codec
 from shards.identity import split_identity
-from shards.manifest import MANIFEST, Manifest, Video, load_manifest
+from shards.manifest import MANIFEST, Manifest, Segment, Shard, Video, Videos, load_manifest
 from shards.storage import Storage
 from tests.helpers.shards import make_set, random_frames
+
+NUMBERS = ("first", "frames", "windows", "channels")
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    videos = {
+    videos: dict[Split, list[np.ndarray]] = {
         "training": [random_frames(70), random_frames(8, seed=2)],
         "testing": [random_frames(6, seed=1)],
     }
     return make_set(tmp_path_factory.mktemp("set"), videos, labels=[[0, 0, 1, 1, 0, 1]])
 
 
-def changed(manifest: Manifest, split: str, change: Callable[[Video], Video]) -> Manifest:
+def with_videos(manifest: Manifest, videos: Sequence[Video]) -> Manifest:
+    return dataclasses.replace(manifest, videos=Videos.of(videos))
+
+
+def changed(manifest: Manifest, split: Split, change: Callable[[Video], Video]) -> Manifest:
     """With the first video of a split changed."""
     first = manifest.split(split)[0]
-    videos = [change(video) if video is first else video for video in manifest.videos]
-    return dataclasses.replace(manifest, videos=tuple(videos))
+    return with_videos(manifest, [change(video) if video == first else video for video in manifest.videos])
 
 
-def test_what_other_splits_and_people_add_makes_no_difference(made: Manifest) -> None:
+def with_segments(manifest: Manifest, **fields: Callable[[Any], Any]) -> Manifest:
+    """With fields of the first training video's segments changed, in a shard of another name."""
+
+    def other(segment: Segment) -> Segment:
+        return dataclasses.replace(
+            segment, **{n: change(getattr(segment, n)) for n, change in fields.items()}
+        )
+
+    def moved(video: Video) -> Video:
+        segments = tuple(other(segment) for shard in video.shards for segment in shard.segments)
+        return dataclasses.replace(video, shards=(Shard(name="other", bytes=9, segments=segments),))
+
+    return changed(manifest, "training", moved)
+
+
+def test_what_other_splits_people_and_places_add_makes_no_difference(made: Manifest) -> None:
     expected = split_identity(made, "training")
     testing = made.split("testing")[0]
     for other in (
         changed(made, "testing", lambda video: dataclasses.replace(video, abnormal=((0, 3),))),
         changed(made, "testing", lambda video: dataclasses.replace(video, abnormal=None, label_source=None)),
-        dataclasses.replace(made, videos=(*made.videos, dataclasses.replace(testing, name="02"))),
-        dataclasses.replace(made, videos=made.split("training")),
+        with_videos(made, (*made.videos, dataclasses.replace(testing, name="02"))),
+        with_videos(made, list(made.split("training"))),
         dataclasses.replace(made, dataset="ped2", digest="0" * 64),
         changed(made, "training", lambda video: dataclasses.replace(video, source={"bytes": 1})),
+        with_segments(made, offset=lambda offset: offset + 512),
     ):
         assert split_identity(other, "training") == expected
-
-
-def other(value: object) -> object:
-    return value + 1 if isinstance(value, int) else f"{value}x"
-
-
-def other_shards(manifest: Manifest) -> Iterator[Manifest]:
-    """With one thing changed that the manifest says of the first training shard or of its first segment."""
-    (shard, *more) = manifest.split("training")[0].shards
-    (segment, *rest) = shard.segments
-    made = [
-        dataclasses.replace(shard, segments=(dataclasses.replace(segment, **{field.name: value}), *rest))
-        for field in dataclasses.fields(segment)
-        for value in [other(getattr(segment, field.name))]
-    ]
-    made += [
-        dataclasses.replace(shard, **{field.name: other(getattr(shard, field.name))})
-        for field in dataclasses.fields(shard)
-        if field.name != "segments"
-    ]
-    made.append(dataclasses.replace(shard, segments=tuple(rest)))
-    for each in made:
-        shards = (each, *more)
-        yield changed(manifest, "training", lambda video, s=shards: dataclasses.replace(video, shards=s))
 
 
 def test_every_change_of_the_frames_makes_another(made: Manifest) -> None:
     variants = [
         made,
-        *other_shards(made),
+        with_segments(made, digest=lambda digest: digest[1:] + digest[:1]),
+        *(with_segments(made, **{name: lambda value: value + 1}) for name in NUMBERS),
         changed(made, "training", lambda video: dataclasses.replace(video, name="0")),
         changed(made, "training", lambda video: dataclasses.replace(video, frames=69)),
-        dataclasses.replace(made, videos=made.videos[::-1]),
-        dataclasses.replace(made, videos=made.videos[:-1]),
+        changed(made, "training", lambda video: dataclasses.replace(video, shards=())),
+        with_videos(made, made.videos[::-1]),
+        with_videos(made, made.videos[:-1]),
         dataclasses.replace(made, window=4),
         dataclasses.replace(made, codec=Codec(name="deflate")),
         dataclasses.replace(made, geometry=dataclasses.replace(made.geometry, scale=255.0)),

@@ -1,6 +1,7 @@
 """Foreign JSON is a value or one line."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ GOOD = {
 }
 
 
-def test_what_the_program_writes_is_read():
+def test_what_the_program_writes_is_read() -> None:
     assert parse_json(json.dumps(GOOD).encode(), "x") == GOOD
     assert parse_json(json.dumps(GOOD, ensure_ascii=False, indent=1).encode(), "x") == GOOD
     assert parse_json(b'"\\ud83d\\ude00"', "x") == "😀"  # a whole pair
@@ -42,19 +43,19 @@ def test_what_the_program_writes_is_read():
         (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "nested too deeply"),
     ],
 )
-def test_anything_else_is_one_line_that_names_the_file(data, reason):
+def test_anything_else_is_one_line_that_names_the_file(data: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=reason) as caught:
         parse_json(data, "folder/x.json")
     assert str(caught.value).startswith("folder/x.json: ")
     assert "\n" not in str(caught.value)
 
 
-def test_a_text_of_64_levels_and_the_largest_integers_are_read():
+def test_a_text_of_64_levels_and_the_largest_integers_are_read() -> None:
     assert parse_json(b"[" * 64 + b"]" * 64, "x")
     assert parse_json(b"[18446744073709551615, -18446744073709551615]", "x")
 
 
-def test_a_file_that_is_too_long_is_not_read(tmp_path, monkeypatch):
+def test_a_file_that_is_too_long_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x.json").write_bytes(b"[1]")
     storage = Storage(tmp_path)
     assert read_json(storage, "x.json", most=3) == [1]
@@ -66,7 +67,7 @@ def test_a_file_that_is_too_long_is_not_read(tmp_path, monkeypatch):
 
 
 @given(data=mutated_bytes(json.dumps(GOOD).encode()) | mutated_json(GOOD))
-def test_mutated_json_is_a_value_that_can_be_written_again_or_one_line(data):
+def test_mutated_json_is_a_value_that_can_be_written_again_or_one_line(data: bytes) -> None:
     try:
         value = parse_json(data, "x")
     except ValueError as error:

@@ -43,3 +43,5 @@ def test_what_lies_in_no_named_folder(location: str, expected: tuple[str, str]) 
 def test_credentials_and_query_are_not_shown() -> None:
     assert shown(f"s3://key:sec/ret@bucket/run{QUERY}") == "s3://bucket/run"
     assert shown("run?") == "run?"
+    assert shown("http://bob:p@ss?@host/run") == "http://***"  # the password may end at either @
+    assert shown("http://bob:p@host/run?mail=a@b") == "http://***"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shards.plan import EpochPlan, epoch_plan, schedule, steps_per_epoch, videos_of_rank
+from shards.plan import EpochPlan, epoch_plan, joined, schedule, steps_per_epoch, videos_of_rank
 
 ragged = st.lists(st.integers(0, 40), min_size=1, max_size=9)
 
@@ -25,8 +25,8 @@ def seen(plan: EpochPlan) -> list[tuple[int, int]]:
     epoch=st.integers(0, 5),
 )
 def test_an_epoch_sees_each_window_at_most_once_and_drops_less_than_a_global_batch(
-    windows, world, batch, pool, seed, epoch
-):
+    windows: list[int], world: int, batch: int, pool: int, seed: int, epoch: int
+) -> None:
     plans = [
         epoch_plan(windows, seed=seed, epoch=epoch, rank=rank, world=world, batch=batch, pool=pool)
         for rank in range(world)
@@ -40,7 +40,9 @@ def test_an_epoch_sees_each_window_at_most_once_and_drops_less_than_a_global_bat
 
 @settings(max_examples=100, deadline=None)
 @given(windows=ragged, world=st.integers(1, 8), batch=st.integers(1, 4), seed=st.integers(0, 99))
-def test_a_rank_has_the_same_share_in_every_epoch(windows, world, batch, seed):
+def test_a_rank_has_the_same_share_in_every_epoch(
+    windows: list[int], world: int, batch: int, seed: int
+) -> None:
     for rank in range(world):
         plans = [
             epoch_plan(windows, seed=seed, epoch=epoch, rank=rank, world=world, batch=batch)
@@ -52,6 +54,42 @@ def test_a_rank_has_the_same_share_in_every_epoch(windows, world, batch, seed):
         assert len(union) <= -(-sum(windows) // world)
 
 
+def batches(plan: EpochPlan) -> list[list[tuple[int, int]]]:
+    """(segment, start) of the windows of each step."""
+    windows = seen(plan)
+    return [windows[step * plan.batch : (step + 1) * plan.batch] for step in range(plan.steps)]
+
+
+def in_turn(plans: list[EpochPlan]) -> list[list[tuple[int, int]]]:
+    """The windows of each step of several plans, one plan after the other."""
+    steps = zip(*(batches(plan) for plan in plans), strict=True)
+    return [[window for part in parts for window in part] for parts in steps]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    windows=ragged,
+    world=st.integers(1, 8),
+    batch=st.integers(1, 4),
+    pool=st.integers(1, 9),
+    seed=st.integers(0, 99),
+    cut=st.floats(0, 1),
+)
+def test_joined_plans_have_the_batches_of_each_in_every_step(
+    windows: list[int], world: int, batch: int, pool: int, seed: int, cut: float
+) -> None:
+    plans = [
+        epoch_plan(windows, seed=seed, epoch=1, rank=rank, world=world, batch=batch, pool=pool)
+        for rank in range(world)
+    ]
+    alone = in_turn(plans)
+    assert batches(joined(plans)) == alone
+    assert set(joined(plans).segments) == set().union(*(plan.segments for plan in plans))
+    split = max(1, round(cut * (world - 1)))
+    some = [joined(part) for part in (plans[:split], plans[split:]) if part]
+    assert in_turn(some) == alone
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     windows=ragged,
@@ -60,7 +98,9 @@ def test_a_rank_has_the_same_share_in_every_epoch(windows, world, batch, seed):
     seed=st.integers(0, 99),
     part=st.floats(0, 1),
 )
-def test_the_schedule_has_exactly_what_the_remaining_steps_use(windows, batch, pool, seed, part):
+def test_the_schedule_has_exactly_what_the_remaining_steps_use(
+    windows: list[int], batch: int, pool: int, seed: int, part: float
+) -> None:
     plan = epoch_plan(windows, seed=seed, epoch=0, rank=0, world=1, batch=batch, pool=pool)
     first_step = round(part * plan.steps)
     timed = schedule(plan, first_step)
@@ -74,7 +114,7 @@ def test_the_schedule_has_exactly_what_the_remaining_steps_use(windows, batch, p
     assert timed.peak == max(live, default=0)
 
 
-def test_the_pool_bounds_the_segments_held():
+def test_the_pool_bounds_the_segments_held() -> None:
     windows = [32] * 1000
     for pool in (8, 64):
         plan = epoch_plan(windows, seed=0, epoch=0, rank=0, world=1, batch=4, pool=pool)
@@ -82,30 +122,30 @@ def test_the_pool_bounds_the_segments_held():
         assert len(plan.reads) <= len(windows) + pool
 
 
-def test_few_segments_are_each_read_once():
+def test_few_segments_are_each_read_once() -> None:
     plan = epoch_plan([32] * 100, seed=0, epoch=0, rank=0, world=1, batch=4, pool=50)
     assert plan.holds_all
     assert sorted(plan.reads) == list(range(100))
     assert not epoch_plan([32] * 100, seed=0, epoch=0, rank=0, world=1, batch=4, pool=49).holds_all
 
 
-def test_one_segment_serves_many_ranks():
+def test_one_segment_serves_many_ranks() -> None:
     plans = [epoch_plan([33], seed=3, epoch=1, rank=rank, world=8, batch=2) for rank in range(8)]
     assert [plan.steps for plan in plans] == [2] * 8
     assert len({window for plan in plans for window in seen(plan)}) == 32
 
 
-def test_a_set_smaller_than_a_global_batch_gives_no_steps():
+def test_a_set_smaller_than_a_global_batch_gives_no_steps() -> None:
     plan = epoch_plan([3], seed=0, epoch=0, rank=0, world=2, batch=2)
     assert plan.steps == 0
     assert schedule(plan).peak == 0
 
 
-def test_no_segments_at_all_give_no_steps():
+def test_no_segments_at_all_give_no_steps() -> None:
     assert epoch_plan([], seed=0, epoch=0, rank=0, world=1, batch=2).steps == 0
 
 
-def test_epochs_seeds_and_ranks_have_orders_of_their_own():
+def test_epochs_seeds_and_ranks_have_orders_of_their_own() -> None:
     def order(**changed: int) -> list[tuple[int, int]]:
         return seen(
             epoch_plan([32] * 8, **{"seed": 0, "epoch": 0, "rank": 0, "world": 2, "batch": 4, **changed})
@@ -116,7 +156,7 @@ def test_epochs_seeds_and_ranks_have_orders_of_their_own():
         assert order() != order(**changed)
 
 
-def test_left_out_windows_differ_between_epochs():
+def test_left_out_windows_differ_between_epochs() -> None:
     missing = []
     for epoch in range(20):
         plan = epoch_plan([16, 16, 5], seed=0, epoch=epoch, rank=0, world=1, batch=32)
@@ -124,7 +164,7 @@ def test_left_out_windows_differ_between_epochs():
     assert len(set(missing)) > 30
 
 
-def test_a_pool_of_everything_is_a_uniform_permutation():
+def test_a_pool_of_everything_is_a_uniform_permutation() -> None:
     places = np.zeros((12, 12))
     for seed in range(4000):
         plan = epoch_plan([5, 1, 6], seed=seed, epoch=0, rank=0, world=1, batch=1, pool=3)
@@ -135,7 +175,7 @@ def test_a_pool_of_everything_is_a_uniform_permutation():
     assert chi_squared < 200  # 121 degrees of freedom: 1 in 100,000
 
 
-def test_a_small_pool_mixes_as_well_at_both_ends_as_in_the_middle():
+def test_a_small_pool_mixes_as_well_at_both_ends_as_in_the_middle() -> None:
     spans = []
     for seed in range(50):
         plan = epoch_plan([32] * 200, seed=seed, epoch=0, rank=0, world=1, batch=64, pool=16)
@@ -146,7 +186,7 @@ def test_a_small_pool_mixes_as_well_at_both_ends_as_in_the_middle():
 
 
 @given(frames=st.lists(st.integers(1, 2000), max_size=30), world=st.integers(1, 8))
-def test_each_video_is_evaluated_by_exactly_one_rank(frames, world):
+def test_each_video_is_evaluated_by_exactly_one_rank(frames: list[int], world: int) -> None:
     shares = [videos_of_rank(frames, rank, world) for rank in range(world)]
     assert sorted(video for share in shares for video in share) == list(range(len(frames)))
     assert all(share == sorted(share) for share in shares)
@@ -154,8 +194,19 @@ def test_each_video_is_evaluated_by_exactly_one_rank(frames, world):
     assert max(loads) - min(loads) <= max(frames, default=0)
 
 
+@given(frames=st.lists(st.integers(0, 5), max_size=40), world=st.integers(1, 6))
+def test_each_video_goes_to_the_first_of_the_least_loaded_ranks(frames: list[int], world: int) -> None:
+    loads = [0] * world
+    shares: list[list[int]] = [[] for _ in range(world)]
+    for video in sorted(range(len(frames)), key=lambda index: (-frames[index], index)):
+        rank = loads.index(min(loads))
+        loads[rank] += frames[video]
+        shares[rank].append(video)
+    assert [videos_of_rank(frames, rank, world) for rank in range(world)] == [sorted(s) for s in shares]
+
+
 @pytest.mark.parametrize("world", [1, 3])
-def test_planning_a_large_set_is_quick(world):
+def test_planning_a_large_set_is_quick(world: int) -> None:
     plan = epoch_plan([32] * 20_000, seed=0, epoch=0, rank=world - 1, world=world, batch=16)
     assert plan.steps == 640_000 // (16 * world)
     assert schedule(plan).peak <= 66

@@ -2,14 +2,16 @@
 
 import dataclasses
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shards.codec import Codec
+from shards.codecs import Codec
 from shards.errors import CorruptShardError, ShardError
+from shards.manifest import Manifest
 from shards.reader import SegmentReader
 from shards.storage import Storage
 from tests.helpers.shards import make_set, random_frames
@@ -18,13 +20,13 @@ FRAMES = random_frames(70, seed=3)
 CODECS = [Codec(), Codec(name="deflate"), Codec(name="jpeg", quality=90)]
 
 
-def read_all(folder, manifest):
+def read_all(folder: Path, manifest: Manifest) -> list[np.ndarray]:
     reader = SegmentReader(Storage(folder), manifest)
     return [reader.read(located) for located in manifest.segments("training", 5)]
 
 
 @pytest.mark.parametrize("codec", CODECS[:2], ids=lambda codec: codec.name)
-def test_segments_are_the_frames_that_were_written(tmp_path, codec):
+def test_segments_are_the_frames_that_were_written(tmp_path: Path, codec: Codec) -> None:
     manifest = make_set(tmp_path, {"training": [FRAMES]}, codec=codec)
     read = read_all(tmp_path, manifest)
     assert [len(frames) for frames in read] == [36, 36, 6]
@@ -36,7 +38,7 @@ def test_segments_are_the_frames_that_were_written(tmp_path, codec):
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 0.999), bit=st.integers(0, 7))
-def test_any_flipped_bit_is_found(tmp_path, codec, place, bit):
+def test_any_flipped_bit_is_found(tmp_path: Path, codec: Codec, place: float, bit: int) -> None:
     manifest = make_set(tmp_path, {"training": [FRAMES[:20]]}, codec=codec)
     (shard,) = tmp_path.glob("*.tar")
     data = bytearray(shard.read_bytes())
@@ -48,7 +50,7 @@ def test_any_flipped_bit_is_found(tmp_path, codec, place, bit):
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 0.98))
-def test_any_truncation_is_found(tmp_path, place):
+def test_any_truncation_is_found(tmp_path: Path, place: float) -> None:
     manifest = make_set(tmp_path, {"training": [FRAMES]})
     (shard,) = tmp_path.glob("*.tar")
     os.truncate(shard, int(place * (shard.stat().st_size - 1024)))
@@ -56,7 +58,7 @@ def test_any_truncation_is_found(tmp_path, place):
         read_all(tmp_path, manifest)
 
 
-def test_a_missing_shard_is_named(tmp_path):
+def test_a_missing_shard_is_named(tmp_path: Path) -> None:
     manifest = make_set(tmp_path, {"training": [FRAMES]})
     (shard,) = tmp_path.glob("*.tar")
     shard.unlink()
@@ -64,7 +66,7 @@ def test_a_missing_shard_is_named(tmp_path):
         read_all(tmp_path, manifest)
 
 
-def test_a_shard_that_is_no_file_is_named(tmp_path):
+def test_a_shard_that_is_no_file_is_named(tmp_path: Path) -> None:
     manifest = make_set(tmp_path, {"training": [FRAMES]})
     (shard,) = tmp_path.glob("*.tar")
     shard.unlink()
@@ -75,7 +77,7 @@ def test_a_shard_that_is_no_file_is_named(tmp_path):
 
 @pytest.mark.parametrize("wrong", CODECS, ids=lambda codec: codec.name)
 @pytest.mark.parametrize("right", CODECS, ids=lambda codec: codec.name)
-def test_a_manifest_with_another_codec_is_found_out(tmp_path, right, wrong):
+def test_a_manifest_with_another_codec_is_found_out(tmp_path: Path, right: Codec, wrong: Codec) -> None:
     manifest = make_set(tmp_path, {"training": [FRAMES[:10]]}, codec=right)
     if right != wrong:
         with pytest.raises(CorruptShardError):
@@ -83,7 +85,7 @@ def test_a_manifest_with_another_codec_is_found_out(tmp_path, right, wrong):
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
-def test_a_manifest_with_another_geometry_is_found_out(tmp_path, codec):
+def test_a_manifest_with_another_geometry_is_found_out(tmp_path: Path, codec: Codec) -> None:
     manifest = make_set(tmp_path, {"training": [FRAMES[:10]]}, codec=codec)
     for height, width in ((8, 32), (16, 15), (17, 16), (1024, 1024)):
         geometry = dataclasses.replace(manifest.geometry, height=height, width=width)

@@ -8,6 +8,9 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -23,7 +26,7 @@ from shards.plan import epoch_plan
 from shards.storage import Storage
 from shards.stream import TrainingStream, evaluation_batches
 from tests.helpers.servers import KEY, SECRET, Faults, faulty_proxy, nginx, seaweedfs
-from tests.helpers.shards import make_set, random_frames
+from tests.helpers.shards import exchange_frames, make_set, random_frames, set_bytes
 
 CPU = torch.device("cpu")
 VIDEOS = [random_frames(n, (32, 32), seed=n) for n in (70, 40, 9)]
@@ -31,7 +34,7 @@ PASSWORD = quote(SECRET, safe="")
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory):
+def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A set in `root/set`."""
     root = tmp_path_factory.mktemp("root")
     make_set(root / "set", {"training": VIDEOS, "testing": VIDEOS})
@@ -39,21 +42,21 @@ def local(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def web(local, tmp_path_factory):
+def web(local: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a web server over `local`."""
     with nginx(local, tmp_path_factory.mktemp("nginx")) as port:
         yield port
 
 
 @pytest.fixture(scope="module")
-def store(local, tmp_path_factory):
+def store(local: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of an object store that has `local` in the bucket `bucket`."""
     with seaweedfs(tmp_path_factory.mktemp("weed")) as port:
         bucket, _ = pafs.FileSystem.from_uri(s3("bucket", port))
         bucket.create_dir("bucket")
         copy = Storage(s3("bucket/set", port))
-        for path in (local / "set").iterdir():
-            copy.write(path.name, path.read_bytes())
+        for name, content in set_bytes(local / "set").items():
+            copy.write(name, content)
         yield port
 
 
@@ -63,7 +66,7 @@ def s3(path: str, port: int, key: str = KEY, password: str = PASSWORD) -> str:
 
 
 @pytest.fixture(params=["http", "s3"])
-def remote(request):
+def remote(request: pytest.FixtureRequest) -> Iterator[tuple[str, Faults]]:
     """The location of the set on either server behind a proxy, and the proxy's faults."""
     port = request.getfixturevalue("web" if request.param == "http" else "store")
     with faulty_proxy(port) as (proxied, faults):
@@ -72,14 +75,14 @@ def remote(request):
 
 
 @pytest.fixture(autouse=True)
-def impatience(monkeypatch, tmp_path):
+def impatience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Short pauses, and a cache of the test's own."""
     monkeypatch.setattr(shards.retry, "PAUSES", (0.01,) * 5)
     monkeypatch.setattr(shards.http, "SILENCE_SECONDS", 0.5)
     monkeypatch.setenv("MNAD_CACHE_DIR", str(tmp_path / "cache"))
 
 
-def epoch(location, epoch: int = 0, pool: int = 64, **options) -> torch.Tensor:
+def epoch(location: str | Path, epoch: int = 0, pool: int = 64, **options: Any) -> torch.Tensor:
     """All batches of an epoch."""
     storage = Storage(location)
     stream = TrainingStream(storage, load_manifest(storage), "training", window=5, device=CPU, **options)
@@ -87,11 +90,11 @@ def epoch(location, epoch: int = 0, pool: int = 64, **options) -> torch.Tensor:
     return torch.stack(list(stream.batches(plan)))
 
 
-def test_remote_shards_give_the_same_batches(remote, local):
+def test_remote_shards_give_the_same_batches(remote: tuple[str, Faults], local: Path) -> None:
     assert torch.equal(epoch(remote[0]), epoch(local / "set"))
 
 
-def test_remote_shards_are_evaluated_the_same(remote, local):
+def test_remote_shards_are_evaluated_the_same(remote: tuple[str, Faults], local: Path) -> None:
     scored = []
     for location in (remote[0], local / "set"):
         storage = Storage(location)
@@ -101,7 +104,7 @@ def test_remote_shards_are_evaluated_the_same(remote, local):
 
 
 @pytest.mark.parametrize("kind", ["resets", "truncations", "stalls", "unavailable", "drips"])
-def test_faults_of_the_network_are_overcome(remote, local, kind):
+def test_faults_of_the_network_are_overcome(remote: tuple[str, Faults], local: Path, kind: str) -> None:
     location, faults = remote
     if kind == "drips" and location.startswith("s3"):
         pytest.skip("the S3 client of arrow waits for an answer as long as it goes on at all")
@@ -115,7 +118,9 @@ def test_faults_of_the_network_are_overcome(remote, local, kind):
 
 
 @pytest.mark.slow  # the S3 client of arrow tries several times more, with pauses of its own
-def test_a_server_that_stays_down_ends_in_one_clear_line(remote, monkeypatch):
+def test_a_server_that_stays_down_ends_in_one_clear_line(
+    remote: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shards.retry, "PAUSES", (0.01,))
     location, faults = remote
     storage = Storage(location)
@@ -128,7 +133,7 @@ def test_a_server_that_stays_down_ends_in_one_clear_line(remote, monkeypatch):
     assert SECRET not in str(caught.value)
 
 
-def test_later_epochs_come_from_the_disk(remote, local):
+def test_later_epochs_come_from_the_disk(remote: tuple[str, Faults], local: Path) -> None:
     location, faults = remote
     storage = Storage(location)
     stream = TrainingStream(storage, load_manifest(storage), "training", window=5, device=CPU)
@@ -140,7 +145,7 @@ def test_later_epochs_come_from_the_disk(remote, local):
     assert faults.requests == before
 
 
-def test_another_process_finds_what_the_first_has_fetched(remote, local):
+def test_another_process_finds_what_the_first_has_fetched(remote: tuple[str, Faults], local: Path) -> None:
     location, faults = remote
     epoch(location)
     storage = Storage(location)
@@ -151,7 +156,9 @@ def test_another_process_finds_what_the_first_has_fetched(remote, local):
     assert torch.equal(torch.stack(list(stream.batches(plan))), epoch(local / "set"))
 
 
-def test_damage_in_the_disk_cache_is_found_and_mended(remote, local, tmp_path):
+def test_damage_in_the_disk_cache_is_found_and_mended(
+    remote: tuple[str, Faults], local: Path, tmp_path: Path
+) -> None:
     wanted = epoch(local / "set")
     epoch(remote[0])
     for path in (tmp_path / "cache").iterdir():
@@ -163,12 +170,12 @@ def test_damage_in_the_disk_cache_is_found_and_mended(remote, local, tmp_path):
     assert torch.equal(epoch(remote[0]), wanted)
 
 
-def test_no_disk_cache_is_needed(remote, local, tmp_path):
+def test_no_disk_cache_is_needed(remote: tuple[str, Faults], local: Path, tmp_path: Path) -> None:
     assert torch.equal(epoch(remote[0], disk_cache=DiskCache(tmp_path / "off", 0)), epoch(local / "set"))
     assert not (tmp_path / "off").exists()
 
 
-def test_a_shard_that_changes_under_a_running_job_is_an_error(web, local, tmp_path):
+def test_a_shard_that_changes_under_a_running_job_is_an_error(web: int, local: Path, tmp_path: Path) -> None:
     shutil.copytree(local / "set", local / "changing")
     try:
         storage = Storage(f"http://127.0.0.1:{web}/changing")
@@ -177,14 +184,14 @@ def test_a_shard_that_changes_under_a_running_job_is_an_error(web, local, tmp_pa
         stream = TrainingStream(storage, manifest, "training", window=5, device=CPU, disk_cache=off)
         plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4, pool=1)
         assert len(list(stream.batches(plan))) == plan.steps
-        make_set(local / "changing", {"training": [random_frames(len(v), (32, 32), seed=99) for v in VIDEOS]})
+        exchange_frames(local / "changing", tmp_path / "other")
         with pytest.raises(CorruptShardError, match=r"\.tar: segment .*damaged or replaced"):
             list(stream.batches(plan))
     finally:
         shutil.rmtree(local / "changing")
 
 
-def test_a_missing_shard_and_a_missing_set_are_named(web, local):
+def test_a_missing_shard_and_a_missing_set_are_named(web: int, local: Path) -> None:
     storage = Storage(f"http://127.0.0.1:{web}/set")
     manifest = load_manifest(storage)
     elsewhere = Storage(f"http://127.0.0.1:{web}")
@@ -196,7 +203,7 @@ def test_a_missing_shard_and_a_missing_set_are_named(web, local):
         load_manifest(elsewhere)
 
 
-def test_what_the_server_denies_is_not_tried_again(web, store):
+def test_what_the_server_denies_is_not_tried_again(web: int, store: int) -> None:
     with pytest.raises(StorageError, match=r"/denied/manifest\.json: access denied \(HTTP status 403\)"):
         load_manifest(Storage(f"http://127.0.0.1:{web}/denied"))
     with pytest.raises(StorageError, match="check the location and credentials") as caught:
@@ -214,7 +221,9 @@ def test_what_the_server_denies_is_not_tried_again(web, store):
     ],
     ids=["list", "size", "read", "write"],
 )
-def test_a_wrong_secret_is_refused_at_the_first_answer(store, action):
+def test_a_wrong_secret_is_refused_at_the_first_answer(
+    store: int, action: Callable[[Storage], object]
+) -> None:
     with faulty_proxy(store) as (proxied, faults):
         with pytest.raises(StorageError, match="check the location and credentials") as caught:
             action(Storage(s3("bucket/set", proxied, password="not-the-password")))
@@ -222,14 +231,14 @@ def test_a_wrong_secret_is_refused_at_the_first_answer(store, action):
     assert "not-the-password" not in str(caught.value)
 
 
-def test_a_password_opens_a_web_server(web, local):
+def test_a_password_opens_a_web_server(web: int, local: Path) -> None:
     with pytest.raises(StorageError, match="HTTP status 401"):
         load_manifest(Storage(f"http://127.0.0.1:{web}/private/set"))
     location = f"http://{KEY}:{PASSWORD}@127.0.0.1:{web}/private/set"
     assert torch.equal(epoch(location), epoch(local / "set"))
 
 
-def test_a_web_server_without_ranges_is_refused(local):
+def test_a_web_server_without_ranges_is_refused(local: Path) -> None:
     handler = functools.partial(_Silent, directory=local)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -245,7 +254,7 @@ class _Silent(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def test_an_upload_is_invisible_until_it_is_whole(store):
+def test_an_upload_is_invisible_until_it_is_whole(store: int) -> None:
     storage = Storage(s3("bucket/uploads/", store))
     data = bytes(range(256)) * 80_000  # several parts
     with storage.writing("name") as file:
@@ -263,7 +272,7 @@ def test_an_upload_is_invisible_until_it_is_whole(store):
     assert not storage.exists("name")
 
 
-def test_a_process_killed_while_it_uploads_leaves_nothing(store):
+def test_a_process_killed_while_it_uploads_leaves_nothing(store: int) -> None:
     code = f"""
         import os, signal
         from shards.storage import Storage
@@ -282,6 +291,6 @@ def test_a_process_killed_while_it_uploads_leaves_nothing(store):
     assert storage.names() == []
 
 
-def test_faults_are_counted_down():
+def test_faults_are_counted_down() -> None:
     faults = Faults(resets=1)
     assert [faults.take("resets"), faults.take("resets")] == [True, False]

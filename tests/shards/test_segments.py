@@ -1,5 +1,7 @@
 """Every window lies whole in exactly one segment."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,9 @@ from shards.segments import cut, window_starts
 
 
 @given(frames=st.integers(0, 200), stored=st.integers(1, 6), data=st.data())
-def test_segments_give_each_window_exactly_once_for_any_shorter_window(frames, stored, data):
+def test_segments_give_each_window_exactly_once_for_any_shorter_window(
+    frames: int, stored: int, data: st.DataObject
+) -> None:
     window = data.draw(st.integers(1, stored))
     pixels = (np.full((1, 1, 1), i % 256, np.uint8) for i in range(frames))
     segments, before = [], None
@@ -31,10 +35,10 @@ def test_segments_give_each_window_exactly_once_for_any_shorter_window(frames, s
     assert all(len(part) <= SEGMENT_WINDOWS + stored - 1 for _, part in segments)
 
 
-def test_only_one_segment_is_held_at_a_time():
+def test_only_one_segment_is_held_at_a_time() -> None:
     taken = []
 
-    def frames():
+    def frames() -> Iterator[np.ndarray]:
         for index in range(100):
             taken.append(index)
             yield np.zeros((1, 1, 1), np.uint8)

@@ -7,17 +7,19 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from shards import steady
 from shards.errors import ShardError, StorageError
-from shards.storage import TEMPORARY_PREFIX, Storage
+from shards.storage import TEMPORARY_PREFIX, Storage, storage_of
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_what_is_written_is_read(tmp_path: Path) -> None:
     storage = Storage(tmp_path / "new" / "folder")
     storage.write("deep/name", b"content")
     assert storage.read("deep/name") == b"content"
@@ -30,7 +32,7 @@ def test_what_is_written_is_read(tmp_path):
     assert not storage.exists("deep/name")
 
 
-def test_missing_names_are_told_apart(tmp_path):
+def test_missing_names_are_told_apart(tmp_path: Path) -> None:
     storage = Storage(tmp_path)
     for action in (storage.read, storage.size, storage.open):
         with pytest.raises(FileNotFoundError):
@@ -38,7 +40,7 @@ def test_missing_names_are_told_apart(tmp_path):
     assert storage.names("nothing") == []
 
 
-def test_a_range_is_read_into_several_buffers(tmp_path):
+def test_a_range_is_read_into_several_buffers(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(bytes(range(100)))
     parts = [bytearray(3), bytearray(0), bytearray(5), bytearray(4)]
     storage = Storage(tmp_path)
@@ -49,7 +51,7 @@ def test_a_range_is_read_into_several_buffers(tmp_path):
     assert storage.read_into("file", 0, [memoryview(parts[0])])[1] != version
 
 
-def test_a_failed_write_leaves_what_was_there(tmp_path):
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     storage = Storage(tmp_path)
     storage.write("name", b"before")
     with pytest.raises(RuntimeError), storage.writing("name") as file:
@@ -59,7 +61,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "name"]
 
 
-def test_a_write_is_invisible_until_it_is_whole(tmp_path):
+def test_a_write_is_invisible_until_it_is_whole(tmp_path: Path) -> None:
     storage = Storage(tmp_path)
     with storage.writing("name") as file:
         file.write(b"half")
@@ -68,7 +70,7 @@ def test_a_write_is_invisible_until_it_is_whole(tmp_path):
     assert storage.names() == ["name"]
 
 
-def test_a_writer_that_is_killed_leaves_nothing_under_the_name(tmp_path):
+def test_a_writer_that_is_killed_leaves_nothing_under_the_name(tmp_path: Path) -> None:
     code = f"""
         import os, signal
         from shards.storage import Storage
@@ -86,7 +88,7 @@ def test_a_writer_that_is_killed_leaves_nothing_under_the_name(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_files_get_the_permissions_that_the_umask_leaves(tmp_path):
+def test_files_get_the_permissions_that_the_umask_leaves(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         Storage(tmp_path).write("name", b"")
@@ -95,7 +97,7 @@ def test_files_get_the_permissions_that_the_umask_leaves(tmp_path):
     assert (tmp_path / "name").stat().st_mode & 0o777 == 0o640
 
 
-def test_file_uris_are_local_folders(tmp_path):
+def test_file_uris_are_local_folders(tmp_path: Path) -> None:
     for end in ("", "/"):
         Storage(f"file://{tmp_path}{end}").write(f"name{end and 2}", b"1")
     assert Storage(f"{tmp_path}/").names() == ["name", "name2"]
@@ -111,7 +113,7 @@ def test_file_uris_are_local_folders(tmp_path):
         ("https://host:81/a@b?signature=0123456789abcdef", "https://host:81/a@b"),
     ],
 )
-def test_credentials_are_not_shown(location, shown):
+def test_credentials_are_not_shown(location: str, shown: str) -> None:
     try:
         text = str(Storage(location))
     except ShardError as error:
@@ -125,29 +127,35 @@ def test_credentials_are_not_shown(location, shown):
 @pytest.mark.parametrize(
     "location", ["ftp://host/x", f"s3://AKIAEXAMPLE:{SECRET}@", "http://", "s3://bad host/"]
 )
-def test_what_is_no_location_is_refused_in_one_line(location):
+def test_what_is_no_location_is_refused_in_one_line(location: str) -> None:
     with pytest.raises(ShardError, match="not a storage location") as caught:
         Storage(location)
     assert "\n" not in str(caught.value)
     assert SECRET not in str(caught.value)
 
 
-def test_web_servers_are_read_only():
+def test_web_servers_are_read_only() -> None:
     storage = Storage("https://localhost/set")
-    for action in (lambda: storage.write("x", b""), lambda: storage.delete("x")):
+    actions: list[Callable[[], object]] = [lambda: storage.write("x", b""), lambda: storage.delete("x")]
+    for action in actions:
         with pytest.raises(ShardError, match="read-only"):
             action()
     with pytest.raises(ShardError, match="does not list"):
         storage.names()
 
 
-def test_large_files_are_written_in_steps_that_reach_the_disk(tmp_path, monkeypatch):
+def test_large_files_are_written_in_steps_that_reach_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(steady, "STEP_BYTES", 1000)
-    synced = []
+    synced: list[int] = []
     fdatasync = os.fdatasync
-    monkeypatch.setattr(
-        os, "fdatasync", lambda file: synced.append(os.fstat(file).st_size) or fdatasync(file)
-    )
+
+    def sync(file: int) -> None:
+        synced.append(os.fstat(file).st_size)
+        fdatasync(file)
+
+    monkeypatch.setattr(os, "fdatasync", sync)
     pieces = [bytes([number]) * size for number, size in enumerate((1, 700, 5000, 0, 999, 3, 20_000))]
     with Storage(tmp_path).writing("large.bin") as file:
         for piece in pieces:
@@ -156,10 +164,12 @@ def test_large_files_are_written_in_steps_that_reach_the_disk(tmp_path, monkeypa
     assert len(synced) >= 2
 
 
-def test_a_disk_that_fails_while_more_is_written_fails_the_write(tmp_path, monkeypatch):
+def test_a_disk_that_fails_while_more_is_written_fails_the_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(steady, "STEP_BYTES", 1000)
 
-    def fail(file):
+    def fail(file: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "fdatasync", fail)
@@ -171,7 +181,7 @@ def test_a_disk_that_fails_while_more_is_written_fails_the_write(tmp_path, monke
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9", b"\x1b]52;c;AAAA\x07"])
-def test_any_name_of_a_folder_is_a_location(tmp_path, name):
+def test_any_name_of_a_folder_is_a_location(tmp_path: Path, name: bytes) -> None:
     storage = Storage(tmp_path / os.fsdecode(name))
     storage.write("deep/name", b"content")
     assert (storage.read("deep/name"), storage.size("deep/name")) == (b"content", 7)
@@ -184,7 +194,7 @@ def test_any_name_of_a_folder_is_a_location(tmp_path, name):
     str(storage).encode()  # what is written down of it is Unicode
 
 
-def test_a_folder_below_a_file_holds_nothing_and_takes_nothing(tmp_path):
+def test_a_folder_below_a_file_holds_nothing_and_takes_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     storage = Storage(tmp_path / "file")
     assert (storage.exists("name"), storage.names(), list(storage.walk())) == (False, [], [])
@@ -194,11 +204,13 @@ def test_a_folder_below_a_file_holds_nothing_and_takes_nothing(tmp_path):
         storage.write("name", b"")
 
 
-def test_files_that_the_system_keeps_from_us_are_named(tmp_path, monkeypatch):
+def test_files_that_the_system_keeps_from_us_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     storage = Storage(tmp_path)
     storage.write("name", b"1")
 
-    def refuse(*_, **__):
+    def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", "/internal/path")
 
     with monkeypatch.context() as patch:
@@ -217,7 +229,7 @@ def test_files_that_the_system_keeps_from_us_are_named(tmp_path, monkeypatch):
             assert line.endswith(f": cannot be {verb}: Permission denied; allow it, or choose another place")
 
 
-def test_a_full_disk_is_one_line_that_names_the_file(tmp_path):
+def test_a_full_disk_is_one_line_that_names_the_file(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
@@ -228,6 +240,21 @@ def test_a_full_disk_is_one_line_that_names_the_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_zero_byte_is_in_no_location():
+def test_a_zero_byte_is_in_no_location() -> None:
     with pytest.raises(ShardError, match="found a zero byte"):
         Storage("a\0b")
+
+
+@pytest.mark.parametrize(
+    ("location", "folder", "name"),
+    [
+        ("runs/a/best.safetensors", "runs/a", "best.safetensors"),
+        ("page.html", ".", "page.html"),
+        ("/page.html", "/", "page.html"),
+        ("s3://user:secret@bucket/runs/page.html?region=x", "s3://bucket/runs", "page.html"),
+        ("https://host/a/b.safetensors", "https://host/a", "b.safetensors"),
+    ],
+)
+def test_a_file_is_told_from_its_folder(location: str, folder: str, name: str) -> None:
+    storage, found = storage_of(location)
+    assert (str(storage), found) == (folder, name)

@@ -3,27 +3,30 @@
 import threading
 import time
 import tracemalloc
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from shards.choices import CACHES
-from shards.codec import Codec
+from shards.choices import CACHES, CacheName
+from shards.codecs import Codec
 from shards.errors import CorruptShardError, ShardError
-from shards.manifest import Geometry, Manifest
-from shards.plan import EpochPlan, epoch_plan, steps_per_epoch, videos_of_rank
+from shards.manifest import Geometry, Located, Manifest
+from shards.plan import EpochPlan, epoch_plan, joined, steps_per_epoch, videos_of_rank
 from shards.reader import SegmentReader
 from shards.storage import Storage
-from shards.stream import TrainingStream, evaluation_batches, normalise
-from tests.helpers.shards import make_set, random_frames
+from shards.stream import TrainingStream, evaluation_batches
+from shards.windows import normalise
+from tests.helpers.shards import exchange_frames, make_set, random_frames
 
 CPU = torch.device("cpu")
 VIDEOS = [random_frames(n, seed=n) for n in (40, 70, 3, 36, 5)]
 
 
 @pytest.fixture(scope="module")
-def colour(tmp_path_factory):
+def colour(tmp_path_factory: pytest.TempPathFactory) -> tuple[Storage, Manifest]:
     folder = tmp_path_factory.mktemp("colour")
     return Storage(folder), make_set(folder, {"training": VIDEOS, "testing": VIDEOS}, shard_bytes=30_000)
 
@@ -49,13 +52,16 @@ def same(some: list[torch.Tensor], others: list[torch.Tensor]) -> bool:
     return len(some) == len(others) and all(torch.equal(a, b) for a, b in zip(some, others, strict=True))
 
 
-def open_stream(colour: tuple[Storage, Manifest], **options: object) -> TrainingStream:
-    return TrainingStream(*colour, "training", **{"window": 5, "device": CPU, **options})
+def open_stream(colour: tuple[Storage, Manifest], **options: Any) -> TrainingStream:
+    settings: dict[str, Any] = {"window": 5, "device": CPU, **options}
+    return TrainingStream(*colour, "training", **settings)
 
 
 @pytest.mark.parametrize("window", [1, 3, 5])
 @pytest.mark.parametrize(("world", "pool"), [(1, 64), (1, 1), (3, 1), (8, 64)])
-def test_ranks_together_see_each_window_once_exactly_as_in_the_video(colour, window, world, pool):
+def test_ranks_together_see_each_window_once_exactly_as_in_the_video(
+    colour: tuple[Storage, Manifest], window: int, world: int, pool: int
+) -> None:
     stream = open_stream(colour, window=window)
     assert sum(stream.windows) == sum(max(0, len(video) - window + 1) for video in VIDEOS)
     seen = []
@@ -67,7 +73,23 @@ def test_ranks_together_see_each_window_once_exactly_as_in_the_video(colour, win
     assert len(seen) == len(set(seen)) == steps_per_epoch(stream.windows, world, 2) * world * 2
 
 
-def test_the_order_is_the_same_for_any_number_of_threads(colour):
+@pytest.mark.parametrize("pool", [1, 2, 64])
+@pytest.mark.parametrize("cache", CACHES)
+def test_a_process_that_serves_several_ranks_gets_the_batches_of_each(
+    colour: tuple[Storage, Manifest], pool: int, cache: CacheName
+) -> None:
+    together, alone = open_stream(colour, cache=cache), open_stream(colour)
+    for epoch in range(2):
+        plans = [
+            epoch_plan(alone.windows, seed=1, epoch=epoch, rank=rank, world=5, batch=2, pool=pool)
+            for rank in range(3)
+        ]
+        wanted = [torch.cat(parts) for parts in zip(*(alone.batches(plan) for plan in plans), strict=True)]
+        for first in (0, plans[0].steps // 2):
+            assert same(list(together.batches(joined(plans), first)), wanted[first:])
+
+
+def test_the_order_is_the_same_for_any_number_of_threads(colour: tuple[Storage, Manifest]) -> None:
     orders = []
     for threads in (1, 2, 5):
         stream = open_stream(colour, threads=threads)
@@ -78,7 +100,7 @@ def test_the_order_is_the_same_for_any_number_of_threads(colour):
 
 
 @pytest.mark.parametrize("cache", CACHES)
-def test_caches_change_nothing_in_any_epoch(colour, cache):
+def test_caches_change_nothing_in_any_epoch(colour: tuple[Storage, Manifest], cache: CacheName) -> None:
     plain, cached = open_stream(colour), open_stream(colour, cache=cache)
     for epoch in range(3):
         plan = epoch_plan(plain.windows, seed=0, epoch=epoch, rank=1, world=2, batch=4, pool=1)
@@ -86,7 +108,9 @@ def test_caches_change_nothing_in_any_epoch(colour, cache):
 
 
 @pytest.mark.parametrize(("cache", "pool"), [("ram", 1), ("device", 1), ("none", 64)])
-def test_a_set_that_is_cached_or_fits_the_pool_is_read_once(tmp_path, cache, pool):
+def test_a_set_that_is_cached_or_fits_the_pool_is_read_once(
+    tmp_path: Path, cache: CacheName, pool: int
+) -> None:
     manifest = make_set(tmp_path, {"training": VIDEOS})
     stream = TrainingStream(Storage(tmp_path), manifest, "training", window=5, device=CPU, cache=cache)
     plans = [
@@ -99,7 +123,7 @@ def test_a_set_that_is_cached_or_fits_the_pool_is_read_once(tmp_path, cache, poo
     assert same(list(stream.batches(plans[1])), expected(stream, plans[1], VIDEOS, 5))
 
 
-def test_a_cache_that_was_filled_for_another_share_is_filled_again(colour):
+def test_a_cache_that_was_filled_for_another_share_is_filled_again(colour: tuple[Storage, Manifest]) -> None:
     stream = open_stream(colour, cache="device")
     for rank in (0, 1, 0):
         plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=rank, world=3, batch=2)
@@ -107,7 +131,9 @@ def test_a_cache_that_was_filled_for_another_share_is_filled_again(colour):
 
 
 @pytest.mark.parametrize("cache", CACHES)
-def test_frames_that_do_not_fit_the_memory_are_refused(colour, monkeypatch, cache):
+def test_frames_that_do_not_fit_the_memory_are_refused(
+    colour: tuple[Storage, Manifest], monkeypatch: pytest.MonkeyPatch, cache: CacheName
+) -> None:
     monkeypatch.setattr("shards.memory.available_memory", lambda: 1000)
     stream = open_stream(colour, cache=cache)
     plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=2)
@@ -117,7 +143,9 @@ def test_frames_that_do_not_fit_the_memory_are_refused(colour, monkeypatch, cach
 
 @pytest.mark.parametrize("cache", CACHES)
 @pytest.mark.parametrize("pool", [1, 64])
-def test_taking_up_an_epoch_at_any_step_goes_on_as_if_unbroken(colour, pool, cache):
+def test_taking_up_an_epoch_at_any_step_goes_on_as_if_unbroken(
+    colour: tuple[Storage, Manifest], pool: int, cache: CacheName
+) -> None:
     stream = open_stream(colour)
     plan = epoch_plan(stream.windows, seed=0, epoch=3, rank=0, world=1, batch=8, pool=pool)
     whole = list(stream.batches(plan))
@@ -127,7 +155,7 @@ def test_taking_up_an_epoch_at_any_step_goes_on_as_if_unbroken(colour, pool, cac
         assert same(list(resumed.batches(plan, step)), whole[step:])
 
 
-def test_taking_up_an_epoch_reads_nothing_of_what_came_before(tmp_path):
+def test_taking_up_an_epoch_reads_nothing_of_what_came_before(tmp_path: Path) -> None:
     manifest = make_set(tmp_path, {"training": VIDEOS * 4})
     stream = TrainingStream(Storage(tmp_path), manifest, "training", window=5, device=CPU)
     plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4, pool=1)
@@ -139,7 +167,7 @@ def test_taking_up_an_epoch_reads_nothing_of_what_came_before(tmp_path):
     assert same(list(stream.batches(plan, late)), expected(stream, plan, VIDEOS * 4, 5)[late:])
 
 
-def test_epochs_that_run_side_by_side_do_not_mix(colour):
+def test_epochs_that_run_side_by_side_do_not_mix(colour: tuple[Storage, Manifest]) -> None:
     stream = open_stream(colour)
     plans = [epoch_plan(stream.windows, seed=0, epoch=e, rank=0, world=1, batch=4) for e in range(2)]
     pairs = list(zip(stream.batches(plans[0]), stream.batches(plans[1]), strict=True))
@@ -147,7 +175,9 @@ def test_epochs_that_run_side_by_side_do_not_mix(colour):
         assert same([pair[number] for pair in pairs], expected(stream, plan, VIDEOS, 5))
 
 
-def test_an_abandoned_epoch_stops_its_threads_and_the_next_one_is_whole(colour):
+def test_an_abandoned_epoch_stops_its_threads_and_the_next_one_is_whole(
+    colour: tuple[Storage, Manifest],
+) -> None:
     stream = open_stream(colour)
     plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4)
     batches = stream.batches(plan)
@@ -157,7 +187,7 @@ def test_an_abandoned_epoch_stops_its_threads_and_the_next_one_is_whole(colour):
     assert same(list(stream.batches(plan)), expected(stream, plan, VIDEOS, 5))
 
 
-def test_epochs_of_different_pools_and_shares_do_not_mix(colour):
+def test_epochs_of_different_pools_and_shares_do_not_mix(colour: tuple[Storage, Manifest]) -> None:
     stream = open_stream(colour)
     for rank, pool, steps in (
         (0, 1, 3),
@@ -175,11 +205,13 @@ def test_epochs_of_different_pools_and_shares_do_not_mix(colour):
         assert same(found, expected(stream, plan, VIDEOS, 5)[:steps])
 
 
-def test_threads_read_ahead_while_a_batch_is_used(colour, monkeypatch):
+def test_threads_read_ahead_while_a_batch_is_used(
+    colour: tuple[Storage, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
     read = []
     original = SegmentReader.read_into
 
-    def noted(self, located, frames):
+    def noted(self: SegmentReader, located: Located, frames: np.ndarray) -> None:
         original(self, located, frames)
         read.append(located.segment.key)
 
@@ -195,7 +227,7 @@ def test_threads_read_ahead_while_a_batch_is_used(colour, monkeypatch):
     batches.close()
 
 
-def test_gray_is_stored_once_and_restored_also_beside_colour(tmp_path):
+def test_gray_is_stored_once_and_restored_also_beside_colour(tmp_path: Path) -> None:
     gray = random_frames(40, seed=1, gray=True)
     only_gray = make_set(tmp_path / "gray", {"training": [gray]})
     assert only_gray.stored_channels("training") == 1
@@ -211,7 +243,7 @@ def test_gray_is_stored_once_and_restored_also_beside_colour(tmp_path):
 
 @pytest.mark.parametrize("codec", [Codec(name="deflate"), Codec(name="jpeg", quality=95)])
 @pytest.mark.parametrize("gray", [False, True])
-def test_every_codec_streams(tmp_path, codec, gray):
+def test_every_codec_streams(tmp_path: Path, codec: Codec, gray: bool) -> None:
     ramp = np.linspace(0, 200, 32 * 32 * 3 * 40).reshape(40, 32, 32, 3).astype(np.uint8)
     frames = np.repeat(ramp[..., :1], 3, axis=3) if gray else ramp
     manifest = make_set(tmp_path, {"training": [frames]}, codec=codec)
@@ -222,7 +254,7 @@ def test_every_codec_streams(tmp_path, codec, gray):
         assert (found - wanted).abs().max() <= tolerance
 
 
-def test_stored_batches_are_the_same_windows_in_bytes(colour):
+def test_stored_batches_are_the_same_windows_in_bytes(colour: tuple[Storage, Manifest]) -> None:
     stream = open_stream(colour)
     plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4)
     for stored, batch in zip(stream.stored_batches(plan), stream.batches(plan), strict=True):
@@ -232,7 +264,9 @@ def test_stored_batches_are_the_same_windows_in_bytes(colour):
 
 @pytest.mark.parametrize("window", [1, 4, 5])
 @pytest.mark.parametrize("batch", [1, 7, 50])
-def test_evaluation_gives_each_window_once_in_order_in_full_batches(colour, window, batch):
+def test_evaluation_gives_each_window_once_in_order_in_full_batches(
+    colour: tuple[Storage, Manifest], window: int, batch: int
+) -> None:
     seen: dict[int, list[int]] = {}
     for part in evaluation_batches(*colour, "testing", window=window, batch=batch, device=CPU):
         assert len(part.windows) == len(part.frames) <= batch
@@ -245,7 +279,7 @@ def test_evaluation_gives_each_window_once_in_order_in_full_batches(colour, wind
         assert seen.get(index, []) == list(range(window - 1, len(video)))
 
 
-def test_evaluation_is_shared_by_ranks_without_overlap(colour):
+def test_evaluation_is_shared_by_ranks_without_overlap(colour: tuple[Storage, Manifest]) -> None:
     frames = [len(video) for video in VIDEOS]
     seen = []
     for rank in range(3):
@@ -255,23 +289,23 @@ def test_evaluation_is_shared_by_ranks_without_overlap(colour):
     assert sorted(seen) == [(v, f) for v, n in enumerate(frames) for f in range(4, n)]
 
 
-def test_a_split_without_windows_is_refused(tmp_path):
+def test_a_split_without_windows_is_refused(tmp_path: Path) -> None:
     manifest = make_set(tmp_path, {"testing": [VIDEOS[0]], "training": [VIDEOS[2]]})
     with pytest.raises(ShardError, match="no training video has 5 frames in a row"):
         TrainingStream(Storage(tmp_path), manifest, "training", window=5, device=CPU)
 
 
-def test_windows_longer_than_the_set_serves_are_refused(colour):
+def test_windows_longer_than_the_set_serves_are_refused(colour: tuple[Storage, Manifest]) -> None:
     with pytest.raises(ShardError, match="windows of up to 5 frames, asked for 6"):
         open_stream(colour, window=6)
 
 
-def test_an_unknown_cache_is_refused(colour):
+def test_an_unknown_cache_is_refused(colour: tuple[Storage, Manifest]) -> None:
     with pytest.raises(ShardError, match="not one of none, ram, device"):
         open_stream(colour, cache="disk")
 
 
-def test_damage_stops_training_with_the_name_of_shard_and_segment(tmp_path):
+def test_damage_stops_training_with_the_name_of_shard_and_segment(tmp_path: Path) -> None:
     manifest = make_set(tmp_path, {"training": VIDEOS})
     shard = sorted(tmp_path.glob("*.tar"))[1]
     data = bytearray(shard.read_bytes())
@@ -285,17 +319,17 @@ def test_damage_stops_training_with_the_name_of_shard_and_segment(tmp_path):
         list(stream.batches(plan))
 
 
-def test_a_shard_that_changes_under_a_running_job_stops_it(tmp_path):
+def test_a_shard_that_changes_under_a_running_job_stops_it(tmp_path: Path) -> None:
     manifest = make_set(tmp_path, {"training": VIDEOS})
     stream = TrainingStream(Storage(tmp_path), manifest, "training", window=5, device=CPU)
     plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4, pool=1)
     assert len(list(stream.batches(plan))) == plan.steps
-    make_set(tmp_path, {"training": [random_frames(len(video), seed=99) for video in VIDEOS]})
+    exchange_frames(tmp_path, tmp_path / "other")
     with pytest.raises(CorruptShardError, match="damaged or replaced"):
         list(stream.batches(plan))
 
 
-def test_a_shard_that_is_written_again_with_the_same_bytes_does_no_harm(tmp_path):
+def test_a_shard_that_is_written_again_with_the_same_bytes_does_no_harm(tmp_path: Path) -> None:
     manifest = make_set(tmp_path, {"training": VIDEOS})
     stream = TrainingStream(Storage(tmp_path), manifest, "training", window=5, device=CPU)
     plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4, pool=1)
@@ -304,7 +338,7 @@ def test_a_shard_that_is_written_again_with_the_same_bytes_does_no_harm(tmp_path
     assert same(list(stream.batches(plan)), before)
 
 
-def test_memory_grows_with_the_set_only_by_the_plan(tmp_path):
+def test_memory_grows_with_the_set_only_by_the_plan(tmp_path: Path) -> None:
     frames = random_frames(32 * 40 + 4, (32, 32))
     segment = 36 * 32 * 32 * 3
     peaks = []
@@ -327,7 +361,7 @@ def test_memory_grows_with_the_set_only_by_the_plan(tmp_path):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("cache", CACHES)
 @pytest.mark.parametrize("pool", [1, 64])
-def test_a_gpu_gets_the_same_batches(colour, pool, cache):
+def test_a_gpu_gets_the_same_batches(colour: tuple[Storage, Manifest], pool: int, cache: CacheName) -> None:
     on_host, on_gpu = open_stream(colour), open_stream(colour, device=torch.device("cuda"), cache=cache)
     for epoch in range(3):
         plan = epoch_plan(on_host.windows, seed=0, epoch=epoch, rank=0, world=1, batch=4, pool=pool)
@@ -340,7 +374,7 @@ def test_a_gpu_gets_the_same_batches(colour, pool, cache):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_gpu_evaluates_the_same_windows(colour):
+def test_a_gpu_evaluates_the_same_windows(colour: tuple[Storage, Manifest]) -> None:
     for part, other in zip(
         evaluation_batches(*colour, "testing", window=5, batch=7, device=torch.device("cuda")),
         evaluation_batches(*colour, "testing", window=5, batch=7, device=CPU),

@@ -18,7 +18,7 @@ from shards.text import plain, printable
         ("\ud800", r"\ud800"),
     ],
 )
-def test_what_is_not_unicode_is_escaped_and_nothing_else(text, shown):
+def test_what_is_not_unicode_is_escaped_and_nothing_else(text: str, shown: str) -> None:
     assert printable(text) == plain(text) == shown
 
 
@@ -32,12 +32,12 @@ def test_what_is_not_unicode_is_escaped_and_nothing_else(text, shown):
         ("a\u2028b\x85", r"a\u2028b\x85"),
     ],
 )
-def test_what_controls_a_terminal_is_escaped(text, shown):
+def test_what_controls_a_terminal_is_escaped(text: str, shown: str) -> None:
     assert plain(text) == shown
 
 
 @given(st.text(st.characters(exclude_categories=())))
-def test_plain_text_is_one_line_without_controls(text):
+def test_plain_text_is_one_line_without_controls(text: str) -> None:
     line = plain(text)
     line.encode()
     assert not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in line)

@@ -1,0 +1,11 @@
+"""Frames whose channels are equal, of which one is stored."""
+
+import numpy as np
+
+
+def is_gray(frames: np.ndarray) -> bool:
+    """Whether the three channels of frames uint8 (F, H, W, 3) are equal everywhere."""
+    first = frames[:1]  # tells most colour apart at once
+    if (first[..., 0] != first[..., 2]).any():
+        return False
+    return bool((frames[..., 0] == frames[..., 1]).all() and (frames[..., 1] == frames[..., 2]).all())

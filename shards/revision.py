@@ -1,0 +1,55 @@
+"""What a set becomes when videos come, change or go: most of its tables stay as they are.
+
+A part whose videos all stay keeps its files. What is new forms the last part, which takes in the parts before
+it that are not much larger. So a set has few parts, each more than half as large as all that come after it; a
+row is written again as often as the set doubles; and a small set is always one part, the same as if it had
+been made at once.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from shards.manifest import Video, Videos
+from shards.tables import Tables, joined, tables_of
+
+SMALL = 4096
+"""Videos of a part that is always taken in: 8 MB of tables for clips of 1,000 frames."""
+
+
+def revised(videos: Videos | None, kept: Sequence[int], new: Sequence[Video]) -> Videos:
+    """Some videos of a set, and others.
+
+    Args:
+        videos: of the set before, None if there was none.
+        kept: numbers of those of its videos that stay as they are.
+        new: all others of the set that is to be.
+    """
+    chosen = np.array(kept, np.int64)
+    before = videos.parts if videos is not None else ()
+    staying: list[Tables] = []
+    pool: list[tuple[Tables, np.ndarray]] = []
+    for number, tables in enumerate(before):
+        assert videos is not None
+        rows = videos.row[chosen[videos.part[chosen] == number]]
+        if len(rows) == len(tables):
+            staying.append(tables)
+        elif len(rows):
+            pool.append((tables, rows))
+    if new:
+        pool.append((tables_of(new), np.arange(len(new))))
+    if pool:
+        count = sum(len(rows) for _, rows in pool)
+        while staying and len(staying[-1]) <= max(2 * count, SMALL):
+            taken = staying.pop()
+            pool.insert(0, (taken, np.arange(len(taken))))
+            count += len(taken)
+        staying.append(joined(pool))
+    return Videos(sorted(staying, key=len, reverse=True))
+
+
+def united(videos: Videos) -> Videos:
+    """The same videos in one part, as if they had been made at once."""
+    if len(videos.parts) < 2:
+        return videos
+    return Videos([joined([(tables, np.arange(len(tables))) for tables in videos.parts])])
