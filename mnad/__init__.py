@@ -1,6 +1,7 @@
 """The method of "Learning Memory-guided Normality for Anomaly Detection" (Park et al., CVPR 2020).
 
-Nothing here reads or writes anything: networks, memory, losses and scoring arithmetic on tensors.
+Nothing here reads or writes anything: networks, memory, losses and scoring arithmetic on tensors; for video
+without labels local error, evidence, alarms and their rates.
 Pixels are in [-1, 1]. Dimension letters used throughout:
 
     B batch   T frames of a window   C channels   H, W height and width
@@ -10,7 +11,7 @@ Pixels are in [-1, 1]. Dimension letters used throughout:
 from mnad.losses import Losses, training_losses
 from mnad.memory import Memory
 from mnad.model import MNAD, Output
-from mnad.scoring import FrameScores, Observed, normality, score_batch
+from mnad.scoring import FrameScores, Observed, normality, score_apart, score_batch
 
 __all__ = [
     "MNAD",
@@ -20,6 +21,7 @@ __all__ = [
     "Observed",
     "Output",
     "normality",
+    "score_apart",
     "score_batch",
     "training_losses",
 ]

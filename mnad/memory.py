@@ -52,22 +52,23 @@ def update(items: Tensor, queries: Tensor, reducer: Reducer | None = None) -> Te
     several processes one maximum (M values) and one sum (M x D) give exactly the joint batch's update.
 
     Args:
-        items: (M, D) unit length.
-        queries: (..., D) unit length; all leading dimensions are queries of one batch.
+        items: (M, D) unit length, or (B, M, D), one memory per frame.
+        queries: (..., D) unit length; all leading dimensions are queries of one batch. Of several memories
+            (B, N, D), each updated by its own frame alone.
         reducer: joins the processes of a distributed batch; None for one process.
 
     Returns:
-        (M, D) unit length, without gradient.
+        (M, D) or (B, M, D) unit length, without gradient.
     """
     with torch.no_grad():
-        queries = queries.reshape(-1, queries.shape[-1])
+        queries = queries.reshape(*items.shape[:-2], -1, queries.shape[-1])
         scores = similarity(queries, items)
-        peak = scores.amax(dim=0)
+        peak = scores.amax(dim=-2)
         if reducer is not None:
             reducer.max(peak)
         # Not one_hot: it looks at the values, that is, waits for them.
-        nearest = torch.zeros_like(scores).scatter_(1, scores.argmax(dim=1, keepdim=True), 1.0)
-        pull = (nearest * torch.exp(scores - peak)).mT @ queries
+        nearest = torch.zeros_like(scores).scatter_(-1, scores.argmax(dim=-1, keepdim=True), 1.0)
+        pull = (nearest * torch.exp(scores - peak[..., None, :])).mT @ queries
         if reducer is not None:
             reducer.sum(pull)
         return F.normalize(items + pull, dim=-1)

@@ -109,8 +109,7 @@ class MNAD(nn.Module):
             recalled = memory.read(encoded.queries, items)
             features = torch.cat([encoded.queries, recalled], dim=-1)
         # (B, N, 2D) is (B, rows, columns, 2D): seen as (B, 2D, rows, columns) it already is channels_last.
-        rows, columns = encoded.grid
-        grid = features.view(len(features), rows, columns, -1).permute(0, 3, 1, 2)
+        grid = features.unflatten(1, encoded.grid).permute(0, 3, 1, 2)
         frame: Tensor = self.decoder(grid, encoded.skips)
         return frame
 

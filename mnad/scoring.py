@@ -41,6 +41,12 @@ class FrameScores:
         names = [field.name for field in fields(cls)]
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
+    def at(self, index: int) -> "FrameScores":
+        """The scores of one window, B = 1."""
+        return FrameScores(
+            **{field.name: getattr(self, field.name)[index : index + 1] for field in fields(self)}
+        )
+
     def first(self, count: int) -> "FrameScores":
         """The first `count` windows' scores."""
         return FrameScores(**{field.name: getattr(self, field.name)[:count] for field in fields(self)})
@@ -96,30 +102,41 @@ def feature_distance(queries: Tensor, items: Tensor) -> Tensor:
     return (queries - recalled).square().mean(dim=(-2, -1)).double()
 
 
-def min_max(values: np.ndarray) -> np.ndarray:
-    """Values mapped linearly to [0, 1] (equation 12); all 0 where they are all equal.
+def min_max(values: np.ndarray, ends: Sequence[int] | np.ndarray = ()) -> np.ndarray:
+    """Values mapped linearly to [0, 1] (equation 12), each group on its own; all 0 where they are all equal.
 
     An infinite value (the PSNR of a frame without any error) counts as the highest finite one.
+
+    Args:
+        values: (frames,) of all groups, one after the other, none of them empty.
+        ends: (groups - 1,) where all groups but the last end.
     """
-    finite = values[np.isfinite(values)]
-    if not len(finite) or finite.min() == finite.max():
+    if not len(values):
         return np.zeros_like(values)
-    low, high = finite.min(), finite.max()
-    scaled: np.ndarray = (np.minimum(values, high) - low) / (high - low)
+    starts = np.array([0, *ends])
+    finite, counts = np.isfinite(values), np.diff(starts, append=len(values))
+    low = np.minimum.reduceat(np.where(finite, values, np.inf), starts)
+    high = np.maximum.reduceat(np.where(finite, values, -np.inf), starts)
+    differ = low < high
+    low, high, span = (np.repeat(part, counts) for part in (low, high, np.where(differ, high - low, 1)))
+    scaled: np.ndarray = np.where(np.repeat(differ, counts), (np.minimum(values, high) - low) / span, 0)
     return scaled
 
 
-def normality(psnr: np.ndarray, feature_distance: np.ndarray, alpha: float) -> np.ndarray:
-    """How normal each frame of one normalisation group (a video, say) is, in [0, 1].
+def normality(
+    psnr: np.ndarray, feature_distance: np.ndarray, alpha: float, ends: Sequence[int] | np.ndarray = ()
+) -> np.ndarray:
+    """How normal each frame of a normalisation group (a video, say) is, in [0, 1].
 
     Args:
-        psnr, feature_distance: (frames,) of the group.
+        psnr, feature_distance: (frames,) of one group, or of several, one after the other.
         alpha: weight of the PSNR against the feature distance.
+        ends: where all groups but the last end.
 
     Returns:
         (frames,): alpha * minmax(PSNR) + (1 - alpha) * (1 - minmax(distance)).
     """
-    return alpha * min_max(psnr) + (1 - alpha) * (1 - min_max(feature_distance))
+    return alpha * min_max(psnr, ends) + (1 - alpha) * (1 - min_max(feature_distance, ends))
 
 
 def memories(items: Tensor, queries: Tensor, decisions: list[bool]) -> Iterator[Tensor]:
@@ -204,6 +221,37 @@ def score_batch(
         guesses = decisions[final:]
         done += final
     return FrameScores.join(parts), items
+
+
+@torch.no_grad()
+def score_apart(
+    model: MNAD,
+    windows: Tensor,
+    items: Tensor,
+    threshold: float,
+    *,
+    distance: Distance = feature_distance,
+) -> tuple[FrameScores, Observed, Tensor]:
+    """Score windows of different videos in one pass, each with a memory of its own.
+
+    Args:
+        model: in eval mode.
+        windows: (B, T, C, H, W) in [-1, 1].
+        items: (B, M, D) the memory before each.
+        threshold, distance: as in `score_batch`.
+
+    Returns:
+        The scores, what was seen, and the items (B, M, D) after each window.
+    """
+    inputs, target = model.split(windows)
+    encoded = model.encode(inputs)
+    frame = model.decode(encoded, items)
+    error = squared_error(frame, target)
+    scores = _scores(error, distance(encoded.queries, items), threshold)
+    updated = torch.from_numpy(scores.memory_updated).to(items.device)[:, None, None]
+    after = torch.where(updated, update(items, encoded.queries), items) if updated.any() else items
+    seen = Observed(first=0, frame=frame, target=target, error=error, queries=encoded.queries, items=items)
+    return scores, seen, after
 
 
 def _scores(error: Tensor, distance: Tensor, threshold: float) -> FrameScores:

@@ -33,7 +33,8 @@ def test_it_is_what_the_formula_says_however_windows_are_batched(
     variance += FLOOR * variance.mean()
 
     def deviation(some: np.ndarray) -> np.ndarray:
-        return ((some - seen.mean(axis=0)) ** 2 / variance).mean(axis=-1)
+        mean: np.ndarray = ((some - seen.mean(axis=0)) ** 2 / variance).mean(axis=-1)
+        return mean
 
     usual, spread = deviation(seen).mean(axis=0), deviation(seen).std(axis=0)
     spread += FLOOR * spread.mean()

@@ -191,6 +191,16 @@ def test_min_max_edge_cases() -> None:
     assert min_max(np.array([inf, inf])).tolist() == [0, 0]
 
 
+@given(
+    st.lists(st.lists(st.floats(-9, 9) | st.just(math.inf), min_size=1, max_size=6), min_size=1, max_size=5)
+)
+def test_groups_are_mapped_as_each_alone(groups: list[list[float]]) -> None:
+    ends = np.cumsum([len(group) for group in groups])[:-1]
+    together = min_max(np.concatenate(groups), ends)
+    alone = [min_max(np.array(group)) for group in groups]
+    assert together.tolist() == np.concatenate(alone).tolist()
+
+
 def test_normality_weighs_high_psnr_and_low_distance() -> None:
     values = normality(np.array([10.0, 20.0, 30.0]), np.array([0.0, 2.0, 1.0]), 0.6)
     assert values.tolist() == pytest.approx([0.4, 0.3, 0.8])

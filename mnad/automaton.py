@@ -1,0 +1,203 @@
+"""The alarm automaton: evidence frame by frame in, alarms out; the same for calibration, files and cameras.
+
+    opens    at evidence >= on
+    closes   once evidence has been below off for 2 s (`HOLD`), counted from the first frame below
+    reopens  the same alarm where it opens again within 30 s (`COOLDOWN`) of a close
+
+`Automaton` takes frames as they come. `Stretch` finds the same alarms of many automata in a recording that is
+there as a whole, from its high frames alone.
+
+Dimension letters: F frames, V automata.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+HOLD = 2.0
+"""Seconds of low evidence that close an alarm."""
+
+COOLDOWN = 30.0
+"""Seconds after a close within which an opening goes on with the same alarm."""
+
+Change = Literal["raised", "reopened", "closed"]
+
+
+class Automaton:
+    """One camera's alarm.
+
+    Args:
+        on: evidence that opens it.
+        off: evidence below which it closes, at most `on`.
+
+    Attributes:
+        open: whether it is open after the last frame.
+        alarms: how many it has raised; reopening is no new one.
+
+    Raises:
+        ValueError: `off` is above `on`, or one is no number.
+    """
+
+    def __init__(self, on: float, off: float) -> None:
+        self.move(on, off)
+        self._seconds = self._closed = -math.inf
+        self._low: float | None = None
+        self.open = False
+        self.alarms = 0
+
+    def move(self, on: float, off: float) -> None:
+        """Take other levels from the next frame on.
+
+        Raises:
+            ValueError: as the class.
+        """
+        if not off <= on:
+            raise ValueError(
+                f"found closing level {off} and opening level {on}, expected the first at most the second"
+            )
+        self._on, self._off = on, off
+
+    def push(self, seconds: float, evidence: float) -> Change | None:
+        """Take the next frame and say what changed, if anything.
+
+        Args:
+            seconds: its time, later than that of the frame before.
+            evidence: -inf where no alarm may come from it.
+
+        Raises:
+            ValueError: time does not go on, or evidence is NaN.
+        """
+        if not self._seconds < seconds < math.inf:
+            raise ValueError(
+                f"found a frame at {seconds} s after one at {self._seconds} s, expected a later one"
+            )
+        if math.isnan(evidence):
+            raise ValueError(f"found evidence that is no number at {seconds} s, expected a value or -inf")
+        self._seconds = seconds
+        if not self.open:
+            if evidence < self._on:
+                return None
+            self.open, self._low = True, None
+            if seconds <= self._closed + COOLDOWN:
+                return "reopened"
+            self.alarms += 1
+            return "raised"
+        if evidence >= self._off:
+            self._low = None
+        elif self._low is None:
+            self._low = seconds
+        elif seconds >= self._low + HOLD:
+            self.open, self._closed = False, seconds
+            return "closed"
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Runs:
+    """High frames in runs: within one, an alarm that is open stays open, and after it, it closes.
+
+    Attributes:
+        high: (G,) which of a stretch's frames are high, that is, at least `off`.
+        number: (G,) of the run that each is in.
+        last: for each run, which of the G is its last.
+    """
+
+    high: np.ndarray
+    number: np.ndarray
+    last: np.ndarray
+
+
+class Stretch:
+    """The frames of one recording whose evidence is at least a floor, ready for many automata.
+
+    Frames below the floor are below every `off`, so all that counts of them is when an alarm would close.
+
+    Args:
+        seconds: (F,) growing.
+        evidence: (F,), -inf where no alarm may come from a frame.
+        floor: the lowest `off` that will be asked for.
+
+    Raises:
+        ValueError: as `Automaton.push`.
+    """
+
+    def __init__(self, seconds: np.ndarray, evidence: np.ndarray, floor: float) -> None:
+        check(seconds, evidence)
+        self._floor = floor
+        self._frames = np.flatnonzero(evidence >= floor)
+        self._seconds, self._evidence = seconds[self._frames], evidence[self._frames]
+        # Were a frame the last high one, evidence would be low from the next on, and close at frame `_close`.
+        ended = np.append(seconds, np.inf)
+        self._close = np.searchsorted(seconds, ended[self._frames + 1] + HOLD)
+        self._closed = ended[self._close]
+
+    def alarms(self, on: float, off: float) -> np.ndarray:
+        """Indices, among the frames of the recording, of those at which A(on, off) raises an alarm.
+
+        Raises:
+            ValueError: `off` is above `on` or below the floor.
+        """
+        return self._alarms(on, off, self._runs(off))
+
+    def count(self, on: np.ndarray, off: np.ndarray) -> np.ndarray:
+        """How many alarms each of V automata raises, (V,) int64; on and off (V,).
+
+        Raises:
+            ValueError: as `alarms`.
+        """
+        counts = np.zeros(len(on), np.int64)
+        for level in np.unique(off).tolist():  # automata that share it share its runs: most, at the floor
+            runs = self._runs(level)
+            for index in np.flatnonzero(off == level).tolist():
+                counts[index] = len(self._alarms(float(on[index]), level, runs))
+        return counts
+
+    def _runs(self, off: float) -> "_Runs":
+        high = np.flatnonzero(self._evidence >= off)
+        closes = self._frames[high[1:]] > self._close[high[:-1]]
+        number = np.append(0, np.cumsum(closes))[: len(high)]
+        return _Runs(high=high, number=number, last=np.append(np.flatnonzero(closes), -1))
+
+    def _alarms(self, on: float, off: float, runs: "_Runs") -> np.ndarray:
+        if not self._floor <= off <= on:
+            raise ValueError(f"found levels {off} and {on}, expected {self._floor} <= closing <= opening")
+        opening = np.flatnonzero(self._evidence[runs.high] >= on)
+        number = runs.number[opening]
+        first = np.append(True, number[1:] > number[:-1])[: len(number)]
+        opening = runs.high[opening[first]]
+        opened, closed = self._seconds[opening], self._closed[runs.high[runs.last[number[first]]]]
+        raised = np.append(True, opened[1:] > closed[:-1] + COOLDOWN)[: len(opened)]
+        alarms: np.ndarray = self._frames[opening[raised]]
+        return alarms
+
+    def peaks(self) -> np.ndarray:
+        """Evidence (descending) of the frames that have no higher peak within `HOLD + COOLDOWN` seconds.
+
+        About as many as alarms that an automaton without hysteresis raises over each level.
+        """
+        reach = HOLD + COOLDOWN
+        first = np.searchsorted(self._seconds, self._seconds - reach).tolist()
+        after = np.searchsorted(self._seconds, self._seconds + reach, side="right").tolist()
+        order = np.argsort(-self._evidence, kind="stable").tolist()
+        taken = bytearray(len(order))
+        peaks = []
+        for frame in order:
+            if not taken[frame]:
+                peaks.append(frame)
+                taken[first[frame] : after[frame]] = b"\1" * (after[frame] - first[frame])
+        heights: np.ndarray = self._evidence[peaks]
+        return heights
+
+
+def check(seconds: np.ndarray, evidence: np.ndarray) -> None:
+    """Refuse a recording whose time does not go on or whose evidence is NaN.
+
+    Raises:
+        ValueError: it is so.
+    """
+    if seconds.shape != evidence.shape or not np.isfinite(seconds).all() or not (np.diff(seconds) > 0).all():
+        raise ValueError("found times that do not grow, expected one later time per frame")
+    if np.isnan(evidence).any():
+        raise ValueError("found evidence that is no number, expected values or -inf")
