@@ -2,7 +2,6 @@
 
 import dataclasses
 from array import array
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import av.logging
 import numpy as np
 
 from pipeline.errors import SourceError
+from pipeline.processes.heartbeat import Heartbeat
 from pipeline.video.pyav_files import opened, video_tracks
 
 _PROGRESSIVE = (0, 1)
@@ -62,13 +62,13 @@ class Audit:
         return {**record, "other_tracks": list(self.other_tracks), "complaints": list(self.complaints)}
 
 
-def audit(path: Path, name: str, beat: Callable[[int, int], None]) -> Audit:
+def audit(path: Path, name: str, heartbeat: Heartbeat) -> Audit:
     """Read through a video file without decoding it.
 
     Args:
         path: of the file.
         name: of the file, for messages.
-        beat: called now and then.
+        heartbeat: called now and then.
 
     Raises:
         SourceError: it is not a video file, or one without frames.
@@ -88,7 +88,7 @@ def audit(path: Path, name: str, beat: Callable[[int, int], None]) -> Audit:
                             if packet.pts is not None and container.format.name not in _GUESSED:
                                 times.append(packet.pts)
                             if packets % 1000 == 0:
-                                beat(0, 0)
+                                heartbeat(0, 0)
                 except av.FFmpegError as error:
                     corrupt += 1
                     logs.append((av.logging.ERROR, container.format.name, str(error.strerror)))

@@ -5,13 +5,14 @@ of pictures, where it was seen to lose and to repeat frames, has to be what PyAV
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import SourceError
+from pipeline.processes.heartbeat import Heartbeat
 from pipeline.video.audit import Audit
 from pipeline.video.pyav_frames import Findings, group_frames, groups
 
@@ -55,22 +56,22 @@ def refuse_irregular(audit: Audit, name: str) -> None:
         )
 
 
-def ends(path: Path, name: str, beat: Callable[[int, int], None]) -> Ends:
+def ends(path: Path, name: str, heartbeat: Heartbeat) -> Ends:
     """What PyAV gives of both ends of a file.
 
     Args:
         path: of the file.
         name: of the file, for messages.
-        beat: told about every frame.
+        heartbeat: told about every frame.
 
     Raises:
         SourceError: they are damaged, interlaced, or give no frame.
     """
     findings = Findings()
     starts = groups(path, name)
-    first = last = tuple(_digests(group_frames(path, name, 0, (*starts, None)[1], findings), beat))
+    first = last = tuple(_digests(group_frames(path, name, 0, (*starts, None)[1], findings), heartbeat))
     if len(starts) > 1:
-        last = tuple(_digests(group_frames(path, name, starts[-1], None, findings), beat))
+        last = tuple(_digests(group_frames(path, name, starts[-1], None, findings), heartbeat))
     found = {
         "damaged frames": bool(findings.damaged or findings.lost or findings.errors),
         "interlaced frames": findings.interlaced > 0,
@@ -105,9 +106,9 @@ def checked(frames: Iterable[np.ndarray], expected: Ends, count: int, name: str)
         raise SourceError(f"{name}: decord gave {number} frames of {count} packets; {_REMEDY}")
 
 
-def _digests(frames: Iterable[np.ndarray], beat: Callable[[int, int], None]) -> Iterator[bytes]:
+def _digests(frames: Iterable[np.ndarray], heartbeat: Heartbeat) -> Iterator[bytes]:
     for frame in frames:
-        beat(0, 0)
+        heartbeat(0, 0)
         yield _digest(frame)
 
 

@@ -11,14 +11,14 @@ from pipeline.errors import SourceError
 av.logging.set_level(av.logging.ERROR)
 av.logging.set_skip_repeated(False)  # or what is told of a file depends on the file before it
 
-_DEMUXERS = (
+DEMUXERS = (
     *("amv", "asf", "asf_o", "av1", "avi", "cavsvideo", "dhav", "dirac", "dv", "flv", "gxf", "h261", "h263"),
     *("h264", "hevc", "ivf", "live_flv", "m4v", "matroska", "mjpeg", "mjpeg_2000", "mov", "mpeg", "mpegts"),
     *("mpegvideo", "mpjpeg", "mxf", "nut", "obu", "ogg", "rm", "smjpeg", "vc1", "vc1test", "vvc", "wtv"),
     "yuv4mpegpipe",
 )
 _JPEG_STREAMS = (".mjpeg", ".mjpg")
-_RESTRICTIONS = {"format_whitelist": ",".join(_DEMUXERS), "protocol_whitelist": "file"}
+_RESTRICTIONS = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "file"}
 """Containers that hold their frames themselves, read from files. Playlists and patterns (concat, hls, dash,
 image2, …) open what else they name, whatever the file is called."""
 

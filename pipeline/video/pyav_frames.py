@@ -6,6 +6,7 @@ import re
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,13 @@ class Findings:
     errors: int = 0
     error: str = ""
 
+    def add(self, other: "Findings") -> None:
+        """Take in what was found in another file."""
+        self.first = other.first if self.first is None else self.first
+        self.error = self.error or other.error
+        for name in ("damaged", "lost", "interlaced", "errors"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     def facts(self) -> dict[str, Any]:
         """For the manifest."""
         return {
@@ -83,11 +91,20 @@ def frames(path: Path, name: str, findings: Findings) -> Iterator[np.ndarray]:
     Raises:
         SourceError: it is not a video file, or its pixels are of a kind that is not defined.
     """
+    return (picture for _, picture in stamped(path, name, findings))
+
+
+def stamped(path: Path, name: str, findings: Findings) -> Iterator[tuple[Fraction | None, np.ndarray]]:
+    """Every frame as `frames` gives it, with its timestamp in seconds; None where the file gives it none."""
     reformatter = VideoReformatter()
     with opened(path, name) as container:
         stream = video_tracks(container, name)[0]
         for frame in _decoded(stream, _packets(container, stream), findings):
-            yield _picture(frame, reformatter, name)
+            seconds = None
+            # Not the frame's own unit, which those that the decoder held back to the end do not have.
+            if frame.pts is not None and stream.time_base is not None:
+                seconds = Fraction(frame.pts * stream.time_base)
+            yield seconds, picture_of(frame, reformatter, name)
 
 
 def groups(path: Path, name: str) -> list[int]:
@@ -111,7 +128,7 @@ def group_frames(
         packets = itertools.islice(_packets(container, stream), start, stop)
         decoded = _decoded(stream, packets, findings)
         for frame in itertools.dropwhile(lambda frame: not frame.key_frame, decoded):
-            yield _picture(frame, reformatter, name)
+            yield picture_of(frame, reformatter, name)
 
 
 def _packets(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator["av.Packet[Any]"]:
@@ -149,7 +166,9 @@ def _decoded(
                 decoded = stream.decode(packet)
                 if packet is None:
                     stream.codec_context.flush_buffers()
-            except av.FFmpegError:
+            except av.FFmpegError as error:
+                if isinstance(error, MemoryError):  # no fault of the packet
+                    raise
                 findings.lost += 1
                 findings.first = number if findings.first is None else findings.first
                 continue
@@ -183,7 +202,12 @@ def _with_drains(packets: Iterable["av.Packet[Any]"], codec: str) -> Iterator["a
     yield None
 
 
-def _picture(frame: av.VideoFrame, reformatter: VideoReformatter, name: str) -> np.ndarray:
+def picture_of(frame: av.VideoFrame, reformatter: VideoReformatter, name: str) -> np.ndarray:
+    """A decoded frame as uint8 (H, W, 3) BGR, upright.
+
+    Raises:
+        SourceError: its pixels are of a kind that is not defined.
+    """
     try:
         picture = reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray()
     except av.FFmpegError as error:

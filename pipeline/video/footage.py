@@ -1,0 +1,243 @@
+"""Videos that a user names: files, folders, patterns, folders of images, files of web servers and buckets."""
+
+import contextlib
+import glob
+import hashlib
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pipeline.errors import SourceError
+from pipeline.video.images import decode_image
+from pipeline.video.naming import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from pipeline.video.pyav_frames import Findings
+from pipeline.video.timed import TimedFrame, timed_frames
+from shards import locations
+from shards.errors import StorageError, os_error_line
+from shards.storage import Storage, storage_of
+from shards.text import natural_key, printable
+
+_LIVE = ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "mms")
+_CHUNK = 4 << 20
+_LONGEST_NAME = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footage:
+    """One video.
+
+    Attributes:
+        name: what it is called; it is also the name of a folder, and unique among those found together.
+        location: of its file, or of the folder of its images; may carry credentials.
+        images: paths of its images in order; none of a video file.
+    """
+
+    name: str
+    location: str
+    images: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return locations.shown(self.location)
+
+    def stamp(self) -> dict[str, Any]:
+        """What changes when its files do: bytes, images, and the time of the last change where it is known.
+
+        Raises:
+            SourceError: it is gone.
+            StorageError: it cannot be looked at.
+        """
+        storage, name = storage_of(self.location)
+        try:
+            if not storage.is_local:
+                return {"bytes": storage.size(name)}
+            states = [Path(path).stat() for path in self.images or (self.location,)]
+        except FileNotFoundError:
+            raise SourceError(f"{self}: not found; it was there a moment ago") from None
+        except OSError as error:
+            raise StorageError(f"{self}: cannot be read: {os_error_line(error, '')}") from error
+        return {
+            "bytes": sum(state.st_size for state in states),
+            "modified": max(state.st_mtime_ns for state in states),
+            "images": len(self.images),
+        }
+
+    @contextlib.contextmanager
+    def local(self) -> Iterator[Path]:
+        """Its file, or folder, on this machine; a remote file is fetched for as long as the block lasts.
+
+        Raises:
+            StorageError: it cannot be fetched, or there is no room for it.
+        """
+        storage, name = storage_of(self.location)
+        if storage.is_local:
+            yield Path(self.location)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / f"video{PurePosixPath(name).suffix}"
+            try:
+                with copy.open("wb") as file:
+                    for chunk in _chunks(storage, name):
+                        file.write(chunk)
+            except FileNotFoundError:
+                raise SourceError(f"{self}: not found; give a video file") from None
+            except OSError as error:
+                raise StorageError(
+                    f"{self}: cannot be fetched to {folder} (TMPDIR): {os_error_line(error, '')}"
+                ) from error
+            yield copy
+
+    def frames(self, path: Path, findings: Findings, rate: float | None = None) -> Iterator[TimedFrame]:
+        """Every frame once, in order, with its time.
+
+        Args:
+            path: what `local` gave.
+            findings: is told what is damaged.
+            rate: images per second; None counts them, one a second.
+
+        Raises:
+            SourceError: it is no video, one of its images cannot be read, or none can be decoded.
+        """
+        if not self.images:
+            yield from timed_frames(path, str(self), findings)
+            return
+        yield from self._of_images(findings, rate or 1.0)
+
+    def _of_images(self, findings: Findings, rate: float) -> Iterator[TimedFrame]:
+        """One that cannot be decoded gives no frame, and the next is corrupt, as in a video file."""
+        is_broken, some, first_error = False, False, None
+        for number, image in enumerate(self.images):
+            name = locations.shown(image)
+            try:
+                data = Path(image).read_bytes()
+            except OSError as error:
+                raise SourceError(f"{name}: cannot be read: {error.strerror}; make it readable") from error
+            picture = None
+            try:
+                picture = decode_image(data, name)
+                findings.damaged += picture.damage is not None
+            except SourceError as error:
+                first_error = first_error or error
+                findings.lost += 1
+                findings.error = findings.error or str(error).partition(";")[0]
+            is_broken |= picture is None or picture.damage is not None
+            if is_broken and findings.first is None:
+                findings.first = number
+            if picture is not None:
+                yield TimedFrame(
+                    number=number, seconds=number / rate, picture=picture.pixels, is_corrupt=is_broken
+                )
+                is_broken, some = False, True
+        if first_error is not None and not some:
+            raise first_error
+
+
+def found(arguments: Sequence[str]) -> list[Footage]:
+    """The videos that some arguments name, each once, in the order of the arguments.
+
+    An argument is a video file, a folder (every video file in it, at any depth, and every folder in it that
+    holds images and no video files), a pattern of such as `cam/*.mp4`, or the location of a remote file.
+
+    Raises:
+        SourceError: one of them names nothing, or a live stream.
+        ShardError: a remote storage does not answer, or refuses.
+    """
+    videos: dict[str, Footage] = {}
+    for argument in arguments:
+        for footage in _named(argument):
+            videos.setdefault(locations.absolute(footage.location), footage)
+    return _told_apart(list(videos.values()))
+
+
+def _named(argument: str) -> list[Footage]:
+    if locations.is_uri(argument):
+        return _remote(argument)
+    path = Path(argument)
+    if path.exists():
+        return _local(path)
+    matches = sorted(glob.glob(argument, recursive=True), key=natural_key)  # noqa: PTH207, `**` and absolute
+    if not matches:
+        raise SourceError(
+            f"{locations.shown(argument)}: not found; give video files, folders, or a pattern such as "
+            "'cam/*.mp4'"
+        )
+    return [footage for match in matches for footage in _local(Path(match))]
+
+
+def _local(path: Path) -> list[Footage]:
+    if not path.is_dir():
+        return [Footage(name=path.stem, location=str(path))]
+    videos = []
+    for folder, folders, files in os.walk(path):
+        folders[:] = sorted((name for name in folders if not name.startswith(".")), key=natural_key)
+        shown = sorted((name for name in files if not name.startswith(".")), key=natural_key)
+        below = Path(folder).relative_to(path)
+        clips = [Path(name) for name in shown if Path(name).suffix.lower() in VIDEO_SUFFIXES]
+        images = [name for name in shown if Path(name).suffix.lower() in IMAGE_SUFFIXES]
+        videos += [
+            Footage(name=str((below / clip).with_suffix("")), location=str(Path(folder) / clip))
+            for clip in clips
+        ]
+        if images and not clips:
+            name = path.resolve().name if below == Path() else str(below)
+            inside = tuple(str(Path(folder) / image) for image in images)
+            videos.append(Footage(name=name, location=folder, images=inside))
+    if not videos:
+        raise SourceError(
+            f"{locations.shown(str(path))}: found neither video files nor images, expected some; give "
+            "another folder"
+        )
+    return videos
+
+
+def _remote(location: str) -> list[Footage]:
+    scheme = location.partition(":")[0].lower()
+    if scheme in _LIVE:
+        raise SourceError(
+            f"{locations.shown(location)}: found a live stream, expected a file that ends; record some of it"
+        )
+    name = locations.split(location)[1]
+    is_file = PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES
+    if is_file or not Storage(location).can_list:
+        return [Footage(name=PurePosixPath(name).stem or "video", location=location)]
+    listed = sorted((file for file, _, _ in Storage(location).walk()), key=natural_key)
+    videos = [
+        Footage(name=str(PurePosixPath(file).with_suffix("")), location=locations.inside(location, file))
+        for file in listed
+        if PurePosixPath(file).suffix.lower() in VIDEO_SUFFIXES
+    ]
+    if not videos:
+        raise SourceError(f"{locations.shown(location)}: found no video files; give another location")
+    return videos
+
+
+def _chunks(storage: Storage, name: str) -> Iterator[bytes]:
+    position = 0
+    while True:
+        buffer = bytearray(_CHUNK)
+        count, _ = storage.read_into(name, position, [memoryview(buffer)])
+        if count:
+            yield bytes(buffer[:count])
+        if count < _CHUNK:
+            return
+        position += count
+
+
+def _told_apart(videos: list[Footage]) -> list[Footage]:
+    """With names that are safe as folders; one that several would have gets a digest of the location."""
+    plain = [_folder(footage.name) for footage in videos]
+    counts = Counter(plain)
+    named = []
+    for footage, name in zip(videos, plain, strict=True):
+        where = locations.absolute(footage.location)
+        digest = hashlib.sha256(where.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+        named.append(replace(footage, name=name if counts[name] == 1 else f"{name}-{digest}"))
+    return named
+
+
+def _folder(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", printable(name)).strip("._")[:_LONGEST_NAME] or "video"

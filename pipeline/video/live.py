@@ -1,0 +1,217 @@
+"""Live video, as it comes from a camera: packets to keep, and the frames in them.
+
+    with connected(url, "yard") as stream:
+        for packet, frames in stream:
+            ...
+
+FFmpeg names locations in what it says, with user and password: neither its log nor its errors pass through
+here, but for the reason of an error, which has none.
+"""
+
+import contextlib
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.logging
+import numpy as np
+from av.container import InputContainer, OutputContainer
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from pipeline.errors import SourceError
+from pipeline.video.pyav_files import DEMUXERS, video_tracks
+from pipeline.video.pyav_frames import picture_of
+from pipeline.video.remux import container_suffix
+from shards.locations import is_uri
+
+_OPEN_SECONDS, _READ_SECONDS = 10.0, 5.0
+"""In which a camera must answer, and send its next packet. A stall is noticed after the second."""
+_PROBE_MICROSECONDS = 1_000_000
+"""That FFmpeg looks at a stream before its first frame: by default, five seconds."""
+_DEVICE = re.compile(r"/dev/video\d+")
+_PROTOCOLS = {"rtsp": "rtp,tcp", "rtsps": "rtp,tcp,tls", "http": "http,tcp", "https": "https,http,tls,tcp"}
+"""What FFmpeg may open, by the scheme of the location."""
+
+
+class DroppedError(Exception):
+    """The camera cannot be reached, or sends no more. One line without a location."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """How the packets of one connection are coded: what a clip of them is made with.
+
+    Attributes:
+        template: a stream like theirs, which outlives the connection.
+        holder: what the template belongs to.
+        unit: seconds per tick of their times.
+        suffix, container: of a file that holds them, and how FFmpeg names its kind.
+        rate: frames per second, about; None where nobody knows.
+    """
+
+    template: VideoStream
+    holder: OutputContainer
+    unit: Fraction
+    suffix: str
+    container: str
+    rate: Fraction | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LivePacket:
+    """What a camera sent.
+
+    Attributes:
+        data: of it.
+        shown, decoded: its times in ticks of the form; None where the camera gives none.
+        is_key: whether decoding can begin with it.
+    """
+
+    data: bytes
+    shown: int | None
+    decoded: int | None
+    is_key: bool
+
+
+class LiveFrame:
+    """A frame that was decoded, whose pixels are made when they are asked for."""
+
+    def __init__(
+        self, frame: VideoFrame, unit: Fraction, *, is_corrupt: bool, reformatter: VideoReformatter
+    ) -> None:
+        self._frame, self._reformatter = frame, reformatter
+        self.seconds = None if frame.pts is None else float(frame.pts * unit)
+        """On the camera's own clock; None where it gives no time."""
+        self.is_corrupt = is_corrupt or frame.is_corrupt
+        """Whether it was decoded from damaged data, or something before it was lost."""
+        self.size = frame.height, frame.width
+
+    def picture(self, name: str) -> np.ndarray:
+        """uint8 (H, W, 3) BGR, upright.
+
+        Raises:
+            SourceError: its pixels are of a kind that is not defined.
+        """
+        return picture_of(self._frame, self._reformatter, name)
+
+
+class LiveStream:
+    """A connection; see `connected`."""
+
+    def __init__(self, container: InputContainer, name: str) -> None:
+        self._container = container
+        self._stream = video_tracks(container, name)[0]
+        self._stream.codec_context.thread_count = 1
+        self._reformatter = VideoReformatter()
+        self.form = _form(self._stream, name)
+
+    def __iter__(self) -> Iterator[tuple[LivePacket | None, list[LiveFrame]]]:
+        """Each packet with the frames that it completes, as they come; at the end those without a packet.
+
+        Raises:
+            DroppedError: none comes any more.
+        """
+        is_corrupt = False
+        try:
+            for packet in self._container.demux(self._stream):
+                is_corrupt |= packet.is_corrupt
+                frames: list[VideoFrame] = []
+                try:
+                    frames = packet.decode()
+                except av.FFmpegError:
+                    is_corrupt = True
+                found = []
+                for frame in frames:
+                    found.append(
+                        LiveFrame(frame, self.form.unit, is_corrupt=is_corrupt, reformatter=self._reformatter)
+                    )
+                    is_corrupt = False
+                kept = LivePacket(
+                    data=bytes(packet), shown=packet.pts, decoded=packet.dts, is_key=packet.is_keyframe
+                )
+                yield kept if packet.size else None, found
+        except (av.FFmpegError, OSError) as error:
+            raise DroppedError(_reason(error)) from None
+        raise DroppedError("the stream ended")
+
+
+def is_live(location: str) -> bool:
+    """Whether it is that of a camera: its end is a drop, and what was not looked at in time is lost."""
+    return is_uri(location) or _DEVICE.fullmatch(location) is not None
+
+
+@contextlib.contextmanager
+def connected(location: str, name: str) -> Iterator[LiveStream]:
+    """A connection to a camera.
+
+    Args:
+        location: `rtsp[s]://`, `http[s]://` or `/dev/videoN`.
+        name: of the camera, for messages.
+
+    Raises:
+        DroppedError: it cannot be reached, or sends no video that can be decoded.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            container = stack.enter_context(_opened(location))
+            stream = LiveStream(container, name)
+            stack.callback(stream.form.holder.close)
+        except (av.FFmpegError, OSError) as error:
+            raise DroppedError(_reason(error)) from None
+        except SourceError as error:
+            raise DroppedError(str(error).partition(";")[0].removeprefix(f"{name}: ")) from None
+        yield stream
+
+
+@contextlib.contextmanager
+def unheard() -> Iterator[None]:
+    """Within the block nothing that FFmpeg says is heard, for it names locations with their passwords."""
+    before = av.logging.get_level()
+    av.logging.set_level(None)
+    try:
+        yield
+    finally:
+        av.logging.set_level(before)
+
+
+def _opened(location: str) -> InputContainer:
+    if _DEVICE.fullmatch(location):
+        return av.open(location, format="v4l2", timeout=(_OPEN_SECONDS, _READ_SECONDS))
+    scheme = location.partition(":")[0].lower()
+    if scheme not in _PROTOCOLS:
+        raise DroppedError(f"found {scheme}://, expected one of {', '.join(_PROTOCOLS)}")
+    options = {
+        "protocol_whitelist": _PROTOCOLS[scheme],
+        "format_whitelist": ",".join((*DEMUXERS, "rtsp")),
+        "analyzeduration": str(_PROBE_MICROSECONDS),
+    }
+    if scheme.startswith("rtsp"):
+        options["rtsp_transport"] = "tcp"
+    return av.open(
+        location, options=options, metadata_errors="replace", timeout=(_OPEN_SECONDS, _READ_SECONDS)
+    )
+
+
+def _form(stream: VideoStream, name: str) -> Form:
+    suffix, container = container_suffix(stream.codec_context.name, name)
+    holder = av.open(io.BytesIO(), "w", format=container)
+    assert stream.time_base is not None
+    rate = stream.average_rate or stream.guessed_rate
+    return Form(
+        template=holder.add_stream_from_template(stream, opaque=True),
+        holder=holder,
+        unit=stream.time_base,
+        suffix=suffix,
+        container=container,
+        rate=rate if rate else None,
+    )
+
+
+def _reason(error: Any) -> str:
+    return str(error.strerror or type(error).__name__)

@@ -1,0 +1,55 @@
+"""Which profile a frame is of: those of one camera look so different that each has a calibration of its own.
+
+A profiler goes through one video, or follows one camera; another one may tell day from night by a clock.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pipeline.video.timed import TimedFrame
+
+CHROMA = "chroma"
+"""In place of a name: each frame is `COLOUR` or `INFRARED`."""
+COLOUR, INFRARED = "colour", "infrared"
+
+_SHARE = 0.9
+"""Of the pixels; lettering in colour on a gray picture takes less than the rest."""
+_GRAY, _COLOURED = 6.0, 12.0
+"""By how much the channels of so many pixels differ, of 255: at most this where there is no colour, though
+compression blurs it, at least that where there is. What lies between is as it was before."""
+_GRID = 64
+"""Pixels that are looked at across and down, at least."""
+
+Profiler = Callable[[TimedFrame], str | None]
+"""The profile of the next frame of a video."""
+
+
+def profiler(profile: str | None) -> Profiler:
+    """A new video's: by chroma, or one name, or none, for all of its frames."""
+    return ByChroma() if profile == CHROMA else lambda _: profile
+
+
+def profiles(profile: str | None) -> tuple[str | None, ...]:
+    """What a profiler may give."""
+    return (COLOUR, INFRARED) if profile == CHROMA else (profile,)
+
+
+class ByChroma:
+    """Tells the colour of day from the gray of infrared light."""
+
+    def __init__(self) -> None:
+        self._last: str | None = None
+
+    def __call__(self, frame: TimedFrame) -> str:
+        """The profile of the next frame."""
+        height, width = frame.picture.shape[:2]
+        some = frame.picture[:: max(1, height // _GRID), :: max(1, width // _GRID)].astype(np.int16)
+        colour = float(np.quantile(some.max(axis=2) - some.min(axis=2), _SHARE))
+        if self._last is None:
+            self._last = COLOUR if colour >= (_GRAY + _COLOURED) / 2 else INFRARED
+        elif colour >= _COLOURED:
+            self._last = COLOUR
+        elif colour <= _GRAY:
+            self._last = INFRARED
+        return self._last

@@ -1,0 +1,119 @@
+"""Frames of a video file with the times at which they are shown, and how many of them a model takes."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import av.logging
+import numpy as np
+
+from pipeline.errors import ConfigError
+from pipeline.video.pyav_files import opened, video_tracks
+from pipeline.video.pyav_frames import Findings, stamped
+
+_USUAL_RATE = Fraction(25)
+"""Frames per second of a file that does not say."""
+_RATES = (Fraction(1, 3600), Fraction(1000))
+"""Frames per second that a header is believed."""
+_TOLERANCE = Fraction(1, 10)
+"""By which the rate of scored frames may differ from the one that was trained on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimedFrame:
+    """A frame and when it is shown.
+
+    Attributes:
+        number: of the frame in the file, from 0.
+        seconds: since the first frame of the file; more than those of the frame before.
+        picture: uint8 (H, W, 3) BGR, upright.
+        is_corrupt: whether it, or something since the frame before, was decoded from damaged data or lost.
+        small: the picture at the size of the model, where whoever decoded it has resized it, too.
+    """
+
+    number: int
+    seconds: float
+    picture: np.ndarray
+    is_corrupt: bool
+    small: np.ndarray | None = None
+
+
+def timed_frames(path: Path, name: str, findings: Findings | None = None) -> Iterator[TimedFrame]:
+    """Every frame of a video file once, in order, as `pyav_frames.frames` gives them.
+
+    A frame without a timestamp, or with one that does not lie behind the frame before, is shown one frame
+    later than that. Memory does not grow with the length of the file.
+
+    Args:
+        path: of the file.
+        name: of the file, for messages.
+        findings: is told what is damaged.
+
+    Raises:
+        SourceError: it is not a video file, or its pixels are of a kind that is not defined.
+    """
+    with av.logging.Capture(local=False):  # what FFmpeg says of a damaged file is counted in the findings
+        yield from _timed(path, name, Findings() if findings is None else findings)
+
+
+def _timed(path: Path, name: str, findings: Findings) -> Iterator[TimedFrame]:
+    step = 1 / (rate(path, name) or _USUAL_RATE)
+    previous: Fraction | None = None
+    zero: Fraction | None = None
+    harmed = 0
+    for number, (stamp, picture) in enumerate(stamped(path, name, findings)):
+        seconds = Fraction(0) if previous is None else previous + step
+        if stamp is not None:
+            zero = stamp - seconds if zero is None else zero
+            if previous is None or stamp - zero > previous:
+                seconds = stamp - zero
+        previous = seconds
+        before, harmed = harmed, findings.damaged + findings.lost
+        yield TimedFrame(number=number, seconds=float(seconds), picture=picture, is_corrupt=harmed > before)
+
+
+def rate(path: Path, name: str) -> Fraction | None:
+    """Frames per second by a file's header; None if it does not say, or says what cannot be.
+
+    Raises:
+        SourceError: it is not a video file.
+    """
+    with av.logging.Capture(local=False), opened(path, name) as container:
+        found = video_tracks(container, name)[0].average_rate
+    return found if found is not None and _RATES[0] <= found <= _RATES[1] else None
+
+
+def every(rate_of_file: float | Fraction, rate_of_model: float | Fraction, name: str) -> int:
+    """Of how many frames of a file one is scored, so that their rate is nearest to that of the model.
+
+    Args:
+        rate_of_file: frames per second of the file.
+        rate_of_model: frames per second of the video that the model was trained on.
+        name: of the file, for the message.
+
+    Raises:
+        ConfigError: the nearest lies more than 10 % off; names both.
+    """
+    ratio = Fraction(rate_of_file) / Fraction(rate_of_model)
+    low = max(1, int(ratio))
+    stride = min((low, low + 1), key=lambda count: abs(ratio / count - 1))
+    if abs(ratio / stride - 1) > _TOLERANCE:
+        found = f"{float(rate_of_file):g} frames/s"
+        nearest = f", of which one in {stride} gives {float(rate_of_file) / stride:.4g}" if stride > 1 else ""
+        raise ConfigError(
+            f"{name}: found {found}{nearest}, expected the {float(rate_of_model):g} frames/s that the "
+            "checkpoint was trained on, within 10 %; convert the file, train on video of this rate, or score "
+            "without a calibration with --any-rate"
+        )
+    return stride
+
+
+def thinned(frames: Iterable[TimedFrame], stride: int) -> Iterator[TimedFrame]:
+    """Every `stride`-th frame; it is corrupt if one since the last of them was."""
+    is_corrupt = False
+    for frame in frames:
+        is_corrupt |= frame.is_corrupt
+        if frame.number % stride == 0:
+            yield replace(frame, is_corrupt=is_corrupt)
+            is_corrupt = False

@@ -1,0 +1,157 @@
+"""What users name is found, each video once, under a name that is a safe folder."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import SourceError
+from pipeline.video.footage import Footage, _told_apart, found
+from pipeline.video.pyav_frames import Findings
+from pipeline.video.timed import thinned
+from tests.helpers.servers import nginx
+from tests.helpers.videos import scene, write_images, write_video
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Two video files, one in a folder, and a folder of images; names need no content here."""
+    root = tmp_path / "source"
+    for name in ("cam10.mp4", "cam2.MKV", "night/cam.avi", "frames/2.png", "frames/10.png", "notes.txt"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    (root / ".hidden.mp4").touch()
+    return root
+
+
+def names(*arguments: Path | str) -> list[str]:
+    return [footage.name for footage in found([str(argument) for argument in arguments])]
+
+
+def test_a_folder_gives_its_files_and_folders_of_images_in_natural_order(source: Path) -> None:
+    assert names(source) == ["cam2", "cam10", "frames", "night_cam"]
+    images = next(footage for footage in found([str(source)]) if footage.images)
+    assert [Path(image).name for image in images.images] == ["2.png", "10.png"]
+
+
+def test_files_patterns_and_folders_of_images_are_found_once(source: Path) -> None:
+    assert names(source / "cam2.MKV", source / "cam*.mp4") == ["cam2", "cam10"]
+    assert names(source / "**" / "*.avi") == ["cam"]
+    assert names(source / "frames") == ["frames"]
+    assert names(source / "cam2.MKV", source, source / "cam2.MKV") == ["cam2", "cam10", "frames", "night_cam"]
+
+
+def test_names_that_several_have_are_told_apart(source: Path) -> None:
+    shutil.copy(source / "cam2.MKV", source / "night" / "cam2.mp4")
+    both = names(source / "cam2.MKV", source / "night" / "cam2.mp4")
+    assert len(set(both)) == 2
+    assert all(name.startswith("cam2-") for name in both)
+    assert both == names(source / "cam2.MKV", source / "night" / "cam2.mp4")
+
+
+@given(st.lists(st.text(max_size=30), min_size=1, max_size=6, unique=True))
+def test_any_name_becomes_a_folder_of_its_own(texts: list[str]) -> None:
+    told = _told_apart([Footage(name=text, location=f"/v/{number}") for number, text in enumerate(texts)])
+    found_names = [footage.name for footage in told]
+    assert len(set(found_names)) == len(texts)
+    for name in found_names:
+        assert name == os.path.basename(name) not in ("", ".", "..")  # noqa: PTH119
+        assert not name.startswith(".")
+
+
+@pytest.mark.parametrize("name", ["nowhere.mp4", "no*.mp4"])
+def test_what_is_not_there_is_one_line(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SourceError, match="not found; give video files"):
+        names(tmp_path / name)
+
+
+def test_empty_folders_and_live_streams_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="found neither video files nor images"):
+        names(tmp_path)
+    with pytest.raises(SourceError, match=r"rtsp://yard/live: found a live stream") as caught:
+        names("rtsp://me:secret@yard/live")
+    assert "secret" not in str(caught.value)
+
+
+def test_images_count_seconds_until_they_have_a_rate(tmp_path: Path) -> None:
+    made = scene(5, size=(16, 24))
+    (footage,) = found([str(write_images(tmp_path / "cam", made))])
+    for rate, step in ((None, 1.0), (10.0, 0.1)):
+        with footage.local() as path:
+            frames = list(footage.frames(path, Findings(), rate))
+        np.testing.assert_allclose([frame.seconds for frame in frames], np.arange(5) * step)
+        assert all(np.array_equal(frame.picture, one) for frame, one in zip(frames, made, strict=True))
+
+
+def test_a_damaged_image_is_a_corrupt_frame(tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "cam", scene(3, size=(256, 256)), pattern="{:03d}.jpg")
+    whole = (folder / "001.jpg").read_bytes()
+    (folder / "001.jpg").write_bytes(whole[:2000] + whole[2200:])
+    (footage,) = found([str(folder)])
+    findings = Findings()
+    frames = list(footage.frames(folder, findings))
+    assert [frame.is_corrupt for frame in frames] == [False, True, False]
+    assert (findings.damaged, findings.first) == (1, 1)
+
+
+def test_an_image_that_cannot_be_decoded_gives_no_frame_and_the_next_is_corrupt(tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "cam", scene(8, size=(32, 32)))
+    (folder / "002.png").write_bytes(b"")
+    (folder / "005.png").write_bytes(b"no image at all")
+    (folder / "006.png").write_bytes(b"nor this")
+    (footage,) = found([str(folder)])
+    findings = Findings()
+    frames = list(footage.frames(folder, findings, 10.0))
+    assert [frame.number for frame in frames] == [0, 1, 3, 4, 7]
+    assert [frame.seconds for frame in frames] == [0.0, 0.1, 0.3, 0.4, 0.7]
+    assert [frame.number for frame in frames if frame.is_corrupt] == [3, 7]
+    assert (findings.damaged, findings.lost, findings.first) == (0, 3, 2)
+    assert findings.error.endswith(
+        "002.png: found 0 bytes that are no image of a known format "
+        "(BMP, JPEG, JPEG 2000, PNG, PGM, PPM, TIFF or WebP)"
+    )
+    assert [frame.number for frame in thinned(frames, 2)] == [0, 4]
+    assert next(frame for frame in thinned(frames, 2) if frame.number == 4).is_corrupt
+
+
+def test_a_folder_of_nothing_that_can_be_decoded_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "cam").mkdir()
+    for number in range(3):
+        (tmp_path / "cam" / f"{number}.png").write_bytes(bytes(number))
+    (footage,) = found([str(tmp_path / "cam")])
+    with pytest.raises(SourceError, match=r"0\.png: found 0 bytes that are no image"):
+        list(footage.frames(tmp_path / "cam", Findings()))
+
+
+def test_the_stamp_changes_with_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.mp4"
+    file.write_bytes(b"1")
+    (footage,) = found([str(file)])
+    before = footage.stamp()
+    assert footage.stamp() == before
+    file.write_bytes(b"12")
+    assert footage.stamp() != before
+    file.unlink()
+    with pytest.raises(SourceError, match="not found"):
+        footage.stamp()
+
+
+def test_a_file_of_a_web_server_is_fetched(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    file = write_video(root / "cam 1.mp4", scene(6, size=(16, 24)))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with nginx(root, scratch) as port:
+        (footage,) = found([f"http://127.0.0.1:{port}/cam 1.mp4"])
+        assert footage.name == "cam_1"
+        assert footage.stamp() == {"bytes": file.stat().st_size}
+        with footage.local() as path:
+            assert path.read_bytes() == file.read_bytes()
+        assert not path.exists()
+        (gone,) = found([f"http://127.0.0.1:{port}/gone.mp4"])
+        with pytest.raises(SourceError, match="not found"), gone.local():
+            pass

@@ -1,0 +1,104 @@
+"""What was before an event is still there when it comes, and what is kept is bounded."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import pytest
+
+from pipeline.errors import SourceError
+from pipeline.video import tape as taping
+from pipeline.video.live import DroppedError, LivePacket, connected, is_live, unheard
+from pipeline.video.tape import Moving, Tape
+from shards.storage import Storage
+from tests.helpers.rtsp import camera
+from tests.helpers.videos import scene, write_video
+
+RATE, FRAMES = 10, 200
+
+
+@pytest.fixture(scope="module")
+def taped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moving]:
+    """A connection to a camera whose packets are all there."""
+    file = tmp_path_factory.mktemp("tape") / "a.mp4"
+    write_video(file, scene(FRAMES, size=(48, 72)), rate=RATE, options={"g": "10", "bf": "2"})
+    with unheard(), camera(file, speed=1e9, loop=False) as source, connected(source.url, "yard") as stream:
+        moving = Moving(stream.form, first=100.0)
+        PACKETS.clear()
+        with pytest.raises(DroppedError, match="the stream ended"):
+            for packet, frames in stream:
+                if packet is not None:
+                    PACKETS.append(packet)
+                for frame in frames:
+                    if moving.ahead is None and frame.seconds is not None:
+                        moving.ahead = 100.0 + 1 / RATE - frame.seconds
+        yield moving
+
+
+PACKETS: list[LivePacket] = []
+
+
+def filled(tape: Tape, moving: Moving) -> Tape:
+    for packet in PACKETS:
+        tape.push(packet, moving)
+    return tape
+
+
+def shown(path: Path) -> int:
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def test_a_clip_begins_with_a_key_frame_before_its_span(taped: Moving, tmp_path: Path) -> None:
+    tape = filled(Tape(1000), taped)
+    name = tape.clip((105.25, 107.0), Storage(str(tmp_path)), "clips/a")
+    assert name == "clips/a.mp4"
+    assert 20 <= shown(tmp_path / name) <= 24
+    assert shown(tmp_path / tape.clip((0, 1000), Storage(str(tmp_path)), "all")) == FRAMES
+
+
+def test_without_an_event_the_last_seconds_are_kept_and_with_one_all_since(
+    taped: Moving, tmp_path: Path
+) -> None:
+    out = Storage(str(tmp_path))
+    tape = filled(Tape(5), taped)
+    with pytest.raises(SourceError, match="found no pictures of these seconds"):
+        tape.clip((101, 105), out, "gone")
+    assert 50 <= shown(tmp_path / tape.clip((0, 1000), out, "last")) <= 70
+    held = Tape(5)
+    held.hold()
+    assert shown(tmp_path / filled(held, taped).clip((0, 1000), out, "held")) == FRAMES
+    held.release()
+    assert shown(tmp_path / held.clip((0, 1000), out, "released")) <= 70
+
+
+def test_of_an_event_that_is_too_long_the_beginning_is_kept(
+    taped: Moving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taping, "MOST_BYTES", sum(len(packet.data) for packet in PACKETS) // 2)
+    tape = Tape(5)
+    tape.hold()
+    filled(tape, taped)
+    count = shown(tmp_path / tape.clip((0, 1000), Storage(str(tmp_path)), "cut"))
+    assert 0.3 * FRAMES <= count <= 0.7 * FRAMES
+    tape.release()
+    with pytest.raises(SourceError):
+        tape.clip((0, 1000), Storage(str(tmp_path)), "none")
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [("rtsp://host/a", True), ("http://host/a", True), ("/dev/video0", True), ("a.mp4", False)],
+)
+def test_a_camera_is_told_from_a_file(location: str, expected: bool) -> None:
+    assert is_live(location) == expected
+
+
+@pytest.mark.parametrize(
+    "location", ["rtsp://user:hunter2@127.0.0.1:1/a", "concat://user:hunter2@a", "udp://@:1"]
+)
+def test_what_cannot_be_reached_is_a_reason_without_the_location(location: str) -> None:
+    with unheard(), pytest.raises(DroppedError) as caught, connected(location, "yard"):
+        pass
+    assert "hunter2" not in str(caught.value)
+    assert "127" not in str(caught.value)
