@@ -2,15 +2,21 @@
 
 import os
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pipeline.errors import ConfigError
 from pipeline.options import Argument, Custom, Option, check, described, wrong
+from pipeline.preprocess.datasets import DATASETS
 from pipeline.sizes import SIZE, SIZE_STEP, SIZES, fits
 from shards.choices import CodecName, Split
 from shards.limits import MOST_SEGMENT_BYTES, MOST_WINDOW, segment_bytes
 
-DatasetName = Literal["auto", "ped2", "ped1", "avenue", "shanghaitech", "folder"]
+if TYPE_CHECKING:
+    DatasetName = str
+else:
+    DatasetName = Literal[
+        ("auto", *(dataset.name for dataset in DATASETS))
+    ]  # which options are checked against
 DecoderName = Literal["auto", "decord", "pyav"]
 EngineName = Literal["pool", "dask"]
 DepthRange = tuple[int, int] | Literal["auto"]
@@ -46,7 +52,12 @@ class PreprocessConfig:
     ]
     shards: Annotated[str, Argument("SHARDS", "The folder of the shard set; local or remote.")]
     dataset: Annotated[
-        DatasetName, Option("The layout that SOURCE must have; auto recognises it.", "What to read")
+        DatasetName,
+        Option(
+            "The dataset whose layout SOURCE must have, one of "
+            f"{', '.join(dataset.name for dataset in DATASETS)}; auto recognises it.",
+            "What to read",
+        ),
     ] = "auto"
     labels: Annotated[
         str | None,
@@ -59,7 +70,9 @@ class PreprocessConfig:
     ] = None
     split: Annotated[
         Split,
-        Option("What the videos are, if SOURCE is not divided into training and testing.", "What to read"),
+        Option(
+            "The split of all videos, if SOURCE is not divided into training and testing.", "What to read"
+        ),
     ] = "training"
     decoder: Annotated[
         DecoderName,
@@ -69,6 +82,17 @@ class PreprocessConfig:
             "What to read",
         ),
     ] = "auto"
+    rate: Annotated[
+        float | None,
+        Option(
+            "Frames per second of folders of images, which do not say it themselves; video files keep their "
+            "own.",
+            "What to read",
+            above=0,
+            metavar="FPS",
+            default="not known",
+        ),
+    ] = None
     size: Annotated[
         tuple[int, int],
         Option(
@@ -121,6 +145,22 @@ class PreprocessConfig:
             metavar="ADDRESS",
         ),
     ] = None
+    compact: Annotated[
+        bool,
+        Option(
+            "Writes the tables anew as one run would have written them, and removes what only earlier "
+            "versions of the set had.",
+            "How to work",
+        ),
+    ] = False
+    recheck: Annotated[
+        bool,
+        Option(
+            "Looks whether a bucket has every file of the set, one request for 1,000 files, and removes "
+            "others; in a local folder that is always done.",
+            "How to work",
+        ),
+    ] = False
     on_error: Annotated[
         Literal["fail", "skip"],
         Option(

@@ -3,24 +3,28 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.preprocess.config import DecoderName, DepthRange
-from pipeline.preprocess.source import Source, SourceFile
-from pipeline.preprocess.videos import SourceMasks, SourceVideo
+from pipeline.preprocess.sources.source import Source
+from pipeline.preprocess.sources.tree import SourceFile
+from pipeline.preprocess.sources.videos import SourceMasks, SourceVideo
+from pipeline.processes.heartbeat import Heartbeat
 from shards.choices import Split
-from shards.codec import Codec
+from shards.codecs import Codec
 from shards.digests import digest_of
 from shards.errors import CorruptShardError
 from shards.jsonfile import parse_json
 from shards.manifest import Video, video_from_json
-from shards.writer import video_stem
+from shards.names import video_stem
 
+PARTS = "parts"
+"""The folder of part files, apart from the shards, so that one listing of a few names finds them."""
 PART_SUFFIX = ".part.json"
-Beat = Callable[[int, int], None]
-"""Called now and then as a sign of life: frames done, and frames expected (0: not known)."""
+JobKind = Literal["decode", "open", "look"]
+"""Write the shards of a video, only open its file (milliseconds), or look at its first frame, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,7 @@ class Job:
     """Everything a worker needs to know.
 
     Attributes:
+        kind: what is to be done.
         source, shards: locations.
         video: which, and its files.
         size: height and width of stored frames.
@@ -35,9 +40,9 @@ class Job:
         decoder: of video files.
         depth_range: of images of more than 8 bits, see `PreprocessConfig`.
         keep_damage: whether damaged frames are counted rather than refused.
-        is_check: whether the video is only to be opened, which takes milliseconds.
     """
 
+    kind: JobKind
     source: str
     shards: str
     video: SourceVideo
@@ -47,7 +52,6 @@ class Job:
     decoder: DecoderName
     keep_damage: bool
     depth_range: DepthRange | None = None
-    is_check: bool = False
 
     def to_json(self) -> str:
         """One line."""
@@ -113,7 +117,7 @@ def part_from_json(data: bytes, where: str) -> Part:
 
 def part_name(split: Split, name: str) -> str:
     """The name of a video's part file."""
-    return f"{video_stem(split, name)}{PART_SUFFIX}"
+    return f"{PARTS}/{video_stem(split, name)}{PART_SUFFIX}"
 
 
 def stamp(video: SourceVideo) -> str:
@@ -123,28 +127,28 @@ def stamp(video: SourceVideo) -> str:
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def fingerprint(source: Source, video: SourceVideo, beat: Beat) -> dict[str, Any]:
+def fingerprint(source: Source, video: SourceVideo, heartbeat: Heartbeat) -> dict[str, Any]:
     """What identifies a video's content: bytes and digest, and the latter of its masks."""
     found: dict[str, Any] = {"bytes": video.size}
     if video.is_images:
-        found["digest"] = files_digest(source, video.files, beat)
+        found["digest"] = files_digest(source, video.files, heartbeat)
     else:
-        found["digest"] = _file_digest(source, video.files[0], beat)
+        found["digest"] = _file_digest(source, video.files[0], heartbeat)
     if video.masks is not None:
-        found["masks_digest"] = files_digest(Source(video.masks.location), video.masks.files, beat)
+        found["masks_digest"] = files_digest(Source(video.masks.location), video.masks.files, heartbeat)
     return found
 
 
-def files_digest(source: Source, files: tuple[SourceFile, ...], beat: Beat) -> str:
+def files_digest(source: Source, files: tuple[SourceFile, ...], heartbeat: Heartbeat) -> str:
     """BLAKE3 of what `b3sum` prints for the files in order."""
-    return digest_of(sum_line(file, _file_digest(source, file, beat)) for file in files)
+    return digest_of(sum_line(file, _file_digest(source, file, heartbeat)) for file in files)
 
 
-def _file_digest(source: Source, file: SourceFile, beat: Beat) -> str:
+def _file_digest(source: Source, file: SourceFile, heartbeat: Heartbeat) -> str:
     def chunks() -> Iterator[bytes]:
         for chunk in source.chunks(file.path):
             yield chunk
-            beat(0, 0)
+            heartbeat(0, 0)
 
     return digest_of(chunks())
 

@@ -3,21 +3,23 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pipeline.preprocess.labels import IntervalLabels, Labels, TimeLabels
-from shards.manifest import Manifest, Video
-
-_RATE_RATIO = 1.1
-"""Between the slowest and the fastest camera of a set, up to which they count as equal: 29.97 and 30, or the
-mean rate of a camera that drops a frame now and then."""
+from pipeline.preprocess.labels.kinds import IntervalLabels, Labels, TimeLabels
+from shards.manifest import Manifest
+from shards.rates import MOST_RATIO, known_rate
 
 
 def notes(manifest: Manifest) -> list[str]:
     """One line per finding: gaps, strays, header counts, uneven times, damage, tracks that were not read,
     sizes that change, interlaced video, videos too short to use, different cameras in one training set."""
-    found = [
-        f"{video.split}/{video.name}: {text}" for video in manifest.videos for text in _of(video, manifest)
-    ]
-    return found + [f"training: {text}" for text in _of_cameras(manifest.split("training"))]
+    videos = manifest.videos
+    found, seen = [], []
+    for (split, name), frames, facts in zip(
+        videos.titles, videos.frames.tolist(), videos.sources(), strict=True
+    ):
+        found += [f"{split}/{name}: {text}" for text in _of(facts, frames, manifest.window)]
+        if split == "training":
+            seen.append((name, tuple(facts.get("sizes", [])[:1]), known_rate(facts.get("rate"))))
+    return found + [f"training: {text}" for text in _of_cameras(seen)]
 
 
 def _of_depth(depth: dict[str, Any]) -> str:
@@ -33,8 +35,7 @@ def _of_depth(depth: dict[str, Any]) -> str:
     return f"{found}; {low} to {high} are stored as 0 to 255, in {depth['levels']} gray levels"
 
 
-def _of(video: Video, manifest: Manifest) -> Iterator[str]:
-    facts = video.source
+def _of(facts: dict[str, Any], frames: int, window: int) -> Iterator[str]:
     if facts["kind"] == "images":
         gaps = facts["missing_numbers"]
         if gaps:
@@ -48,25 +49,25 @@ def _of(video: Video, manifest: Manifest) -> Iterator[str]:
         if "depth" in facts:
             yield _of_depth(facts["depth"])
     else:
-        yield from _of_file(video)
+        yield from _of_file(facts, frames)
     sizes = facts.get("sizes", [])
     if len(sizes) > 1:
         found = ", ".join(f"{height}x{width} from frame {first}" for first, height, width in sizes[:4])
-        gone = facts.get("packets", video.frames) - facts.get("discarded", 0) - video.frames
+        gone = facts.get("packets", frames) - facts.get("discarded", 0) - frames
         lost = f"; {gone} packets gave no frame" if gone > 0 else ""
         yield f"its frames have {len(sizes)} sizes ({found}); each frame was resized as it is{lost}"
-    if video.frames < manifest.window:
-        yield f"{video.frames} frames are too few for a window of {manifest.window}"
+    if frames < window:
+        yield f"{frames} frames are too few for a window of {window}"
 
 
 def unlabelled(manifest: Manifest, labels: Labels | None) -> Iterator[str]:
     """A line on testing videos that the labels say nothing of, where they speak of others."""
     testing = manifest.split("testing")
-    without = [video.name for video in testing if video.abnormal is None]
+    without = testing.select(~testing.labelled).names
     if without and len(without) < len(testing):
         yield f"{len(without)} of {len(testing)} testing videos have no labels, such as {without[0]}"
     if isinstance(labels, IntervalLabels | TimeLabels):
-        silent = [video.name for video in testing if video.name not in labels.intervals]
+        silent = [name for name in testing.names if name not in labels.intervals]
         if silent:
             yield (
                 f"{len(silent)} of {len(testing)} testing videos do not appear in {labels.file} and are "
@@ -74,19 +75,18 @@ def unlabelled(manifest: Manifest, labels: Labels | None) -> Iterator[str]:
             )
 
 
-def _of_file(video: Video) -> Iterator[str]:
-    facts = video.source
+def _of_file(facts: dict[str, Any], frames: int) -> Iterator[str]:
     others = facts["other_tracks"]
     if others:
         tracks = 1 + len(others)
         yield f"of its {tracks} video tracks stream {facts['track']} was read, not {', '.join(others)}"
-    if facts["frames_header"] not in (0, video.frames):
-        yield f"the header says {facts['frames_header']} frames, {video.frames} were decoded"
+    if facts["frames_header"] not in (0, frames):
+        yield f"the header says {facts['frames_header']} frames, {frames} were decoded"
     if not facts["even"]:
         yield "its frames last unequally long"
     if facts["interlaced_frames"]:
         yield (
-            f"interlaced: {facts['interlaced_frames']} of {video.frames} frames hold two moments in "
+            f"interlaced: {facts['interlaced_frames']} of {frames} frames hold two moments in "
             "alternate rows, which combs what moves; they were stored as they are"
         )
     is_damaged = facts["damaged_frames"] or facts["lost_packets"]
@@ -102,17 +102,21 @@ def _of_file(video: Video) -> Iterator[str]:
         )
 
 
-def _of_cameras(videos: Sequence[Video]) -> Iterator[str]:
-    """What tells that videos are not of one camera: the model learns one normality from all of them."""
+def _of_cameras(seen: Sequence[tuple[str, Sequence[list[int]], float | None]]) -> Iterator[str]:
+    """What tells that videos are not of one camera: the model learns one normality from all of them.
+
+    Args:
+        seen: name, first size if it is known, and rate of each video.
+    """
     sizes: dict[str, list[str]] = {}
-    for video in videos:
-        for _, height, width in video.source.get("sizes", [])[:1]:
-            sizes.setdefault(f"{height}x{width}", []).append(video.name)
+    for name, first, _ in seen:
+        for _, height, width in first:
+            sizes.setdefault(f"{height}x{width}", []).append(name)
     if len(sizes) > 1:
         found = [f"{size} ({_counted(names)})" for size, names in sizes.items()]
         yield f"its videos have different sizes, as of different cameras: {_some(found)}"
-    rates = sorted((video.source["rate"], video.name) for video in videos if video.source.get("rate", 0) > 0)
-    if rates and rates[-1][0] > _RATE_RATIO * rates[0][0]:
+    rates = sorted((rate, name) for name, _, rate in seen if rate is not None)
+    if rates and rates[-1][0] > MOST_RATIO * rates[0][0]:
         (slow, slowest), (fast, fastest) = rates[0], rates[-1]
         yield (
             f"its videos run at different rates, {slow:g} ({slowest}) to {fast:g} ({fastest}) frames per "

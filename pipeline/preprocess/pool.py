@@ -18,10 +18,12 @@ class Task:
     Attributes:
         name: of the video, for messages.
         job: `Job.to_json()`.
+        size: bytes of the video's source; 0 where that is not known.
     """
 
     name: str
     job: str
+    size: int = 0
 
 
 Outcome = tuple[Task, Exception | None]

@@ -1,39 +1,51 @@
 """The stage: recognise, do what is missing or changed, label, and write the manifest last."""
 
 import contextlib
-import json
 import re
 import time
-from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import ConfigError, SourceError
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.dask_engine import run_dask
-from pipeline.preprocess.jobs import PART_SUFFIX, Job, Part, part_from_json, part_name
-from pipeline.preprocess.labelfiles import find_labels
-from pipeline.preprocess.labels import Labels
-from pipeline.preprocess.layouts import recognise
+from pipeline.preprocess.datasets.layouts import recognise
+from pipeline.preprocess.jobs import PARTS, Part, part_from_json, part_name
+from pipeline.preprocess.labels.find import find_labels
+from pipeline.preprocess.labels.kinds import Labels
 from pipeline.preprocess.notes import notes, unlabelled
-from pipeline.preprocess.pool import Outcome, Task, crew, run_pool
-from pipeline.preprocess.source import Source, list_tree, natural_key
+from pipeline.preprocess.pool import crew, run_pool
+from pipeline.preprocess.rates import rate_facts, rated, refuse_rate_of_files
+from pipeline.preprocess.sourceprogress import SourceProgress
+from pipeline.preprocess.sources.source import Source, list_tree
+from pipeline.preprocess.sources.unread import refuse_dangling, unread
+from pipeline.preprocess.sources.videos import Layout, SourceVideo, keep_names
 from pipeline.preprocess.space import require_space
-from pipeline.preprocess.state import CONFIG, STAMPS, Key, State, load_state, recorded_config
-from pipeline.preprocess.tally import Tally
-from pipeline.preprocess.unread import refuse_dangling, unread
-from pipeline.preprocess.videos import Layout, SourceVideo, keep_names, video_order
+from pipeline.preprocess.state import (
+    CONFIG,
+    Kept,
+    Key,
+    State,
+    load_state,
+    recorded_config,
+    stamps_name,
+    variable,
+    write_stamps,
+)
+from pipeline.preprocess.survey import survey
+from pipeline.preprocess.tasks import codec_of, failures, refuse_failed, task_of
 from pipeline.preprocess.worker import Worker
 from pipeline.processes.locking import sole
-from pipeline.runs.ownership import refuse_foreign_config
+from pipeline.runs.ownership import refuse_foreign_config, refuse_links
 from pipeline.terminal.progress import progress
-from shards.codec import Codec
-from shards.manifest import MANIFEST, Geometry, Manifest, Video
-from shards.names import STEM
+from shards.manifest import VERSIONS, Geometry, Manifest, Video, write_manifest
+from shards.names import is_masks, is_shard, is_table, video_order
+from shards.revision import revised, united
 from shards.storage import Storage
+from shards.versions import files_in_use, forget_others
 
-_OURS = re.compile(rf"{STEM}(-\d{{4,}}\.tar|\.part\.json|\.masks\.npz)")
-"""Files that only this stage writes, and may remove."""
+FOLDERS = ("", PARTS, VERSIONS)
+"""In which this stage writes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +75,8 @@ def preprocess(config: PreprocessConfig) -> Summary:
     """Bring a shard set up to date with its source.
 
     Only videos that are missing or changed are decoded; killed at any moment and run again, it ends with the
-    same bytes. The manifest is there if, and only if, the set is whole.
+    same bytes. The manifest is there if, and only if, the set is whole: until it is replaced, the set is what
+    it was before.
 
     Raises:
         UserError: of every kind; what was finished before it stays for the next run.
@@ -79,52 +92,55 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
     if config.on_error == "fail":
         refuse_dangling(tree)
     layout = recognise(tree, config.dataset, config.split)
+    refuse_rate_of_files(config, layout)
     storage = Storage(config.shards)
     held.enter_context(sole("preprocess", storage))
     refuse_foreign_config(storage, "preprocess")
-    storage.clear_temporary()
+    refuse_links(storage, FOLDERS[1:])
+    for folder in FOLDERS:
+        storage.clear_temporary(folder)
     state = load_state(storage, config)
     layout = keep_names(layout, state.file_names())
     layout, labels = find_labels(tree, layout, config.labels)
-    _check_labels_early(layout, labels)
+    _check_labels_early(config, layout, labels)
     _refuse_other_source(storage, config, layout, state)
 
-    finished: dict[Key, Part] = {}
+    kept: dict[Key, Kept] = {}
+    parts: dict[Key, Part] = {}
     missing: list[SourceVideo] = []
-    with progress("checking", len(layout.videos), "videos", quiet=not state.parts) as advance:
+    quiet = state.manifest is None and not state.parts
+    with progress("checking", len(layout.videos), "videos", quiet=quiet) as advance:
         for video in layout.videos:
             try:
-                part = state.finished(tree.source, video, lambda frames, expected: None)
+                found = state.finished(tree.source, video, lambda frames, expected: None)
             except SourceError:
-                part = None  # what cannot be read is for the worker to report
-            if part is None:
-                missing.append(video)
+                found = None  # what cannot be read is for the worker to report
+            if isinstance(found, Kept):
+                kept[video.split, video.name] = found
+            elif found is not None:
+                parts[video.split, video.name] = found
             else:
-                finished[video.split, video.name] = part
+                missing.append(video)
             advance()
-    if missing:
-        require_space(config, tree.source, missing)
-        _open_for_work(storage, config, state, finished)
-    skipped = _decode(config, tree.source, missing, len(finished)) if missing else ()
-    failed = {name for name, _ in skipped}
-    for video in missing:
-        if video.title not in failed:
-            name = part_name(video.split, video.name)
-            finished[video.split, video.name] = part_from_json(storage.read(name), f"{storage}/{name}")
+    failed = _missing(storage, config, tree.source, missing, len(kept) + len(parts)) if missing else {}
+    skipped = tuple(sorted(failed.items()))
+    fresh = [video for video in missing if video.title not in failed]
+    for video in fresh:
+        name = part_name(video.split, video.name)
+        parts[video.split, video.name] = part_from_json(storage.read(name), f"{storage}/{name}")
 
     try:
-        manifest = _manifest(config, layout, labels, finished)
+        manifest = _manifest(config, layout, labels, state, kept, parts)
     except SourceError as error:
         if skipped:
             raise SourceError(f"{error} (skipped: {', '.join(name for name, _ in skipped)})") from error
         raise
-    _close(storage, config, manifest, finished)
-    fresh = [finished[key].video for v in missing if (key := (v.split, v.name)) in finished]
+    manifest = _close(storage, config, state, manifest, kept, parts)
     return Summary(
         manifest=manifest,
         reason=layout.reason,
         done=len(fresh),
-        frames=sum(video.frames for video in fresh),
+        frames=sum(parts[video.split, video.name].video.frames for video in fresh),
         seconds=time.monotonic() - started,
         skipped=skipped,
         notes=(
@@ -146,13 +162,19 @@ def _refuse_shards_in_source(config: PreprocessConfig) -> None:
             raise ConfigError(f"{shards}: lies in the source {source}; choose a folder outside it")
 
 
-def _check_labels_early(layout: Layout, labels: Labels | None) -> None:
+def _check_labels_early(config: PreprocessConfig, layout: Layout, labels: Labels | None) -> None:
     """Before hours of work, where the testing videos are images and so of known length."""
-    testing = layout.testing()
+    testing = [] if labels is None else layout.testing()
     if labels is not None and all(video.is_images for video in testing):
         labels.apply(
             [
-                Video(name=video.name, split=video.split, frames=len(video.files), source={}, shards=())
+                Video(
+                    name=video.name,
+                    split=video.split,
+                    frames=len(video.files),
+                    source=rate_facts(config.rate),
+                    shards=(),
+                )
                 for video in testing
             ]
         )
@@ -161,7 +183,7 @@ def _check_labels_early(layout: Layout, labels: Labels | None) -> None:
 def _refuse_other_source(storage: Storage, config: PreprocessConfig, layout: Layout, state: State) -> None:
     """Videos that vanished from the source leave the set; those of another source must not."""
     there = {(video.split, video.name) for video in layout.videos}
-    gone = [name for split, name in state.parts if (split, name) not in there]
+    gone = [name for split, name in state.known() if (split, name) not in there]
     if gone:
         recorded = re.search(r"^source = (.*)$", storage.read(CONFIG).decode(), re.MULTILINE)
         current = re.search(r"^source = (.*)$", recorded_config(config).decode(), re.MULTILINE)
@@ -172,128 +194,108 @@ def _refuse_other_source(storage: Storage, config: PreprocessConfig, layout: Lay
             )
 
 
-def _open_for_work(
-    storage: Storage, config: PreprocessConfig, state: State, finished: dict[Key, Part]
-) -> None:
-    """Take the manifest away before any shard changes; what it knew lives on in part files."""
-    storage.write(CONFIG, recorded_config(config))
-    if MANIFEST in state.sizes:
-        for part in finished.values():
-            storage.write(part_name(part.video.split, part.video.name), part.to_json())
-        storage.delete(MANIFEST)
+def _missing(
+    storage: Storage,
+    config: PreprocessConfig,
+    source: Source,
+    videos: list[SourceVideo],
+    before: int,
+) -> dict[str, str]:
+    """Bring in what is missing; returns the errors of videos that were skipped, by title.
 
-
-def _decode(
-    config: PreprocessConfig, source: Source, videos: list[SourceVideo], before: int
-) -> tuple[tuple[str, str], ...]:
-    """Decode videos, the largest first; returns those that were skipped.
-
-    A video that cannot be read ends the run only when all others have been tried, so that one run names all
-    that are to be mended; what it did decode stays for the next. Files that are no video at all are found
-    before anything is decoded.
+    Nothing of the set is touched before all files that are no video at all are known, and room for the rest.
 
     Raises:
-        SourceError: videos cannot be read, and are not to be skipped.
+        SourceError: videos cannot be read, and are not to be skipped; or the disk is too small.
     """
     failed: dict[str, str] = {}
-    with contextlib.ExitStack() as stack:
-        members: list[Worker] = []
-        if config.scheduler is None:
-            members = stack.enter_context(crew(min(config.workers, len(videos)), config.stall_seconds))
-            if Storage(config.source).is_local:
-                failed |= _check(config, source, videos, members)
-                if config.on_error == "fail":
-                    _refuse_failed(failed, len(videos))
-        tasks = [
-            _task(config, source, video)
-            for video in sorted(videos, key=lambda video: -video.size)
-            if video.title not in failed
-        ]
-        sizes = {video.title: video.size for video in videos if video.title not in failed}
-        if tasks:
-            advance = stack.enter_context(progress("preprocess", Tally.total(sizes), "MB of source"))
-            tally = Tally(sizes, before, advance)
-            if config.scheduler is not None:
-                outcomes = run_dask(tasks, config.scheduler, config.stall_seconds, tally.on_frames)
-            else:
-                outcomes = run_pool(tasks, members, tally.on_frames)
-            failed |= _failures(stack.enter_context(contextlib.closing(outcomes)), tally.on_end)
+    with crew(min(config.workers, len(videos)), config.stall_seconds) as members:
+        left = videos
+        if Storage(config.source).is_local:
+            found = survey(config, source, videos, members)
+            failed |= found.failed
+            if config.on_error == "fail":
+                refuse_failed(failed, len(videos))
+            left = [video for video in videos if video.title not in failed]
+            require_space(config, left, found.looked, found.planes)
+        _record(storage, config)
+        if left:
+            failed |= _decode(config, source, left, members, before)
     if config.on_error == "fail":
-        _refuse_failed(failed, len(videos))
-    return tuple(sorted(failed.items()))
-
-
-def _check(
-    config: PreprocessConfig, source: Source, videos: list[SourceVideo], members: list[Worker]
-) -> dict[str, str]:
-    """Open each video file; returns the errors of those that are none, by title."""
-    files = sorted((video for video in videos if not video.is_images), key=lambda video: video.size)
-    tasks = [_task(config, source, video, is_check=True) for video in files]
-    outcomes = run_pool(tasks, members, lambda task, frames, expected: None)
-    with contextlib.closing(outcomes):
-        return _failures(outcomes, lambda task: None)
-
-
-def _failures(outcomes: Generator[Outcome, None, None], on_end: Callable[[Task], None]) -> dict[str, str]:
-    """The errors of videos that cannot be read, by title; any other error is raised at once."""
-    failed: dict[str, str] = {}
-    for task, error in outcomes:
-        if isinstance(error, SourceError):
-            failed[task.name] = str(error)
-        elif error is not None:
-            raise error
-        on_end(task)
+        refuse_failed(failed, len(videos))
     return failed
 
 
-def _refuse_failed(failed: dict[str, str], videos: int) -> None:
-    if len(failed) == 1:
-        raise SourceError(next(iter(failed.values())))
-    if failed:
-        reasons = " | ".join(failed[title] for title in sorted(failed, key=natural_key))
-        raise SourceError(f"{len(failed)} of {videos} videos cannot be read: {reasons}")
+def _decode(
+    config: PreprocessConfig, source: Source, videos: list[SourceVideo], members: list[Worker], before: int
+) -> dict[str, str]:
+    """Decode videos, the largest first; returns the errors of those that cannot be read, by title.
+
+    Such a video ends the run only when all others have been tried, so that one run names all that are to be
+    mended; what it did decode stays for the next.
+    """
+    by_size = sorted(videos, key=lambda video: -video.size)
+    tasks = [task_of(config, source, video, "decode") for video in by_size]
+    sizes = {video.title: video.size for video in videos}
+    with progress("preprocess", SourceProgress.total(sizes), "MB of source") as advance:
+        reached = SourceProgress(sizes, before, advance)
+        if config.scheduler is not None:
+            outcomes = run_dask(tasks, config.scheduler, config.stall_seconds, reached.on_frames)
+        else:
+            outcomes = run_pool(tasks, members, reached.on_frames)
+        with contextlib.closing(outcomes):
+            return failures(outcomes, reached.on_end)
 
 
-def _task(config: PreprocessConfig, source: Source, video: SourceVideo, *, is_check: bool = False) -> Task:
-    job = Job(
-        source=source.location,
-        shards=config.shards,
-        video=video,
-        size=config.size,
-        codec=_codec(config),
-        window=config.window,
-        decoder=config.decoder,
-        depth_range=config.depth_range,
-        keep_damage=config.on_damage == "keep",
-        is_check=is_check,
-    )
-    return Task(name=video.title, job=job.to_json())
-
-
-def _codec(config: PreprocessConfig) -> Codec:
-    return Codec(name=config.codec, quality=config.quality if config.codec == "jpeg" else None)
+def _record(storage: Storage, config: PreprocessConfig) -> None:
+    """Write the options beside the shards, if they are not there yet."""
+    options = recorded_config(config)
+    try:
+        found = storage.read(CONFIG)
+    except FileNotFoundError:
+        found = b""
+    if found != options:
+        storage.write(CONFIG, options)
 
 
 def _manifest(
-    config: PreprocessConfig, layout: Layout, labels: Labels | None, finished: dict[Key, Part]
+    config: PreprocessConfig,
+    layout: Layout,
+    labels: Labels | None,
+    state: State,
+    kept: dict[Key, Kept],
+    parts: dict[Key, Part],
 ) -> Manifest:
-    records = [part.video for part in finished.values()]
-    if not records:
+    """The set as it is to be, of which most may lie in tables that are there already."""
+    if not kept and not parts:
         raise SourceError(f"{Storage(config.source)}: none of its {len(layout.videos)} videos can be read")
-    records.sort(key=lambda video: video_order(video.split, video.name))
+    before = None if state.manifest is None else state.manifest.videos
+    staying = {found.number for found in kept.values()}
+    new = [rated(part.video, config.rate) for part in parts.values()]
+    old = {} if before is None else {n: before[n] for n in variable(before).tolist() if n in staying}
+    bare = (replace(video, abnormal=None, label_source=None) for video in old.values())
+    wanted = _labelled([*(rated(video, config.rate) for video in bare), *new], labels)
+    for (number, video), now in zip(old.items(), wanted, strict=False):
+        if (video.source, video.abnormal, video.label_source) == (now.source, now.abnormal, now.label_source):
+            continue
+        staying.remove(number)
+        new.append(now)
+    new[: len(parts)] = wanted[len(old) :]
+    videos = revised(before, sorted(staying), new)
     return Manifest(
         dataset=layout.dataset,
         geometry=Geometry(height=config.size[0], width=config.size[1]),
-        codec=_codec(config),
+        codec=codec_of(config),
         window=config.window,
-        videos=tuple(_labelled(records, labels)),
+        videos=united(videos) if config.compact else videos,
     )
 
 
 def _labelled(videos: list[Video], labels: Labels | None) -> list[Video]:
     if labels is None:
         return videos
-    abnormal = labels.apply([video for video in videos if video.split == "testing"])
+    testing = [video for video in videos if video.split == "testing"]
+    abnormal = labels.apply(sorted(testing, key=lambda video: video_order(video.split, video.name)))
     return [
         replace(video, abnormal=abnormal[video.name], label_source=labels.source)
         if video.split == "testing" and video.name in abnormal
@@ -302,23 +304,33 @@ def _labelled(videos: list[Video], labels: Labels | None) -> list[Video]:
     ]
 
 
-def _close(storage: Storage, config: PreprocessConfig, manifest: Manifest, finished: dict[Key, Part]) -> None:
-    """Write the manifest and remove everything that is not of the set it describes."""
-    kept = {shard.name for video in manifest.videos for shard in video.shards}
-    kept |= {video.masks.name for video in manifest.videos if video.masks is not None}
-    names = storage.names()
-    for name in names:
-        if _OURS.fullmatch(name) and name not in kept and not name.endswith(PART_SUFFIX):
-            storage.delete(name)
-    storage.write(CONFIG, recorded_config(config))
-    stamps = {part_name(part.video.split, part.video.name): part.stamp for part in finished.values()}
-    storage.write(STAMPS, json.dumps(stamps, sort_keys=True, indent=1).encode())
-    data = manifest.to_json()
-    if MANIFEST not in names or storage.read(MANIFEST) != data:
-        storage.write(MANIFEST, data)
-    for name in names:
-        if name.endswith(PART_SUFFIX) and _OURS.fullmatch(name):
-            storage.delete(name)
-    for part in finished.values():
-        storage.delete(part_name(part.video.split, part.video.name))
-    storage.clear_temporary()
+def _close(
+    storage: Storage,
+    config: PreprocessConfig,
+    state: State,
+    manifest: Manifest,
+    kept: dict[Key, Kept],
+    parts: dict[Key, Part],
+) -> Manifest:
+    """Bring the set to its new version in one step; then remove what no version of it holds."""
+    _record(storage, config)
+    before = state.manifest
+    # Shards that were made again are younger than the manifest, which must be younger than all.
+    if before is not None and not parts and before.to_json() == manifest.to_json():
+        manifest = before
+    else:
+        manifest = write_manifest(storage, manifest)
+    stamps = {key: found.stamp for known in (kept, parts) for key, found in known.items()}
+    write_stamps(storage, state, manifest, stamps)
+    if config.compact:
+        forget_others(storage, manifest)
+    if storage.is_local or config.recheck or config.compact:
+        used = files_in_use(storage, manifest) | {stamps_name(tables) for tables in manifest.videos.parts}
+        for name in storage.names():
+            if (is_shard(name) or is_masks(name) or is_table(name)) and name not in used:
+                storage.delete(name)
+    for name in sorted({*state.names, *(part_name(*key) for key in parts)}):
+        storage.delete(name)
+    for folder in FOLDERS:
+        storage.clear_temporary(folder)
+    return manifest

@@ -6,15 +6,11 @@ from pathlib import Path
 
 from pipeline.errors import SourceError
 from pipeline.preprocess.config import PreprocessConfig
-from pipeline.preprocess.headers import frame_planes
-from pipeline.preprocess.source import Source
-from pipeline.preprocess.videos import SourceVideo
+from pipeline.preprocess.sources.videos import SourceVideo
 from shards.choices import CodecName
 from shards.limits import SEGMENT_WINDOWS
 from shards.storage import Storage
 
-MOST_LOOKS = 200
-"""Videos whose headers are read, some 20 ms each; the others are taken to be like them."""
 SHARES: Mapping[CodecName, tuple[float, float]] = {
     "raw": (1.0, 1.0),
     "deflate": (0.2, 0.8),
@@ -26,23 +22,37 @@ _FRAME_BYTES = 8
 """A frame of a video file takes at least so many."""
 
 
-def require_space(config: PreprocessConfig, source: Source, videos: Sequence[SourceVideo]) -> None:
+def may_fill_the_disk(config: PreprocessConfig, videos: Sequence[SourceVideo]) -> bool:
+    """Whether the shards of videos could be more than a local disk holds, whatever their headers say."""
+    most = stored_bytes(sum(map(_most_planes, videos)), config.size[0] * config.size[1], config.window)
+    storage = Storage(config.shards)
+    return storage.is_local and most > _free(Path(storage.path("")))
+
+
+def require_space(
+    config: PreprocessConfig,
+    videos: Sequence[SourceVideo],
+    looked: Sequence[SourceVideo],
+    planes: Mapping[str, int],
+) -> None:
     """Check that a local disk has room for the shards of videos that are to be decoded.
 
     It is refused what surely does not fit; how well a video compresses only shows when it is done.
 
+    Args:
+        config: of the stage.
+        videos: all of them.
+        looked: those that were looked at; none where there is room whatever they hold.
+        planes: what was found of them, by title.
+
     Raises:
         SourceError: it has not; naming the codecs that need less.
     """
-    storage = Storage(config.shards)
-    if not (storage.is_local and Storage(config.source).is_local):
+    if not looked:
         return
+    storage = Storage(config.shards)
     free = _free(Path(storage.path("")))
     frame = config.size[0] * config.size[1]
-    if stored_bytes(sum(map(_most_planes, videos)), frame, config.window) <= free:
-        return  # whatever their headers say
-    looked = evenly(sorted(videos, key=lambda video: video.size), MOST_LOOKS)
-    planes = frame_planes(source, looked)
     raw = stored_bytes(estimate(planes, looked, videos), frame, config.window)
     least = int(raw * SHARES[config.codec][0])
     if least > free:
@@ -71,12 +81,6 @@ def estimate(planes: Mapping[str, int], looked: Sequence[SourceVideo], videos: S
     found = [video for video in looked if video.title in planes]
     total = sum(min(planes[video.title], _most_planes(video)) for video in found)
     return total * sum(video.size for video in videos) // max(1, sum(video.size for video in found))
-
-
-def evenly(items: Sequence[SourceVideo], most: int) -> list[SourceVideo]:
-    """At most `most` items, evenly spread, the last among them."""
-    count = min(most, len(items))
-    return [items[(index + 1) * len(items) // count - 1] for index in range(count)]
 
 
 def _most_planes(video: SourceVideo) -> int:

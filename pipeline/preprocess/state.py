@@ -1,28 +1,47 @@
 """What earlier runs left in a shard set, and what of it still holds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-from pipeline.config import dump_config, option_text, parse_toml
+import numpy as np
+
+from pipeline.config import dump_config, parse_toml
 from pipeline.errors import ConfigError
+from pipeline.options import Declared, declared_as
 from pipeline.preprocess.config import PreprocessConfig
-from pipeline.preprocess.jobs import PART_SUFFIX, Beat, Part, fingerprint, part_from_json, part_name, stamp
-from pipeline.preprocess.source import Source
-from pipeline.preprocess.videos import SourceVideo
+from pipeline.preprocess.jobs import PART_SUFFIX, PARTS, Part, fingerprint, part_from_json, stamp
+from pipeline.preprocess.sources.source import Source
+from pipeline.preprocess.sources.videos import SourceVideo
+from pipeline.processes.heartbeat import Heartbeat
+from shards.choices import Split
 from shards.errors import CorruptShardError, ShardError, StorageError
-from shards.jsonfile import read_json
-from shards.manifest import MANIFEST, load_manifest
+from shards.manifest import MANIFEST, Manifest, Shard, Video, Videos, load_manifest
+from shards.masks import Masks
+from shards.names import table_name
 from shards.storage import Storage
+from shards.tables import Tables, decoded, encoded, stamps_batch, text_column
 
 CONFIG = "config.toml"
-STAMPS = "stamps.json"
-"""Beside the manifest: stamps of the source files, which spare the next run reading them. Not part of the
-set, for it differs from machine to machine."""
 _PIXEL_OPTIONS = ("size", "codec", "quality", "window", "decoder", "depth_range")
 """Options that decide what the bytes of a shard are."""
 
-Key = tuple[str, str]
+Key = tuple[Split, str]
 """Split and name of a video."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A video that is in the set as it is in the source.
+
+    Attributes:
+        number: among the videos of the manifest.
+        stamp: of its source files now.
+    """
+
+    number: int
+    stamp: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,98 +49,210 @@ class State:
     """A shard set as earlier runs left it.
 
     Attributes:
-        parts: videos that were finished, by split and name.
-        sizes: bytes of the files that are there.
-        suspect: shards that were changed after the manifest was written.
+        manifest: of the set, or None where there is none that can be read.
+        stamps: of the source files of the manifest's videos, empty where they are not known.
+        parts: videos that were finished after the manifest was written, by split and name.
+        names: of the files in the folder of parts.
+        lost: numbers of the manifest's videos of which a file is gone, or was changed after the manifest.
         damage: what was damaged and is made again, in sentences.
     """
 
+    manifest: Manifest | None
+    stamps: tuple[str, ...]
     parts: dict[Key, Part]
-    sizes: dict[str, int]
-    suspect: frozenset[str]
+    names: tuple[str, ...]
+    lost: frozenset[int]
     damage: tuple[str, ...]
 
-    def file_names(self) -> dict[Key, str]:
-        """The file that each video was made from, of those that were made from a video file."""
-        return {
-            key: part.video.source["file"] for key, part in self.parts.items() if "file" in part.video.source
-        }
+    @cached_property
+    def numbers(self) -> dict[Key, int]:
+        """The number of each of the manifest's videos."""
+        if self.manifest is None:
+            return {}
+        return {key: number for number, key in enumerate(self.manifest.videos.titles)}
 
-    def finished(self, source: Source, video: SourceVideo, beat: Beat) -> Part | None:
-        """The video's part if its shards are there and its source is the one they were made from."""
-        part = self.parts.get((video.split, video.name))
-        if part is None:
+    def known(self) -> set[Key]:
+        """All videos that earlier runs finished."""
+        return {*self.parts, *self.numbers}
+
+    def file_names(self) -> Mapping[Key, str]:
+        """The file that each video was made from, of those that were made from a video file."""
+        files = () if self.manifest is None else self.manifest.videos.files
+        found: dict[Key, str | None] = dict(zip(self.numbers, files, strict=True))
+        found |= {key: part.video.source.get("file") for key, part in self.parts.items()}
+        return {key: file for key, file in found.items() if file is not None}
+
+    def finished(self, source: Source, video: SourceVideo, heartbeat: Heartbeat) -> Kept | Part | None:
+        """What there is of a video, if its shards are there and its source is the one they were made from."""
+        key = (video.split, video.name)
+        part, number = self.parts.get(key), self.numbers.get(key)
+        if part is None and (number is None or number in self.lost):
             return None
-        stored = {shard.name: shard.bytes for shard in part.video.shards}
-        if part.video.masks is not None:
-            stored[part.video.masks.name] = part.video.masks.bytes
-        if any(self.sizes.get(name) != size or name in self.suspect for name, size in stored.items()):
-            return None
-        if (part.video.masks is None) != (video.masks is None):
-            return None
-        if not video.is_images and "track" not in part.video.source:
-            return None  # decoded before there was one rule for track, decoder and mirroring
         now = stamp(video)
-        if part.stamp == now:
-            return part
-        found = fingerprint(source, video, beat)
-        return replace(part, stamp=now) if found.items() <= part.video.source.items() else None
+        if part is not None:
+            return replace(part, stamp=now) if _holds(part, now, source, video, heartbeat) else None
+        assert number is not None
+        assert self.manifest is not None
+        if self.stamps[number] == now:
+            return Kept(number=number, stamp=now)
+        known = Part(video=self.manifest.videos[number], stamp=self.stamps[number])
+        return Kept(number=number, stamp=now) if _holds(known, now, source, video, heartbeat) else None
+
+
+def _holds(part: Part, now: str, source: Source, video: SourceVideo, heartbeat: Heartbeat) -> bool:
+    """Whether a finished video is that of the source files, which are read if their stamp is another."""
+    if (part.video.masks is None) != (video.masks is None):
+        return False
+    return part.stamp == now or fingerprint(source, video, heartbeat).items() <= part.video.source.items()
 
 
 def load_state(storage: Storage, config: PreprocessConfig) -> State:
     """Read what is there. What is damaged counts as not there: it is made again.
 
+    In a bucket, the files that the manifest lists are believed to be there: to look for 100,000 takes 100
+    requests. `--recheck` looks.
+
     Raises:
         ConfigError: it was made with other options.
     """
-    files = {name: (size, modified) for name, size, modified in storage.walk()}
-    part_files = [name for name in files if name.endswith(PART_SUFFIX)]
+    there = [name for name in storage.names(PARTS) if name.endswith(PART_SUFFIX)]
+    names = tuple(f"{PARTS}/{name}" for name in there)
     parts: dict[Key, Part] = {}
-    suspect: set[str] = set()
     damage: list[str] = []
-    if part_files or MANIFEST in files:
+    manifest = None
+    if has_manifest := storage.exists(MANIFEST):
         _refuse_other_options(storage, config)
-    if MANIFEST in files:
-        parts = _of_manifest(storage, STAMPS in files, damage)
-        suspect = {name for name, (_, modified) in files.items() if modified > files[MANIFEST][1]}
-    for name in part_files:
+        manifest = _manifest(storage, damage)
+    elif names:
+        _refuse_other_options(storage, config)
+    lost: frozenset[int] = frozenset()
+    if has_manifest and (storage.is_local or config.recheck):
+        files = {name: (size, modified) for name, size, modified in storage.walk()}
+        lost = _lost(manifest, files) if manifest is not None else lost
+    for name in names:
         try:
             part = part_from_json(storage.read(name), f"{storage}/{name}")
         except CorruptShardError as error:
             damage.append(_made_again(error, "its video was decoded again"))
         else:
-            parts[part.video.split, part.video.name] = part
+            if _is_there(storage, part.video):
+                parts[part.video.split, part.video.name] = part
     return State(
+        manifest=manifest,
+        stamps=_stamps(storage, manifest, damage),
         parts=parts,
-        sizes={name: size for name, (size, _) in files.items()},
-        suspect=frozenset(suspect),
+        names=names,
+        lost=lost,
         damage=tuple(damage),
     )
 
 
-def _of_manifest(storage: Storage, has_stamps: bool, damage: list[str]) -> dict[Key, Part]:
-    """The videos that the manifest lists; what is wrong goes to `damage`."""
+def _is_there(storage: Storage, video: Video) -> bool:
+    """Whether all files of a video are there, in their size."""
+    files: list[Shard | Masks] = [*video.shards, *([] if video.masks is None else [video.masks])]
     try:
-        videos = load_manifest(storage).videos
+        return all(storage.size(file.name) == file.bytes for file in files)
+    except FileNotFoundError:
+        return False
+
+
+def _manifest(storage: Storage, damage: list[str]) -> Manifest | None:
+    """The manifest; what is wrong with it goes to `damage`."""
+    try:
+        return load_manifest(storage)
     except StorageError:
         raise  # it may be whole
     except ShardError as error:
         damage.append(_made_again(error, "the videos that only it knew were decoded again"))
-        return {}
-    stamps: Any = {}
-    if has_stamps:
-        try:
-            stamps = read_json(storage, STAMPS)
-            if not isinstance(stamps, dict) or not all(type(value) is str for value in stamps.values()):
-                raise ValueError(f"{storage}/{STAMPS}: not stamps of source files")
-        except ValueError as error:
-            damage.append(_made_again(error, "the source files were read again"))
-            stamps = {}
-    bare = (replace(video, abnormal=None, label_source=None) for video in videos)
-    return {
-        (video.split, video.name): Part(video=video, stamp=stamps.get(part_name(video.split, video.name), ""))
-        for video in bare
-    }
+        return None
+
+
+def _lost(manifest: Manifest, files: dict[str, tuple[int, int]]) -> frozenset[int]:
+    """Numbers of videos of which a file has another size, or was written after the manifest.
+
+    Args:
+        manifest: of the set.
+        files: bytes of each file that is there, and when it was written.
+    """
+    written = files[MANIFEST][1]
+
+    def is_lost(name: str, size: int) -> bool:
+        found, modified = files.get(name, (-1, 0))
+        return found != size or modified > written
+
+    lost: set[int] = set()
+    for number, tables in enumerate(manifest.videos.parts):
+        sizes = tables.shard_bytes.tolist()
+        shards = [is_lost(*each) for each in zip(tables.shard_names(), sizes, strict=True)]
+        rows = set()
+        if any(shards):
+            rows = set(tables.column("video")[np.array(shards)[tables.column("shard")]].tolist())
+        masks = text_column(tables.videos, "masks") if tables.has_masks else []
+        rows |= {row for row, mask in enumerate(masks) if mask and is_lost(mask["name"], mask["bytes"])}
+        videos = manifest.videos
+        lost.update(np.flatnonzero((videos.part == number) & np.isin(videos.row, list(rows))).tolist())
+    return frozenset(lost)
+
+
+def variable(videos: Videos) -> np.ndarray:
+    """Numbers of those videos whose rows may change without their frames: by labels, or by a rate."""
+    flags = [part.is_of("testing") | part.contains("source", '"kind": "images"') for part in videos.parts]
+    places = zip(videos.part.tolist(), videos.row.tolist(), strict=True)
+    return np.flatnonzero([flags[part][row] for part, row in places])
+
+
+def stamps_name(tables: Tables) -> str:
+    """Beside the tables of a part: stamps of the source files, which spare the next run reading them.
+
+    They are not part of the set, for they differ from machine to machine.
+    """
+    assert tables.part is not None
+    return table_name("stamps", tables.part.videos.digest)
+
+
+def _stamps(storage: Storage, manifest: Manifest | None, damage: list[str]) -> tuple[str, ...]:
+    if manifest is None:
+        return ()
+    found = [_stamps_of(storage, tables, damage) for tables in manifest.videos.parts]
+    places = zip(manifest.videos.part.tolist(), manifest.videos.row.tolist(), strict=True)
+    return tuple(found[part][row] for part, row in places)
+
+
+def _stamps_of(storage: Storage, tables: Tables, damage: list[str]) -> list[str]:
+    name = stamps_name(tables)
+    try:
+        return text_column(decoded("stamps", storage.read(name), len(tables)), "stamp")
+    except FileNotFoundError:
+        pass
+    except ValueError as error:
+        sentence = CorruptShardError(f"{storage}/{name}: {error}")
+        damage.append(_made_again(sentence, "the source files were read again"))
+    return [""] * len(tables)
+
+
+def write_stamps(storage: Storage, before: State, manifest: Manifest, stamps: dict[Key, str]) -> None:
+    """Write the stamps of each part in which one is new; those of parts that are no more are removed.
+
+    Args:
+        storage: of the set.
+        before: the set before this run.
+        manifest: the set as it is now.
+        stamps: of all its videos.
+    """
+    known = (
+        {}
+        if before.manifest is None
+        else dict(zip(before.manifest.videos.titles, before.stamps, strict=True))
+    )
+    old = set() if before.manifest is None else {stamps_name(part) for part in before.manifest.videos.parts}
+    for tables in manifest.videos.parts:
+        name = stamps_name(tables)
+        keys = tables.titles()
+        if name not in old or any(stamps[key] != known.get(key) for key in keys):
+            storage.write(name, memoryview(encoded(stamps_batch([stamps[key] for key in keys]))))
+        old.discard(name)
+    for name in sorted(old):
+        storage.delete(name)
 
 
 def _made_again(error: Exception, what: str) -> str:
@@ -135,12 +266,21 @@ def _refuse_other_options(storage: Storage, config: PreprocessConfig) -> None:
     if not isinstance(recorded, dict):
         raise ConfigError(f"{storage}/{CONFIG}: holds no options of preprocess; choose an empty folder")
     wanted = parse_toml(recorded_config(config), CONFIG)["preprocess"]
-    for option in _PIXEL_OPTIONS:
-        if recorded.get(option) != wanted.get(option):
+    for name in _PIXEL_OPTIONS:
+        if recorded.get(name) != wanted.get(name):
+            option = declared_as(PreprocessConfig, name)
             raise ConfigError(
-                f"{storage}: was made with --{option.replace('_', '-')} {option_text(recorded.get(option))}, "
-                f"now asked for {option_text(wanted.get(option))}; use the same or choose another folder"
+                f"{storage}: was made with {option.flag} {_typed(option, recorded.get(name))}, now asked for "
+                f"{_typed(option, wanted.get(name))}; use the same or choose another folder"
             )
+
+
+def _typed(option: Declared, recorded: Any) -> str:
+    """A value of config.toml as the command line takes it, or as it stands where no command takes it."""
+    try:
+        return str(recorded) if recorded is None else option.shown(option.parse(recorded))
+    except ConfigError:
+        return str(recorded)
 
 
 def recorded_config(config: PreprocessConfig) -> bytes:

@@ -6,38 +6,40 @@ shards under their final names and, after them, a part file with the video's rec
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from pipeline.errors import SourceError
 from pipeline.preprocess.depth import DepthMap, chosen_range
-from pipeline.preprocess.jobs import Beat, Job, Part, files_digest, fingerprint, part_name, stamp, sum_line
-from pipeline.preprocess.masks import open_masks
-from pipeline.preprocess.source import Source, SourceFile
-from pipeline.preprocess.videos import SourceVideo, missing_numbers
-from pipeline.video import pyav_files, pyav_frames
-from pipeline.video.audit import Audit, audit
-from pipeline.video.imageheaders import LARGEST_BYTES, LARGEST_PIXELS
+from pipeline.preprocess.jobs import Job, Part, files_digest, fingerprint, part_name, stamp, sum_line
+from pipeline.preprocess.labels.masks import open_masks
+from pipeline.preprocess.sources.source import Source
+from pipeline.preprocess.sources.tree import SourceFile
+from pipeline.preprocess.sources.videos import SourceVideo, missing_numbers
+from pipeline.processes.heartbeat import Heartbeat
+from pipeline.video.files import decoded_file
+from pipeline.video.imageheaders import LARGEST_BYTES
 from pipeline.video.images import Picture, decode_image, resized
 from shards.digests import Hasher, digest_of
 from shards.manifest import Shard, Video
 from shards.masks import Masks, write_masks
+from shards.names import video_stem
 from shards.storage import Storage
 from shards.text import printable
-from shards.writer import video_stem, write_video
+from shards.writer import write_video
 
 _MOST_NAMES = 20
 """Bad images of a video that an error names."""
 
 
-def process_video(job: Job, beat: Beat) -> Part:
+def process_video(job: Job, heartbeat: Heartbeat) -> Part:
     """Decode one video once, in order, and write its shards, then its part file.
 
     Args:
         job: what to do.
-        beat: told about every frame.
+        heartbeat: told about every frame.
 
     Raises:
         SourceError: the video cannot be read.
@@ -47,13 +49,13 @@ def process_video(job: Job, beat: Beat) -> Part:
     video = job.video
     facts: dict[str, Any]
     if video.is_images:
-        frames, shards, facts = _process_images(source, storage, job, beat)
+        frames, shards, facts = _process_images(source, storage, job, heartbeat)
     else:
-        frames, shards, facts = _process_file(source, storage, job, beat)
+        frames, shards, facts = _process_file(source, storage, job, heartbeat)
     stored_masks = None
     if video.masks is not None:
         stored_masks = _process_masks(storage, video, frames)
-        facts["masks_digest"] = files_digest(Source(video.masks.location), video.masks.files, beat)
+        facts["masks_digest"] = files_digest(Source(video.masks.location), video.masks.files, heartbeat)
     part = Part(
         video=Video(
             name=video.name,
@@ -69,24 +71,12 @@ def process_video(job: Job, beat: Beat) -> Part:
     return part
 
 
-def check_video(job: Job) -> None:
-    """Open a local video file, to find what is none before hours are spent on others.
-
-    Raises:
-        SourceError: it cannot be opened, or holds no video.
-    """
-    file = job.video.files[0]
-    source = Source(job.source)
-    with source.local(file.path) as path:
-        pyav_files.check(path, f"{source}/{file.path}")
-
-
 def _write(
     storage: Storage,
     job: Job,
     decoded: Iterator[np.ndarray],
     expected: int,
-    beat: Beat,
+    heartbeat: Heartbeat,
     *,
     is_rgb: bool = False,
 ) -> tuple[int, tuple[Shard, ...], list[list[int]]]:
@@ -100,7 +90,7 @@ def _write(
 
     def counted() -> Iterator[np.ndarray]:
         for number, frame in enumerate(resized(measured(), job.size, is_rgb=is_rgb), start=1):
-            beat(number, expected)
+            heartbeat(number, expected)
             yield frame
 
     video = job.video
@@ -111,12 +101,12 @@ def _write(
 
 
 def _process_images(
-    source: Source, storage: Storage, job: Job, beat: Beat
+    source: Source, storage: Storage, job: Job, heartbeat: Heartbeat
 ) -> tuple[int, tuple[Shard, ...], dict[str, Any]]:
     video = job.video
     digest = Hasher()
     damaged: list[int] = []
-    depth = DepthMap(chosen_range(job.depth_range, _readable(source, video, beat)))
+    depth = DepthMap(chosen_range(job.depth_range, _readable(source, video, heartbeat)))
 
     def decoded() -> Iterator[np.ndarray]:
         bad: list[tuple[str, SourceError]] = []
@@ -131,13 +121,13 @@ def _process_images(
             if picture.damage:
                 damaged.append(number)
             if bad:  # the rest is only looked through, to name all that is bad in one go
-                beat(number, len(video.files))
+                heartbeat(number, len(video.files))
             else:
                 yield depth.frame(picture, f"{source}/{file.path}")
         if bad:
             raise _error_of(bad, f"{source}/{PurePosixPath(video.files[0].path).parent}", len(video.files))
 
-    frames, shards, sizes = _write(storage, job, decoded(), len(video.files), beat)
+    frames, shards, sizes = _write(storage, job, decoded(), len(video.files), heartbeat)
     facts = {
         "kind": "images",
         "bytes": video.size,
@@ -154,10 +144,10 @@ def _process_images(
     return frames, shards, facts
 
 
-def _readable(source: Source, video: SourceVideo, beat: Beat) -> Iterator[Picture]:
+def _readable(source: Source, video: SourceVideo, heartbeat: Heartbeat) -> Iterator[Picture]:
     """The pictures of a video, without those that cannot be read: they are for who decodes them to report."""
     for file in video.files:
-        beat(0, len(video.files))
+        heartbeat(0, len(video.files))
         with contextlib.suppress(SourceError):
             yield decode_image(_read_image(source, file), f"{source}/{file.path}")
 
@@ -193,76 +183,26 @@ def _error_of(bad: list[tuple[str, SourceError]], folder: str, images: int) -> S
 
 
 def _process_file(
-    source: Source, storage: Storage, job: Job, beat: Beat
+    source: Source, storage: Storage, job: Job, heartbeat: Heartbeat
 ) -> tuple[int, tuple[Shard, ...], dict[str, Any]]:
     file = job.video.files[0]
     name = f"{source}/{file.path}"
-    facts = {"kind": "video", "file": printable(file.name), **fingerprint(source, job.video, beat)}
+    facts = {"kind": "video", "file": printable(file.name), **fingerprint(source, job.video, heartbeat)}
     with source.local(file.path) as path:
-        found = audit(path, name, beat)
-        _refuse_unbearable(found, job, name)
-        findings = pyav_frames.Findings()
-        decoder = "decord" if job.decoder == "decord" else "pyav"
-        if decoder == "decord":
-            decoded = _by_decord(path, name, found, beat)
-        else:
-            decoded = _refusing(pyav_frames.frames(path, name, findings), findings, found, job, name)
-        frames, shards, sizes = _write(storage, job, decoded, found.packets, beat, is_rgb=decoder == "decord")
-    facts |= {**found.facts(), "decoder": decoder, **findings.facts(), "sizes": sizes}
+        decoded = decoded_file(
+            path, name, by_decord=job.decoder == "decord", keep_damage=job.keep_damage, heartbeat=heartbeat
+        )
+        if job.depth_range is not None and decoded.audit.bits > 8:
+            raise SourceError(
+                f"{name}: found a video file of {decoded.audit.bits} bits per channel, but --depth-range "
+                "maps images alone; save its frames as 16-bit PNG files, or go without --depth-range"
+            )
+        expected = decoded.audit.packets
+        frames, shards, sizes = _write(
+            storage, job, decoded.frames, expected, heartbeat, is_rgb=decoded.is_rgb
+        )
+    facts |= {**decoded.facts(), "sizes": sizes}
     return frames, shards, facts
-
-
-def _refuse_unbearable(found: Audit, job: Job, name: str) -> None:
-    """Frames too large to decode, and a range that FFmpeg's conversion to 8 bits knows nothing of."""
-    if found.height * found.width > LARGEST_PIXELS:
-        raise SourceError(
-            f"{name}: found frames of {found.width}x{found.height} (width x height), expected at most "
-            f"{LARGEST_PIXELS} pixels; make them smaller, or leave the video out with --on-error skip"
-        )
-    if job.depth_range is not None and found.bits > 8:
-        raise SourceError(
-            f"{name}: found a video file of {found.bits} bits per channel, but --depth-range maps images "
-            "alone; save its frames as 16-bit PNG files, or go without --depth-range"
-        )
-
-
-def _by_decord(path: Path, name: str, found: Audit, beat: Beat) -> Iterator[np.ndarray]:
-    from pipeline.video import decord_check, decord_frames  # without being asked for, it need not be there
-
-    decord_check.refuse_irregular(found, name)
-    expected = decord_check.ends(path, name, beat)
-    decoded = decord_frames.frames(path, name, (found.height, found.width))
-    return decord_check.checked(decoded, expected, found.packets, name)
-
-
-def _refusing(
-    frames: Iterator[np.ndarray],
-    findings: pyav_frames.Findings,
-    audited: Audit,
-    job: Job,
-    name: str,
-) -> Iterator[np.ndarray]:
-    """The frames; at their end an error if there were none, or damage that is not to be kept."""
-    is_empty = True
-    for frame in frames:
-        is_empty = False
-        yield frame
-    found = [
-        f"{findings.damaged} damaged frames" if findings.damaged else "",
-        f"{findings.lost} packets that cannot be decoded" if findings.lost else "",
-        f"the first at frame {findings.first}" if findings.first is not None else "",
-        "; ".join(audited.complaints),
-    ]
-    if any(found) and not job.keep_damage:
-        raise SourceError(
-            f"{name}: {', '.join(text for text in found if text)}; mend the file, keep it with --on-damage "
-            "keep, or leave it out with --on-error skip"
-        )
-    if is_empty:
-        raise SourceError(
-            f"{name}: none of its {audited.packets} packets gives a frame; mend the file, or leave it out "
-            "with --on-error skip"
-        )
 
 
 def _process_masks(storage: Storage, video: SourceVideo, frames: int) -> Masks:

@@ -15,8 +15,36 @@ Event = Literal["speed", "direction", "shape"]
 EVENTS: tuple[Event, ...] = ("speed", "direction", "shape")
 """Running; crossing the walkway; being lower and longer than a person, on wheels."""
 
+WALKING = 0.009
+"""Mean speed of people in the usual view."""
+
 _SUBPIXEL = 4
 """Fractional bits of cv2's drawing coordinates: motion of less than a pixel per frame stays smooth."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What a camera sees of people.
+
+    Attributes:
+        aspect: width of the frame.
+        rate: frames per second.
+        person_height: of people, about.
+    """
+
+    aspect: float
+    rate: float = 15
+    person_height: float = 0.22
+
+    @property
+    def scale(self) -> float:
+        """How large everybody is, against the usual view."""
+        return self.person_height / 0.22
+
+    @property
+    def pace(self) -> float:
+        """How far everybody gets in a frame, against the usual view: who is large in it is near."""
+        return self.scale * 15 / self.rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +69,11 @@ class Walker:
     phase: float
     wheels: bool = False
 
+    def is_in_view(self, frame: int, view: View) -> bool:
+        """Whether its middle is, at a frame."""
+        x, y = self.x + self.dx * frame, self.y + self.dy * frame
+        return 0 <= x < view.aspect and 0 <= y - self.height / 2 < 1
+
 
 def background(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """An empty walkway, uint8 (H, W): grass above and below, a paved band with slabs between."""
@@ -54,50 +87,60 @@ def background(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     return np.clip(scene, 0, 255).astype(np.uint8)
 
 
-def pedestrian(rng: np.random.Generator, frames: int, aspect: float) -> Walker:
-    """Someone who walks along the walkway and is in view at some time of a clip of `frames`."""
-    speed = rng.uniform(0.007, 0.011) * rng.choice([-1, 1])
-    seen_at = rng.uniform(0, frames)
+def pedestrian(rng: np.random.Generator, seen: tuple[float, float], view: View) -> Walker:
+    """Someone who walks along the walkway and is in view at some time between the two frames `seen`."""
+    speed = rng.uniform(0.007, 0.011) * view.pace * rng.choice([-1, 1])
+    seen_at = rng.uniform(*seen)
     return Walker(
-        x=rng.uniform(0, aspect) - speed * seen_at,
+        x=rng.uniform(0, view.aspect) - speed * seen_at,
         y=rng.uniform(0.48, 0.92),
         dx=speed,
         dy=0,
-        height=rng.uniform(0.20, 0.24),
+        height=rng.uniform(0.20, 0.24) * view.scale,
         shade=int(rng.choice([rng.integers(25, 75), rng.integers(205, 245)])),
         phase=rng.uniform(0, 2 * math.pi),
     )
 
 
-def unusual(event: Event, rng: np.random.Generator, start: int, length: int, aspect: float) -> Walker:
-    """What crosses the view between frames `start` and `start + length` and nothing else does."""
-    person = pedestrian(rng, 1, aspect)
+def way(event: Event, view: View) -> float:
+    """How far an event goes through the view."""
+    return 1.2 if event == "direction" else view.aspect + 0.2
+
+
+def unusual(
+    event: Event, rng: np.random.Generator, start: int, length: float, view: View
+) -> tuple[Walker, Walker]:
+    """The two who cross the view between frames `start` and `start + length` as nobody else does."""
+    person = pedestrian(rng, (0, 1), view)
     if event == "direction":
         down = rng.choice([-1, 1])
-        speed = down * 1.2 / length
-        return replace(
-            person, x=rng.uniform(0.25, aspect - 0.25), dx=0, y=0.6 - down * 0.6 - speed * start, dy=speed
-        )
-    right = rng.choice([-1, 1])
-    speed = right * (aspect + 0.2) / length
-    moved = replace(person, x=aspect / 2 - right * (aspect / 2 + 0.1) - speed * start, dx=speed)
-    return moved if event == "speed" else replace(moved, height=0.17, wheels=True)
+        speed = down * way(event, view) / length
+        y = 0.6 - down * 0.6 - speed * start
+        first = replace(person, x=rng.uniform(0.25, view.aspect - 0.25), dx=0, y=y, dy=speed)
+    else:
+        right = rng.choice([-1, 1])
+        speed = right * way(event, view) / length
+        x = view.aspect / 2 - right * (view.aspect / 2 + 0.1) - speed * start
+        first = replace(person, x=x, dx=speed)
+    if event == "shape":
+        first = replace(first, height=0.17 * view.scale, wheels=True)
+    beside = 0.14 * view.scale, 0.09 * view.scale
+    return first, replace(first, x=first.x + beside[0], y=first.y - beside[1], phase=first.phase + 1)
 
 
-def draw(scene: np.ndarray, walker: Walker, frame: int) -> bool:
-    """Draw a walker onto uint8 (H, W) as it is at a frame; returns whether its middle is in view."""
+def draw(scene: np.ndarray, walker: Walker, frame: int) -> None:
+    """Draw a walker onto uint8 (H, W) as it is at a frame."""
     unit = scene.shape[0]
     x, y, h = (
         (walker.x + walker.dx * frame) * unit,
         (walker.y + walker.dy * frame) * unit,
         walker.height * unit,
     )
-    visible = bool(0 <= x < scene.shape[1] and 0 <= y - h / 2 < scene.shape[0])
     if walker.wheels:
         _ellipse(scene, x, y - 0.55 * h, 0.85 * h, 0.30 * h, walker.shade)
         for side in (-0.5, 0.5):
             _ellipse(scene, x + side * h, y - 0.16 * h, 0.16 * h, 0.16 * h, 255 - walker.shade)
-        return visible
+        return
     swing = (
         0.16
         * h
@@ -107,7 +150,6 @@ def draw(scene: np.ndarray, walker: Walker, frame: int) -> bool:
         _line(scene, (x, y - 0.45 * h), (x + side * swing, y), 0.11 * h, walker.shade)
     _ellipse(scene, x, y - 0.62 * h, 0.14 * h, 0.24 * h, walker.shade)
     _ellipse(scene, x, y - 0.92 * h, 0.085 * h, 0.095 * h, 120)
-    return visible
 
 
 def _fixed(value: float) -> int:

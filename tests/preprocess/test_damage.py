@@ -1,10 +1,12 @@
 """Damage in SHARDS: what can be made again is, and what cannot is one line."""
 
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,10 +16,11 @@ from pipeline.errors import ConfigError, CorruptShardError
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.jobs import part_from_json, part_name
 from pipeline.preprocess.run import preprocess
-from pipeline.preprocess.state import CONFIG, STAMPS, load_state
+from pipeline.preprocess.state import CONFIG, load_state, stamps_name
 from shards.errors import ShardError
 from shards.manifest import MANIFEST, load_manifest
 from shards.storage import Storage
+from tests.helpers.forged import video_record
 from tests.helpers.mutation import mutated_bytes, mutated_json
 from tests.helpers.shards import random_frames
 from tests.helpers.videos import write_images
@@ -29,11 +32,9 @@ OUTCOMES: Counter[str] = Counter()
 """What came of the mutated inputs, by file; printed by `pytest -s`."""
 
 
-def config(folder: Path, **options) -> PreprocessConfig:
-    return PreprocessConfig(
-        **{"source": str(folder / "source"), "shards": str(folder / "set"), "size": (16, 16), "workers": 1}
-        | options
-    )
+def config(folder: Path, **options: Any) -> PreprocessConfig:
+    settings: dict[str, Any] = {"size": (16, 16), "workers": 1, **options}
+    return PreprocessConfig(source=str(folder / "source"), shards=str(folder / "set"), **settings)
 
 
 def shard_bytes(folder: Path) -> dict[str, bytes]:
@@ -50,6 +51,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     print(*sorted(OUTCOMES.items()), sep="\n")
 
 
+def stamps_of(folder: Path) -> str:
+    (tables,) = load_manifest(Storage(folder / "set")).videos.parts
+    return stamps_name(tables)
+
+
 @pytest.fixture
 def copy(made: Path, tmp_path: Path) -> Path:
     shutil.copytree(made, tmp_path / "copy")
@@ -57,7 +63,7 @@ def copy(made: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("garbage", GARBAGE)
-def test_a_damaged_manifest_is_made_again(made, copy, garbage):
+def test_a_damaged_manifest_is_made_again(made: Path, copy: Path, garbage: bytes) -> None:
     (copy / "set" / MANIFEST).write_bytes(garbage)
     summary = preprocess(config(copy))
     assert summary.done == 2
@@ -69,7 +75,7 @@ def test_a_damaged_manifest_is_made_again(made, copy, garbage):
     assert preprocess(config(copy)).done == 0
 
 
-def test_a_set_of_another_version_is_made_again(copy):
+def test_a_set_of_another_version_is_made_again(copy: Path) -> None:
     path = copy / "set" / MANIFEST
     path.write_bytes(path.read_bytes().replace(b'"version": ', b'"version": 9'))
     with pytest.raises(ShardError, match="preprocess again"):
@@ -79,26 +85,26 @@ def test_a_set_of_another_version_is_made_again(copy):
 
 
 @pytest.mark.parametrize("garbage", [*GARBAGE, b'{"x": 1}', b"[" * 100_000])
-def test_damaged_stamps_cost_another_look_at_the_source_and_nothing_else(copy, garbage):
-    whole = (copy / "set" / STAMPS).read_bytes()
+def test_damaged_stamps_cost_another_look_at_the_source_and_nothing_else(copy: Path, garbage: bytes) -> None:
     preprocess(config(copy))
-    whole = (copy / "set" / STAMPS).read_bytes()
-    (copy / "set" / STAMPS).write_bytes(garbage)
+    path = copy / "set" / stamps_of(copy)
+    whole = path.read_bytes()
+    path.write_bytes(garbage)
     summary = preprocess(config(copy))
     assert summary.done == 0
-    (note,) = (note for note in summary.notes if STAMPS in note)
+    (note,) = (note for note in summary.notes if path.name in note)
     assert note.endswith(": the source files were read again")
-    assert (copy / "set" / STAMPS).read_bytes() == whole
+    assert path.read_bytes() == whole
 
 
 @pytest.mark.parametrize("garbage", [*GARBAGE, b"[" * 100_000])
-def test_a_damaged_part_file_costs_its_video_alone(copy, garbage):
+def test_a_damaged_part_file_costs_its_video_alone(copy: Path, garbage: bytes) -> None:
     storage = Storage(copy / "set")
-    manifest = json.loads(storage.read(MANIFEST))
-    stamps = json.loads(storage.read(STAMPS))
+    state = load_state(storage, config(copy))
+    assert state.manifest is not None
     names = [part_name("training", name) for name in ("a", "b")]
-    for video, name in zip(manifest["videos"], names, strict=True):
-        storage.write(name, json.dumps({"video": video, "stamp": stamps[name]}).encode())
+    for video, stamp, name in zip(state.manifest.videos, state.stamps, names, strict=True):
+        storage.write(name, json.dumps({"video": video_record(video), "stamp": stamp}).encode())
     storage.delete(MANIFEST)
     storage.write(names[0], garbage)
     summary = preprocess(config(copy))
@@ -109,26 +115,42 @@ def test_a_damaged_part_file_costs_its_video_alone(copy, garbage):
 
 
 @pytest.mark.parametrize("garbage", [b"\xff", b"[", b"", b"preprocess = 1", b"x = " + b"[" * 10_000])
-def test_a_damaged_record_of_the_options_is_one_line(copy, garbage):
+def test_a_damaged_record_of_the_options_is_one_line(copy: Path, garbage: bytes) -> None:
     (copy / "set" / CONFIG).write_bytes(garbage)
     with pytest.raises(ConfigError, match=r"set/config\.toml: ") as caught:
         preprocess(config(copy))
     assert "\n" not in str(caught.value)
 
 
-def test_other_options_are_told_as_they_are_given(copy):
-    with pytest.raises(ConfigError, match=r"made with --size 16x16, now asked for 32x24; use the same"):
-        preprocess(config(copy, size=(32, 24)))
+@pytest.mark.parametrize(
+    ("recorded", "option", "asked", "told"),
+    [
+        ("", "size", (32, 24), "--size 16, now asked for 32x24"),
+        ("", "quality", 50, "--quality 95, now asked for 50"),
+        ("depth_range = [7000, 7510]", "depth_range", "auto", "--depth-range 7000:7510, now asked for auto"),
+        ('depth_range = "auto"', "depth_range", (0, 9), "--depth-range auto, now asked for 0:9"),
+        ("depth_range = [9, 0]", "depth_range", (0, 9), "--depth-range [9, 0], now asked for 0:9"),
+    ],
+)
+def test_other_options_are_told_as_they_are_given(
+    copy: Path, recorded: str, option: str, asked: object, told: str
+) -> None:
+    with (copy / "set" / CONFIG).open("a") as file:
+        file.write(f"{recorded}\n")
+    with pytest.raises(ConfigError, match=re.escape(f"made with {told}; use the same")):
+        preprocess(config(copy, **{option: asked}))
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
-def test_whatever_was_mutated_is_a_state_with_its_damage_or_one_line(made, copy, data):
+def test_whatever_was_mutated_is_a_state_with_its_damage_or_one_line(
+    made: Path, copy: Path, data: st.DataObject
+) -> None:
     folder = copy / "set"
-    name = data.draw(st.sampled_from((STAMPS, MANIFEST, CONFIG)))
+    tables = sorted(path.name for path in folder.glob("*.arrows"))
+    name = data.draw(st.sampled_from((*tables, MANIFEST, CONFIG)))
     good = (made / "set" / name).read_bytes()
-    damaged = mutated_bytes(good)
-    bad = data.draw(damaged | mutated_json(json.loads(good)) if name == STAMPS else damaged)
+    bad = data.draw(mutated_bytes(good))
     (folder / name).write_bytes(bad)
     try:
         state = load_state(Storage(folder), config(copy))
@@ -138,16 +160,16 @@ def test_whatever_was_mutated_is_a_state_with_its_damage_or_one_line(made, copy,
         OUTCOMES[f"{name}: refused"] += 1
     else:
         assert not any("\n" in sentence for sentence in state.damage)
-        OUTCOMES[f"{name}: {'made again' if state.damage else 'as it was'}"] += 1
+        OUTCOMES[f"{name.partition('-')[0]}: {'made again' if state.damage else 'as it was'}"] += 1
     finally:
         (folder / name).write_bytes(good)
 
 
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
-def test_a_mutated_part_file_is_a_part_or_one_line(made, data):
-    manifest = json.loads((made / "set" / MANIFEST).read_bytes())
-    good = {"stamp": "0" * 64, "video": manifest["videos"][0]}
+def test_a_mutated_part_file_is_a_part_or_one_line(made: Path, data: st.DataObject) -> None:
+    video = load_manifest(Storage(made / "set")).videos[0]
+    good = {"stamp": "0" * 64, "video": video_record(video)}
     bad = data.draw(mutated_bytes(json.dumps(good).encode()) | mutated_json(good))
     try:
         part = part_from_json(bad, "x.part.json")

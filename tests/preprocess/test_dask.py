@@ -1,6 +1,7 @@
 """The same bytes from a dask cluster, also when one of its workers is killed."""
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -9,14 +10,29 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, SourceError
+from pipeline.preprocess import dask_engine
 from pipeline.preprocess.config import PreprocessConfig
-from pipeline.preprocess.dask_engine import _read, _work, run_dask
+from pipeline.preprocess.dask_engine import (
+    GROUP_BYTES,
+    GROUP_VIDEOS,
+    GROUPS,
+    _idle,
+    _read,
+    _work,
+    grouped,
+    run_dask,
+)
+from pipeline.preprocess.pool import Task
 from pipeline.preprocess.run import preprocess
 from tests.helpers.jobs import job_line
+from tests.helpers.shards import set_bytes
 from tests.helpers.videos import scene, surveillance_set, write_video
 
 pytest.importorskip("distributed")
@@ -55,8 +71,8 @@ def running_cluster(
             assert time.monotonic() < deadline
             time.sleep(0.1)
         address = json.loads(file.read_text())["address"]
-        worker = ("dask_worker", address, *host, "--nthreads", "1", "--no-nanny", "--no-dashboard")
-        worker += ("--local-directory", str(folder / "dask"))
+        worker = ["dask_worker", address, *host, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+        worker += ["--local-directory", str(folder / "dask")]
         started = [stack.enter_context(program(*worker, **environment)) for _ in range(workers)]
         yield address, [*started, scheduler]
 
@@ -80,11 +96,6 @@ def certificate(folder: Path) -> dict[str, str]:
     return {f"{TLS}CA_FILE": cert, **roles}
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    paths = sorted(folder.iterdir())
-    return {p.name: p.read_bytes() for p in paths if p.name not in ("config.toml", "stamps.json")}
-
-
 def test_a_cluster_that_loses_a_worker_gives_the_bytes_of_the_pool(
     cluster: tuple[str, list["subprocess.Popen[bytes]"]], tmp_path: Path
 ) -> None:
@@ -100,7 +111,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_bytes_of_the_pool(
         stderr=subprocess.PIPE,
         text=True,
     )
-    while len(list(shards.glob("*.part.json"))) < 2:
+    while len(list(shards.glob("parts/*.part.json"))) < 2:
         assert run.poll() is None, run.communicate()
         time.sleep(0.02)
     workers[0].kill()
@@ -108,7 +119,54 @@ def test_a_cluster_that_loses_a_worker_gives_the_bytes_of_the_pool(
     assert run.returncode == 0, errors
     assert workers[1].poll() is None
     assert "decoded    10 videos" in output
-    assert contents(shards) == contents(tmp_path / "pool")
+    assert set_bytes(shards) == set_bytes(tmp_path / "pool")
+
+
+def test_of_a_group_that_fails_the_others_are_done(
+    cluster: tuple[str, list["subprocess.Popen[bytes]"]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_engine, "GROUPS", 1)
+    tasks = []
+    for name in "abc":
+        write_video(tmp_path / name / "video.mp4", scene(6))
+        tasks.append(Task(name=name, job=job_line(tmp_path / name, tmp_path / "shards" / name)))
+    tasks[1] = Task(name="b", job="{}")
+    assert len(list(grouped(tasks))) == 1
+    outcomes = {task.name: error for task, error in run_dask(tasks, cluster[0], 30.0, lambda *_: None)}
+    assert outcomes.keys() == {"a", "b", "c"}
+    assert outcomes["a"] is outcomes["c"] is None
+    assert isinstance(outcomes["b"], RuntimeError)
+
+
+def test_a_cluster_that_grows_and_shrinks_by_itself_does_all_videos(tmp_path: Path) -> None:
+    """Nothing waits for workers that are not there yet, and groups of those that go are done elsewhere."""
+    source, shards = tmp_path / "source", tmp_path / "shards"
+    surveillance_set(source, training=9, testing=9, frames=6)
+    script = (
+        "import sys, time\n"
+        "from distributed import LocalCluster\n"
+        "if __name__ == '__main__':\n"
+        "    address = {'host': '127.0.0.1', 'dashboard_address': None}\n"
+        "    with LocalCluster(n_workers=0, threads_per_worker=1, **address) as cluster:\n"
+        "        cluster.adapt(minimum=0, maximum=2, interval='200ms')\n"
+        "        print(cluster.scheduler_address, flush=True)\n"
+        "        sys.stdin.read()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}  # noqa: PTH109
+    file = tmp_path / "cluster.py"
+    file.write_text(script)
+    with subprocess.Popen(
+        [sys.executable, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+    ) as cluster:
+        try:
+            assert cluster.stdout is not None
+            done = preprocess_command(tmp_path, cluster.stdout.readline().strip())
+        finally:
+            cluster.communicate()
+    assert done.returncode == 0, done.stderr
+    assert "18/18 videos, 108 frames" in done.stderr
+    preprocess(PreprocessConfig(source=str(source), shards=str(tmp_path / "pool"), size=(16, 16)))
+    assert set_bytes(shards) == set_bytes(tmp_path / "pool")
 
 
 def test_an_unreadable_video_is_the_same_error_as_from_the_pool(
@@ -137,7 +195,7 @@ def test_a_scheduler_that_is_gone_is_an_error_of_one_line(
     with subprocess.Popen(
         [*command, "--engine", "dask", "--scheduler", address], stderr=subprocess.PIPE, text=True
     ) as run:
-        while not list(shards.glob("*.part.json")):
+        while not list(shards.glob("parts/*.part.json")):
             assert run.poll() is None, run.communicate()
             time.sleep(0.02)
         scheduler.kill()
@@ -183,26 +241,55 @@ def test_an_address_that_is_none_is_refused_at_once(address: str) -> None:
         next(run_dask([], address, 30.0, lambda *_: None))
 
 
-def test_answers_are_json_text(tmp_path: Path) -> None:
-    write_video(tmp_path / "source" / "a.mp4", scene(6))
-    answer = _work("a", job_line(tmp_path / "source", tmp_path / "shards"), 30.0)
-    assert (type(answer), json.loads(answer)) == (str, {"frames": 6})
-    assert _read("a", answer) == (6, None)
-    (tmp_path / "source" / "a.mp4").write_text("nothing")
-    frames, error = _read("a", _work("a", job_line(tmp_path / "source", tmp_path / "other"), 30.0))
+@given(sizes=st.lists(st.integers(0, GROUP_BYTES + 1) | st.just(0), max_size=300), repeats=st.integers(1, 3))
+def test_small_videos_go_out_in_groups_and_none_is_lost(sizes: list[int], repeats: int) -> None:
+    tasks = [Task(name=f"{number}", job="", size=size) for number, size in enumerate(repeats * sizes)]
+    groups = list(grouped(tasks))
+    most = max(1, min(GROUP_VIDEOS, len(tasks) // GROUPS))
+    assert [task for group in groups for task in group] == tasks
+    assert len(groups) >= min(len(tasks), GROUPS)
+    for group in groups:
+        assert 1 <= len(group) <= most
+        assert len(group) == 1 or sum(task.size for task in group) <= GROUP_BYTES
+    for before, after in itertools.pairwise(groups):
+        assert len(before) == most or sum(task.size for task in (*before, after[0])) > GROUP_BYTES
+
+
+def test_answers_are_json_text_and_one_process_does_all_videos(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_video(tmp_path / name / "video.mp4", scene(6))
+    (tmp_path / "b" / "video.mp4").write_text("nothing")
+    group = [Task(name=name, job=job_line(tmp_path / name, tmp_path / "shards")) for name in "aba"]
+    idle = _idle(30.0)
+    try:
+        answer = _work(json.dumps([[task.name, task.job] for task in group]), 30.0)
+        kept = idle.get_nowait()
+        process = kept._process
+        idle.put(kept)
+        _work(json.dumps([["a", group[0].job]]), 30.0)
+        assert kept._process is process is not None
+        assert idle.qsize() == 1
+    finally:
+        while not idle.empty():
+            idle.get().kill()
+    assert type(answer) is str
+    (first, none), (frames, error), last = _read(group, answer)
+    assert (first, none) == last == (6, None)
     assert (frames, type(error)) == (0, SourceError)
-    assert "a.mp4: found 7 bytes that are no video file" in str(error)
+    assert "video.mp4: found 7 bytes that are no video file" in str(error)
 
 
-@pytest.mark.parametrize(
-    "answer", [None, ("SourceError", "text"), b"{}", "", "[]", "{}", '{"frames": null}', "[" * 100_000]
-)
+_OTHER = ["", "[]", "{}", '{"frames": 6}', '[{"frames": 6}, {"frames": 6}]', '[{"frames": null}]', "[6]"]
+
+
+@pytest.mark.parametrize("answer", [None, ("SourceError", "text"), b"[]", *_OTHER, "[" * 100_000])
 def test_another_answer_is_refused(answer: object) -> None:
     with pytest.raises(ConfigError, match=r"^a: a machine of the cluster answered .*same version"):
-        _read("a", answer)
+        _read([Task(name="a", job="")], answer)
 
 
 def test_engine_and_scheduler_belong_together() -> None:
-    for options in ({"engine": "dask"}, {"scheduler": "tcp://127.0.0.1:1"}):
+    choices: list[dict[str, Any]] = [{"engine": "dask"}, {"scheduler": "tcp://127.0.0.1:1"}]
+    for options in choices:
         with pytest.raises(ConfigError, match="belong together"):
             PreprocessConfig(source="a", shards="b", **options)

@@ -5,6 +5,7 @@ import struct
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -14,7 +15,7 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.run import Summary, preprocess
-from pipeline.preprocess.source import list_tree
+from pipeline.preprocess.sources.source import list_tree
 from shards.manifest import Video
 from tests.helpers.shards import stored_frames
 from tests.helpers.videos import scene, write_images, write_video
@@ -22,8 +23,13 @@ from tests.helpers.videos import scene, write_images, write_video
 SIZE = (64, 96)
 
 
-def run(source: Path, **options) -> Summary:
-    config = {"source": str(source), "shards": str(source.parent / "shards"), "size": SIZE, "workers": 1}
+def run(source: Path, **options: Any) -> Summary:
+    config: dict[str, Any] = {
+        "source": str(source),
+        "shards": str(source.parent / "shards"),
+        "size": SIZE,
+        "workers": 1,
+    }
     return preprocess(PreprocessConfig(**{**config, **options}))
 
 
@@ -56,9 +62,10 @@ def remuxed(path: Path, target: Path, *, shift: float = 0.0, fast_start: bool = 
     options = {"movflags": "faststart"} if fast_start else {}
     with av.open(str(path)) as source, av.open(str(target), "w", options=options) as copy:
         stream = copy.add_stream_from_template(source.streams.video[0])
+        assert source.streams.video[0].time_base is not None
         ticks = round(shift / source.streams.video[0].time_base)
         for packet in source.demux(video=0):
-            if packet.dts is not None:
+            if packet.dts is not None and packet.pts is not None:
                 packet.pts, packet.dts = packet.pts - ticks, packet.dts - ticks
                 packet.stream = stream
                 copy.mux(packet)
@@ -124,7 +131,7 @@ def folder(tmp_path: Path) -> Path:
     ],
 )
 def test_every_frame_once_in_order_equal_to_its_resized_decoding(
-    folder: Path, name: str, options: dict, size: tuple[int, int]
+    folder: Path, name: str, options: dict[str, Any], size: tuple[int, int]
 ) -> None:
     path = write_video(folder / name, scene(40, size=size), **options)
     video = only(run(folder))
@@ -142,7 +149,7 @@ def test_every_file_is_read_by_pyav_unless_decord_is_asked_for(folder: Path, tmp
         for decoder in ("auto", "pyav", "decord")
     }
     assert [video.source["decoder"] for video in found.values()] == ["pyav", "pyav", "decord"]
-    assert len({tuple(shard.digest for shard in video.shards) for video in found.values()}) == 1
+    assert len({tuple(shard.name for shard in video.shards) for video in found.values()}) == 1
     facts = found["auto"].source
     assert (facts["frames_header"], facts["packets"], facts["rate"], facts["even"]) == (12, 12, 25.0, True)
 

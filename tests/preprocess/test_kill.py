@@ -1,6 +1,5 @@
 """Killed at any moment and run again, preprocess ends with the bytes of an undisturbed run."""
 
-import json
 import os
 import random
 import signal
@@ -17,14 +16,10 @@ from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.run import preprocess
 from pipeline.preprocess.worker import Worker
 from tests.helpers.jobs import job_line
+from tests.helpers.shards import set_bytes
 from tests.helpers.videos import surveillance_set, write_video
 
 COMMAND = [sys.executable, "cli.py", "preprocess"]
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    paths = sorted(folder.iterdir())
-    return {p.name: p.read_bytes() for p in paths if p.name not in ("config.toml", "stamps.json")}
 
 
 @pytest.mark.slow
@@ -37,14 +32,14 @@ def test_sigkill_at_random_moments_changes_no_byte(tmp_path: Path) -> None:
     moments = random.Random(0)
     killed = 0
     # Kills while it starts, after some new file (a half-written one too), and while it ends.
-    for watched in ("", *["*"] * 5, "stamps.json"):
+    for watched in ("", *["**/*"] * 5, "segments-*"):
         process = subprocess.Popen(
             [*COMMAND, *options, str(shards)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         before = set(shards.glob(watched)) if watched else set()
         while watched and process.poll() is None and set(shards.glob(watched)) <= before:
             time.sleep(0.005)
-        time.sleep(moments.uniform(0, 0.01 if watched == "stamps.json" else 0.1))
+        time.sleep(moments.uniform(0, 0.01 if watched == "segments-*" else 0.1))
         killed += process.poll() is None
         process.kill()
         process.wait()
@@ -52,8 +47,8 @@ def test_sigkill_at_random_moments_changes_no_byte(tmp_path: Path) -> None:
             assert path.read_bytes() == (tmp_path / "undisturbed" / path.name).read_bytes()
     assert killed >= 4
     subprocess.run([*COMMAND, *options, str(shards)], check=True, capture_output=True)
-    time.sleep(0.5)  # workers of killed runs notice within a beat
-    assert contents(shards) == contents(tmp_path / "undisturbed")
+    time.sleep(0.5)  # workers of killed runs notice within a heartbeat
+    assert set_bytes(shards) == set_bytes(tmp_path / "undisturbed")
 
 
 def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
@@ -83,7 +78,7 @@ def test_two_at_once_into_one_folder_are_one_and_a_refusal(tmp_path: Path) -> No
         f"error: {shards}: found another preprocess under way in it, expected none"
     )
     assert second.stderr.count("\n") == 1
-    assert contents(shards) == contents(tmp_path / "undisturbed")
+    assert set_bytes(shards) == set_bytes(tmp_path / "undisturbed")
 
 
 def test_a_killed_one_does_not_keep_the_folder(tmp_path: Path) -> None:
@@ -115,13 +110,13 @@ def test_a_worker_that_dies_takes_only_its_video(tmp_path: Path) -> None:
         job = job_line(source.parent, tmp_path / "shards")
 
         def die(frames: int, expected: int) -> None:
-            assert worker._process is not None
-            os.kill(worker._process.pid, signal.SIGABRT)
+            assert worker.pid is not None
+            os.kill(worker.pid, signal.SIGABRT)
 
         with pytest.raises(SourceError, match=r"^a: the decoder died of SIGABRT .*after \d+ frames"):
             worker.run("a", job, die)
         worker.run("a", job, lambda frames, expected: None)
-    assert list((tmp_path / "shards").glob("*.part.json"))
+    assert list((tmp_path / "shards/parts").glob("*.part.json"))
 
 
 def test_a_worker_that_hangs_is_given_up(tmp_path: Path) -> None:
@@ -129,8 +124,8 @@ def test_a_worker_that_hangs_is_given_up(tmp_path: Path) -> None:
     with Worker(stall_seconds=3) as worker:
 
         def hang(frames: int, expected: int) -> None:
-            assert worker._process is not None
-            os.kill(worker._process.pid, signal.SIGSTOP)
+            assert worker.pid is not None
+            os.kill(worker.pid, signal.SIGSTOP)
 
         with pytest.raises(SourceError, match="a: the decoder hung for 3 s"):
             worker.run("a", job_line(source.parent, tmp_path / "shards"), hang)
@@ -141,10 +136,10 @@ def test_what_earlier_runs_left_half_done_is_cleared_away(tmp_path: Path) -> Non
     shards = tmp_path / "shards"
     config = PreprocessConfig(source=str(tmp_path / "source"), shards=str(shards), size=(16, 16), workers=1)
     preprocess(config)
-    before = contents(shards)
+    before = set_bytes(shards)
     (shards / ".tmp-half").write_bytes(b"x")
-    (shards / "training-99-0a1b2c3d-0000.tar").write_bytes(b"x")
+    (shards / "training-99-0a1b2c3d-0000-0123456789abcdef.tar").write_bytes(b"x")
     (shards / "notes.txt").write_text("mine")
     preprocess(config)
-    assert contents(shards) == {**before, "notes.txt": b"mine"}
-    assert json.loads((shards / "stamps.json").read_bytes())
+    assert set_bytes(shards) == {**before, "notes.txt": b"mine"}
+    assert list(shards.glob("stamps-*"))

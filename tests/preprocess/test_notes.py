@@ -1,21 +1,26 @@
 """What is said of videos that a viewer would not expect."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.errors import SourceError
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.run import Summary, preprocess
-from shards.manifest import MANIFEST
 from tests.helpers.counted import counter, numbers
 from tests.helpers.divx import pack_b_frames
 from tests.helpers.shards import stored_frames
 from tests.helpers.videos import scene, write_images, write_video
 
 
-def run(root: Path, **options) -> Summary:
-    config = {"source": str(root / "source"), "shards": str(root / "shards"), "size": (64, 96), "workers": 1}
+def run(root: Path, **options: Any) -> Summary:
+    config: dict[str, Any] = {
+        "source": str(root / "source"),
+        "shards": str(root / "shards"),
+        "size": (64, 96),
+        "workers": 1,
+    }
     return preprocess(PreprocessConfig(**{**config, **options}))
 
 
@@ -80,16 +85,3 @@ def test_cameras_alike_and_those_of_the_testing_set_are_not_noted(tmp_path: Path
     write_video(tmp_path / "source" / "training" / "videos" / "02.mp4", scene(8), rate=26)
     write_video(tmp_path / "source" / "testing" / "videos" / "01.mp4", scene(8, size=(48, 64)), rate=5)
     assert run(tmp_path).notes == ()
-
-
-def test_videos_decoded_under_earlier_rules_are_decoded_again(tmp_path: Path) -> None:
-    write_video(tmp_path / "source" / "a.mp4", scene(8))
-    write_images(tmp_path / "source" / "b", scene(8))
-    run(tmp_path)
-    assert run(tmp_path).done == 0
-    manifest = tmp_path / "shards" / MANIFEST
-    text = manifest.read_text()
-    assert '"track"' in text
-    manifest.write_text(text.replace('"track"', '"stream"'))
-    assert run(tmp_path).done == 1
-    assert manifest.read_text() == text

@@ -3,6 +3,7 @@
 import itertools
 import struct
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -140,7 +141,7 @@ def test_a_stream_of_jpegs_is_shown_as_its_exif_tag_says(tmp_path: Path, number:
 def test_a_mirrored_file_is_stored_as_it_is_shown_and_refused_with_decord(tmp_path: Path) -> None:
     path = write_video(tmp_path / "source" / "a.mp4", [corners()] * 8)
     patch_track_header(path, (-1, 0, 0, 1))
-    config = {"source": str(path), "size": (48, 64), "workers": 1}
+    config: dict[str, Any] = {"source": str(path), "size": (48, 64), "workers": 1}
     preprocess(PreprocessConfig(shards=str(tmp_path / "shards"), **config))
     assert is_alike(stored_frames(tmp_path / "shards", "training", "a")[0], corners()[:, ::-1])
     with pytest.raises(SourceError, match=r"a\.mp4: frame 0 by decord .*; use --decoder auto"):

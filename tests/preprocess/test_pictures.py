@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -81,8 +82,13 @@ def animated(form: str, pages: int = 5) -> bytes:
     return file.getvalue()
 
 
-def run(source: Path, **options) -> Summary:
-    config = {"source": str(source), "shards": str(source.parent / "shards"), "size": (16, 16), "workers": 1}
+def run(source: Path, **options: Any) -> Summary:
+    config: dict[str, Any] = {
+        "source": str(source),
+        "shards": str(source.parent / "shards"),
+        "size": (16, 16),
+        "workers": 1,
+    }
     return preprocess(PreprocessConfig(**{**config, **options}))
 
 

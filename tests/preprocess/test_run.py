@@ -9,25 +9,18 @@ import pytest
 from pipeline.errors import ConfigError, SourceError
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.run import preprocess
+from shards.errors import ShardError
 from shards.manifest import MANIFEST, load_manifest
 from shards.storage import Storage
-from tests.helpers.shards import stored_frames
+from shards.verify import verify
+from tests.helpers.shards import set_bytes, stored_frames
 from tests.helpers.videos import scene, surveillance_set, write_images, write_video
 
 
-def config(source: Path, shards: Path, **options) -> PreprocessConfig:
+def config(source: Path, shards: Path, **options: Any) -> PreprocessConfig:
     return PreprocessConfig(
         **{"source": str(source), "shards": str(shards), "size": (32, 32), "workers": 2, **options}
     )
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Shards and manifest; not what differs from run to run by design."""
-    return {
-        path.name: path.read_bytes()
-        for path in sorted(folder.iterdir())
-        if path.name not in ("config.toml", "stamps.json")
-    }
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +66,13 @@ def test_a_flat_folder_is_the_split_that_was_asked_for(tmp_path: Path) -> None:
 
 def test_the_number_of_workers_does_not_change_a_byte(source: Path, shards: Path, tmp_path: Path) -> None:
     preprocess(config(source, tmp_path, workers=1))
-    assert contents(tmp_path) == contents(shards)
+    assert set_bytes(tmp_path) == set_bytes(shards)
 
 
 def test_a_second_run_decodes_nothing(source: Path, shards: Path) -> None:
-    before = contents(shards)
+    before = set_bytes(shards)
     assert preprocess(config(source, shards)).done == 0
-    assert contents(shards) == before
+    assert set_bytes(shards) == before
 
 
 def test_only_changed_and_new_videos_are_decoded_again(source: Path, tmp_path: Path) -> None:
@@ -92,15 +85,62 @@ def test_only_changed_and_new_videos_are_decoded_again(source: Path, tmp_path: P
     summary = preprocess(config(changed, shards))
     assert (summary.done, summary.frames) == (2, 50)
     preprocess(config(changed, tmp_path / "fresh"))
-    assert contents(shards) == contents(tmp_path / "fresh")
+    assert set_bytes(shards).items() >= set_bytes(tmp_path / "fresh").items()
+    preprocess(config(changed, shards, compact=True))
+    assert set_bytes(shards) == set_bytes(tmp_path / "fresh")
+
+
+def test_the_set_before_stays_readable_while_and_after_videos_come_change_and_go(
+    source: Path, tmp_path: Path
+) -> None:
+    changed = tmp_path / "source"
+    shutil.copytree(source, changed, copy_function=shutil.copyfile)
+    shards = tmp_path / "shards"
+    before = preprocess(config(changed, shards)).manifest
+    write_video(changed / "training" / "videos" / "02.mp4", scene(30, seed=9))
+    (changed / "testing" / "videos" / "01.mp4").unlink()
+    np.save(changed / "frame_labels.npy", np.zeros(40, int))
+    after = preprocess(config(changed, shards)).manifest
+    assert len(after.videos) == 3
+    storage = Storage(shards)
+    for manifest in (before, after):
+        loaded = load_manifest(storage, manifest.digest)
+        assert loaded == manifest
+        assert verify(storage, loaded, lambda shard: None) == []
+    preprocess(config(changed, shards, compact=True))
+    with pytest.raises(ShardError, match="as pinned"):
+        load_manifest(storage, before.digest)
+
+
+def test_a_run_that_is_killed_while_it_adds_leaves_the_set_as_it_was(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = tmp_path / "source"
+    shutil.copytree(source, changed, copy_function=shutil.copyfile)
+    shards = tmp_path / "shards"
+    before = preprocess(config(changed, shards)).manifest
+    write_video(changed / "training" / "videos" / "02.mp4", scene(30, seed=9))
+
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("pipeline.preprocess.run.write_manifest", killed)
+        preprocess(config(changed, shards))
+    assert load_manifest(Storage(shards)) == before
+    (only,) = verify(Storage(shards), before, lambda shard: None)
+    assert "not of this set" in only  # the shard of the video that is on its way
+    assert preprocess(config(changed, shards)).done == 0
+    assert load_manifest(Storage(shards)).split("training")[1].frames == 30
 
 
 def test_a_lost_shard_is_made_again(source: Path, shards: Path, tmp_path: Path) -> None:
-    before = contents(shards)
+    before = set_bytes(shards)
     shutil.copytree(shards, tmp_path / "set")
     (tmp_path / "set" / load_manifest(Storage(shards)).videos[1].shards[0].name).unlink()
     assert preprocess(config(source, tmp_path / "set")).done == 1
-    assert contents(tmp_path / "set") == before
+    assert set_bytes(tmp_path / "set") == before
+    assert preprocess(config(source, tmp_path / "set")).done == 0
 
 
 @pytest.mark.parametrize(
@@ -194,7 +234,7 @@ def test_a_set_of_an_older_version_is_made_again(tmp_path: Path) -> None:
     preprocess(config(tmp_path / "source", tmp_path / "shards"))
     manifest = tmp_path / "shards" / MANIFEST
     whole = manifest.read_bytes()
-    older = whole.replace(b'"version": 2', b'"version": 1').replace(b'"digest"', b'"sha256"')
+    older = whole.replace(b'"version": 3', b'"version": 2').replace(b'"parts"', b'"videos"')
     assert older != whole
     manifest.write_bytes(older)
     assert preprocess(config(tmp_path / "source", tmp_path / "shards")).done == 1

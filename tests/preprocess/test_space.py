@@ -3,18 +3,20 @@
 import shutil
 from collections import namedtuple
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.preprocess import space
 from pipeline.preprocess.config import PreprocessConfig
-from pipeline.preprocess.headers import frame_planes
-from pipeline.preprocess.layouts import recognise
+from pipeline.preprocess.datasets.layouts import recognise
+from pipeline.preprocess.pool import crew
 from pipeline.preprocess.run import preprocess
-from pipeline.preprocess.source import SourceFile, list_tree
-from pipeline.preprocess.space import estimate, evenly, stored_bytes
-from pipeline.preprocess.videos import SourceVideo
+from pipeline.preprocess.sources.source import list_tree
+from pipeline.preprocess.sources.tree import SourceFile
+from pipeline.preprocess.sources.videos import SourceVideo
+from pipeline.preprocess.space import estimate, stored_bytes
+from pipeline.preprocess.survey import evenly, survey
 from tests.helpers.shards import random_frames
 from tests.helpers.videos import scene, write_images, write_video
 
@@ -36,12 +38,19 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_headers_tell_frames_and_first_frames_tell_gray(source, tmp_path):
+def test_headers_tell_frames_and_first_frames_tell_gray(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copytree(source, tmp_path / "all")
     (tmp_path / "all" / "training" / "videos" / "broken.mp4").write_bytes(b"no video")
     tree = list_tree(str(tmp_path / "all"))
     videos = recognise(tree, "auto", "training").videos
-    assert frame_planes(tree.source, videos) == {
+    config = PreprocessConfig(source=str(tmp_path / "all"), shards=str(tmp_path / "set"), size=(48, 64))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0))
+    with crew(2, 60) as members:
+        found = survey(config, tree.source, videos, members)
+    assert "training/broken" in found.failed
+    assert found.planes == {
         "training/colour": 120,
         "training/gray": 30,
         "testing/colour": 120,
@@ -49,18 +58,25 @@ def test_headers_tell_frames_and_first_frames_tell_gray(source, tmp_path):
     }
 
 
-def test_the_estimate_is_what_raw_shards_take(source, tmp_path):
+def test_the_estimate_is_what_raw_shards_take(source: Path, tmp_path: Path) -> None:
     preprocess(PreprocessConfig(source=str(source), shards=str(tmp_path), size=(48, 64), workers=1))
     stored = sum(path.stat().st_size for path in tmp_path.glob("*.tar"))
     assert stored_bytes(120 + 30 + 120 + 12, 48 * 64, 5) == pytest.approx(stored, rel=0.1)
 
 
-def test_what_does_not_fit_is_refused_with_the_codecs_that_do(source, tmp_path, monkeypatch):
+def test_what_does_not_fit_is_refused_with_the_codecs_that_do(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     raw = stored_bytes(282, 48 * 64, 5)
-    config = {"source": str(source), "shards": str(tmp_path / "set"), "size": (48, 64), "workers": 1}
+    config: dict[str, Any] = {
+        "source": str(source),
+        "shards": str(tmp_path / "set"),
+        "size": (48, 64),
+        "workers": 1,
+    }
 
     def free(size: float) -> None:
-        monkeypatch.setattr(space.shutil, "disk_usage", lambda _: Usage(int(size)))
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(int(size)))
 
     free(raw - 1)
     with pytest.raises(SourceError) as caught:
@@ -86,17 +102,17 @@ def video(name: str, size: int) -> SourceVideo:
     return SourceVideo(split="training", name=name, files=(file,), is_images=False)
 
 
-def test_videos_that_were_not_looked_at_are_like_the_others():
+def test_videos_that_were_not_looked_at_are_like_the_others() -> None:
     videos = [video("a", 1000), video("b", 3000), video("c", 4000)]
     assert estimate({"training/a": 30}, videos[:2], videos) == 30 * 8
     assert estimate({}, videos[:2], videos) == 0
 
 
-def test_a_header_that_claims_more_frames_than_its_file_can_hold_is_not_believed():
+def test_a_header_that_claims_more_frames_than_its_file_can_hold_is_not_believed() -> None:
     assert estimate({"training/a": 10**15}, [video("a", 800)], [video("a", 800)]) == 300
 
 
-def test_looks_are_spread_evenly_up_to_the_largest():
+def test_looks_are_spread_evenly_up_to_the_largest() -> None:
     videos = [video(str(index), index) for index in range(10)]
     assert [each.name for each in evenly(videos, 3)] == ["2", "5", "9"]
     assert evenly(videos[:2], 3) == videos[:2]

@@ -1,6 +1,7 @@
 """Which of several video tracks is read, by the audit and by decoding alike."""
 
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -61,8 +62,11 @@ def test_a_cover_is_neither_read_nor_named(tmp_path: Path, cover_first: bool) ->
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as container:
         kinds = ["png", "libx264"] if cover_first else ["libx264", "png"]
-        streams = {kind: container.add_stream(kind, rate=25) for kind in kinds}
-        for kind, stream in streams.items():
+        streams: dict[str, av.VideoStream] = {}
+        for kind in kinds:
+            stream = container.add_stream(kind, rate=25)
+            assert isinstance(stream, av.VideoStream)
+            streams[kind] = stream
             stream.height, stream.width = 64, 96
             stream.pix_fmt = "rgb24" if kind == "png" else "yuv420p"
         streams["png"].disposition = Disposition.attached_pic
@@ -79,7 +83,7 @@ def test_a_cover_is_neither_read_nor_named(tmp_path: Path, cover_first: bool) ->
 
 def test_the_track_that_is_not_read_is_noted_and_decord_refuses_the_file(tmp_path: Path) -> None:
     path = write_tracks(tmp_path / "a.mkv", [DARK, BRIGHT], dispositions=(NONE, DEFAULT))
-    config = {"source": str(path), "size": (48, 64), "workers": 1}
+    config: dict[str, Any] = {"source": str(path), "size": (48, 64), "workers": 1}
     summary = preprocess(PreprocessConfig(shards=str(tmp_path / "shards"), **config))
     assert summary.notes == (
         "training/a: of its 2 video tracks stream 1 was read, not stream 0 (h264 48x64)",

@@ -1,0 +1,1 @@
+"""What is to be preprocessed: the files of a source, and the videos that they make up."""

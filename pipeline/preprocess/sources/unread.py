@@ -1,0 +1,78 @@
+"""What of a source a run does not read, or reads from elsewhere: links and files of other kinds."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from pipeline.errors import SourceError
+from pipeline.preprocess.sources.tree import Tree
+from pipeline.preprocess.sources.videos import Layout
+from shards.text import printable
+
+_MOST = 10
+"""Names, or kinds of files, that a line lists."""
+
+
+def refuse_dangling(tree: Tree) -> None:
+    """A link that leads nowhere may stand for a video: an error.
+
+    Raises:
+        SourceError: there are such links; it names them.
+    """
+    found = [printable(path) for path in sorted(tree.oddities.dangling)]
+    if found:
+        raise SourceError(
+            f"{tree.source}: {_count(len(found), 'link')} to a file or folder that is not there: "
+            f"{_listed(found)}; restore what they lead to, remove them, or skip them with --on-error skip"
+        )
+
+
+def unread(tree: Tree, layout: Layout, labels: str | None) -> Iterator[str]:
+    """A line each, where there is something to say, on files that are not read and on links.
+
+    Args:
+        tree: the source, whose label files were read through it.
+        layout: what was recognised in it.
+        labels: location of label files given by the user.
+    """
+    left = _left_out(tree, layout, labels)
+    odd = tree.oddities
+    kinds = Counter(printable(PurePosixPath(path).suffix.lower()) or "without extension" for path in left)
+    ranked = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
+    parts = [_listed([f"{kind} {count}" for kind, count in ranked])] if ranked else []
+    if odd.dangling:
+        one = len(odd.dangling) == 1
+        parts.append(f"{_count(len(odd.dangling), 'link')} that {'leads' if one else 'lead'} nowhere")
+    if parts:
+        yield f"not read in {tree.source}: {', '.join(parts)}"
+    if odd.again:
+        yield (
+            f"{_count(len(odd.again), 'link')} to a folder that is read already or holds SOURCE, not followed"
+            f": {_listed([printable(path) for path in odd.again])}"
+        )
+    if odd.outside:
+        places = [f"{printable(path)} to {printable(target)}" for path, target in odd.outside]
+        yield f"read through {_count(len(places), 'link')} out of SOURCE: {_listed(places)}"
+
+
+def _left_out(tree: Tree, layout: Layout, labels: str | None) -> list[str]:
+    here = tree.source.location
+    read = set(tree.source.opened)
+    for video in layout.videos:
+        read.update(file.path for file in video.files)
+        if video.masks is not None and video.masks.location == here:
+            read.update(file.path for file in video.masks.files)
+    left = [path for path in (*tree.files, *tree.oddities.special) if path not in read]
+    if labels is None or "://" in labels or "://" in here:
+        return left
+    given = Path(labels).resolve()
+    return [path for path in left if not (Path(here) / path).resolve().is_relative_to(given)]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return ", ".join(names[:_MOST]) + more

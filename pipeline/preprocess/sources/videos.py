@@ -1,0 +1,212 @@
+"""Videos of a source as the layouts describe them."""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import PurePosixPath
+from typing import Literal
+
+from pipeline.preprocess.sources.tree import SourceFile, Tree, join
+from shards.choices import Split
+from shards.names import video_order
+from shards.text import printable
+
+SPLIT_FOLDERS: dict[str, Split] = {
+    "training": "training",
+    "train": "training",
+    "testing": "testing",
+    "test": "testing",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceMasks:
+    """The pixel masks that a dataset brings for a video.
+
+    Attributes:
+        location: of the source that holds them.
+        form: `images`, one per frame; `npy`, one array (frames, H, W); `mat`, a `volLabel` cell of masks.
+        files: the images in order, or the one file.
+    """
+
+    location: str
+    form: Literal["images", "npy", "mat"]
+    files: tuple[SourceFile, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceVideo:
+    """One video of a source.
+
+    Attributes:
+        split, name: what it will be called.
+        files: its video file, or its images in order.
+        is_images: which of the two.
+        strays: names of images in its folder that are not of its sequence.
+        masks: its pixel masks, if there are any.
+    """
+
+    split: Split
+    name: str
+    files: tuple[SourceFile, ...]
+    is_images: bool
+    strays: tuple[str, ...] = ()
+    masks: SourceMasks | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def title(self) -> str:
+        """Split and name, for messages."""
+        return f"{self.split}/{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """A source that was understood.
+
+    Attributes:
+        dataset: which layout it has.
+        reason: how that was recognised.
+        root: the folder of the source that holds it.
+        videos: its videos.
+    """
+
+    dataset: str
+    reason: str
+    root: str
+    videos: tuple[SourceVideo, ...]
+
+    def ordered(self) -> list[SourceVideo]:
+        """Sorted by split and natural order of name."""
+        return _ordered(self.videos)
+
+    def testing(self) -> list[SourceVideo]:
+        """The testing videos in order."""
+        return _ordered(video for video in self.videos if video.split == "testing")
+
+
+def _ordered(videos: Iterable[SourceVideo]) -> list[SourceVideo]:
+    return sorted(videos, key=lambda video: video_order(video.split, video.name))
+
+
+def named(split: Split, base: str, files: Iterable[SourceFile]) -> list[SourceVideo]:
+    """Videos from files, called by their path below `base`; with the extension only where it is needed.
+
+    A shard set that knows a file under its other name keeps that, see `keep_names`.
+    """
+    paths = [(file, PurePosixPath(file.path.removeprefix(base).lstrip("/"))) for file in files]
+    stems = [str(path.with_suffix("")) for _, path in paths]
+    plain = Counter(stems)
+    return [
+        SourceVideo(
+            split=split,
+            name=printable(str(path) if plain[stem] > 1 else stem),
+            files=(file,),
+            is_images=False,
+        )
+        for (file, path), stem in zip(paths, stems, strict=True)
+    ]
+
+
+def keep_names(layout: Layout, known: Mapping[tuple[Split, str], str]) -> Layout:
+    """The layout, in which video files that a shard set holds have the names that they have there.
+
+    `eat.mkv` is `eat` as long as it is alone. It stays so when `eat.webm` comes, and that becomes `eat.webm`.
+
+    Args:
+        layout: with the names that follow from the files alone.
+        known: file name of each video of the set that was made from a video file, by split and name.
+    """
+    taken = {(video.split, video.name) for video in layout.videos}
+
+    def kept(video: SourceVideo) -> SourceVideo:
+        file = printable(video.files[0].name)
+        if video.is_images or known.get((video.split, video.name)) == file:
+            return video
+        suffix = PurePosixPath(file).suffix
+        other = video.name.removesuffix(suffix) if video.name.endswith(suffix) else video.name + suffix
+        if known.get((video.split, other)) != file or (video.split, other) in taken:
+            return video
+        return replace(video, name=other)
+
+    return replace(layout, videos=tuple(kept(video) for video in layout.videos))
+
+
+def image_video(tree: Tree, split: Split, name: str, folder: str) -> SourceVideo:
+    """A video from the images of a folder, in natural order, or by value where their names are decimals.
+
+    There must be some. Where most of their names differ only in their numbers, the others are not of the
+    sequence: one stray file would shift every label after it.
+    """
+    images = tree.images(folder)
+    files = _sequence(images, r"\d+(?:\.\d+)?")
+    if _are_decimals([file.stem for file in files]):
+        files.sort(key=lambda file: _decimal(file.stem))
+    else:
+        files = _sequence(images, r"\d+")
+    kept = {file.name for file in files}
+    strays = tuple(printable(file.name) for file in images if file.name not in kept)
+    return SourceVideo(split=split, name=printable(name), files=tuple(files), is_images=True, strays=strays)
+
+
+def split_videos(tree: Tree, folder: str, split: Split) -> list[SourceVideo]:
+    """The videos of a folder that is one split: `videos/NAME.avi`, or else `frames/NAME/000.jpg`."""
+    files = tree.videos(join(folder, "videos"))
+    if files:
+        return named(split, join(folder, "videos"), files)
+    base = join(folder, "frames") if tree.folders(join(folder, "frames")) else folder
+    clips = [name for name in tree.folders(base) if tree.images(join(base, name))]
+    return [image_video(tree, split, name, join(base, name)) for name in clips]
+
+
+def _sequence(images: list[SourceFile], number: str) -> list[SourceFile]:
+    """The images whose names differ only in numbers, if they are most of them; else all."""
+    shapes = [re.sub(number, "0", file.stem) + PurePosixPath(file.name).suffix for file in images]
+    common, count = Counter(shapes).most_common(1)[0]
+    if "0" not in common or 2 * count <= len(images):
+        return images
+    return [file for file, shape in zip(images, shapes, strict=True) if shape == common]
+
+
+_DECIMAL = re.compile(r"(.*?)(?<!\d)(?<!\d\.)(\d+)(?:\.(\d+))?(\D*)")
+"""The last number of a name, with what stands behind a dot: `1700000000.05`, `cam2_12.5`, not `10.0.0.1`."""
+
+
+def _decimal(stem: str) -> Decimal:
+    match = _DECIMAL.fullmatch(stem)
+    assert match is not None
+    return Decimal(f"{match[2]}.{match[3] or 0}")
+
+
+def _are_decimals(stems: list[str]) -> bool:
+    """Whether names with `1.05` hold decimal numbers, as of seconds, rather than two whole ones.
+
+    A number that was printed as such has no zero at its end (`str(time.time())`), unless all have as many
+    digits; of frames that are counted behind a dot, one in ten has: `cam1.9`, `cam1.10`.
+    """
+    parts = [match.groups() for stem in stems if (match := _DECIMAL.fullmatch(stem))]
+    fractions = [fraction for _, _, fraction, _ in parts if fraction is not None]
+    words = {(before, after) for before, _, _, after in parts}
+    if len(parts) < len(stems) or not fractions or len(words) > 1:
+        return False
+    if len({len(fraction) for fraction in fractions}) == 1 and len(fractions) == len(stems):
+        return len({whole for _, whole, _, _ in parts}) > 1
+    return not any(fraction.endswith("0") and len(fraction) > 1 for fraction in fractions)
+
+
+def missing_numbers(names: list[str]) -> list[tuple[int, int]]:
+    """Gaps in the whole numbers of a sequence of file names as (first, last) missing number."""
+    stems = [PurePosixPath(name).stem for name in names]
+    if _are_decimals(stems):
+        return []
+    found = [re.findall(r"\d+", stem) for stem in stems]
+    numbers = [int(groups[-1]) for groups in found if groups]
+    pairs = itertools.pairwise(numbers)
+    return [(before + 1, after - 1) for before, after in pairs if after > before + 1]

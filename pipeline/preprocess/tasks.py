@@ -1,0 +1,59 @@
+"""Tasks from videos, and what becomes of those that fail."""
+
+from collections.abc import Callable, Generator
+
+from pipeline.errors import SourceError
+from pipeline.preprocess.config import PreprocessConfig
+from pipeline.preprocess.jobs import Job, JobKind
+from pipeline.preprocess.pool import Outcome, Task
+from pipeline.preprocess.sources.source import Source
+from pipeline.preprocess.sources.videos import SourceVideo
+from shards.codecs import Codec
+from shards.text import natural_key
+
+
+def task_of(config: PreprocessConfig, source: Source, video: SourceVideo, kind: JobKind) -> Task:
+    """What a worker is to do with a video."""
+    job = Job(
+        kind=kind,
+        source=source.location,
+        shards=config.shards,
+        video=video,
+        size=config.size,
+        codec=codec_of(config),
+        window=config.window,
+        decoder=config.decoder,
+        depth_range=config.depth_range,
+        keep_damage=config.on_damage == "keep",
+    )
+    return Task(name=video.title, job=job.to_json(), size=video.size)
+
+
+def codec_of(config: PreprocessConfig) -> Codec:
+    """How pixels are to be stored."""
+    return Codec(name=config.codec, quality=config.quality if config.codec == "jpeg" else None)
+
+
+def failures(outcomes: Generator[Outcome, None, None], on_end: Callable[[Task], None]) -> dict[str, str]:
+    """The errors of videos that cannot be read, by title; any other error is raised at once."""
+    failed: dict[str, str] = {}
+    for task, error in outcomes:
+        if isinstance(error, SourceError):
+            failed[task.name] = str(error)
+        elif error is not None:
+            raise error
+        on_end(task)
+    return failed
+
+
+def refuse_failed(failed: dict[str, str], videos: int) -> None:
+    """One error for all of so many videos that cannot be read.
+
+    Raises:
+        SourceError: there are some.
+    """
+    if len(failed) == 1:
+        raise SourceError(next(iter(failed.values())))
+    if failed:
+        reasons = " | ".join(failed[title] for title in sorted(failed, key=natural_key))
+        raise SourceError(f"{len(failed)} of {videos} videos cannot be read: {reasons}")
