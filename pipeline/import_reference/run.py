@@ -1,6 +1,5 @@
 """The stage: read both files as data, check every tensor against the network, write the checkpoint."""
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -12,12 +11,13 @@ from pipeline.errors import CheckpointError
 from pipeline.import_reference.config import ImportConfig
 from pipeline.import_reference.weights import named_tensors, our_name, spec_of
 from pipeline.runs.checkpoint import Checkpoint, check_tensors, expected_tensors, tensors_from_bytes
+from pipeline.runs.digest import file_digest
 from pipeline.runs.header import MOST_BYTES
 from pipeline.runs.layout import FOLDER, checkpoint_steps
 from pipeline.runs.torchfile import TensorRef, read_torch_file
 from pipeline.version import code_version
 from shards import locations
-from shards.storage import Storage
+from shards.storage import Storage, storage_of
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 """What weights may be stored as; fewer bits, or whole numbers, are those of another network."""
@@ -46,9 +46,9 @@ def import_reference(config: ImportConfig) -> Checkpoint:
     origin = {
         "imported": {
             "model": locations.split(config.model)[1],
-            "model_sha256": hashlib.sha256(model).hexdigest(),
+            "model_sha256": file_digest(model),
             "keys": locations.split(config.keys)[1],
-            "keys_sha256": hashlib.sha256(keys).hexdigest(),
+            "keys_sha256": file_digest(keys),
         },
         "code_version": code_version(),
     }
@@ -60,9 +60,9 @@ def import_reference(config: ImportConfig) -> Checkpoint:
 
 
 def _read(location: str) -> bytes:
-    folder, name = locations.split(location)
+    storage, name = storage_of(location)
     try:
-        return Storage(folder).read(name, most=MOST_BYTES)
+        return storage.read(name, most=MOST_BYTES)
     except FileNotFoundError:
         where = locations.shown(location)
         raise CheckpointError(f"{where}: not found; give the file that was published") from None
@@ -78,9 +78,8 @@ def _open(data: bytes, where: str) -> tuple[Any, Callable[[Any], Tensor]]:
 
 def _target(out: str) -> tuple[Storage, str]:
     """Where the checkpoint goes: the file `out`, or step 0 of the run `out`."""
-    folder, file = locations.split(out)
-    if file.endswith(".safetensors"):
-        return Storage(folder), file
+    if locations.split(out)[1].endswith(".safetensors"):
+        return storage_of(out)
     storage = Storage(out)
     if any(checkpoint_steps(storage)):
         raise CheckpointError(f"{storage}: found a run with checkpoints of its own; choose another OUT")

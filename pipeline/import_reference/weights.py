@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.errors import CheckpointError
-from pipeline.runs.header import ModelSpec
+from pipeline.runs.spec import ModelSpec
 from pipeline.runs.torchfile import TensorRef
 from pipeline.runs.unpickling import Inert
 

@@ -27,10 +27,10 @@ def contact_sheet(storage: Storage, manifest: Manifest, rows: int) -> bytes:
     reader = SegmentReader(storage, manifest)
     for split in SPLITS:
         located = manifest.segments(split, manifest.window)
-        located = [segment for segment in located if segment.windows]
+        located = located.select(located.windows > 0)
         chosen = np.unique(np.linspace(0, len(located) - 1, min(rows, len(located))).round().astype(int))
-        for index in chosen if located else ():
-            segment = located[index]
+        for index in chosen if len(located) else ():
+            segment = located[int(index)]
             video = manifest.split(split)[segment.video]
             frames = reader.read(segment)[: manifest.window]
             numbers = segment.segment.first + np.arange(len(frames))

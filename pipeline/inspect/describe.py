@@ -1,8 +1,11 @@
 """A shard set in tables."""
 
+from collections.abc import Sequence
+
 from pipeline.terminal.tables import Table
 from shards.choices import SPLITS
 from shards.manifest import Manifest, Video
+from shards.rates import rate_of
 
 
 def describe(manifest: Manifest) -> list[Table]:
@@ -18,12 +21,12 @@ def _whole(manifest: Manifest) -> Table:
     for split in SPLITS:
         videos = manifest.split(split)
         labels = [video.labels for video in videos if video.labels is not None]
-        windows = sum(located.windows for located in manifest.segments(split, manifest.window))
+        windows = int(manifest.segments(split, manifest.window).windows.sum())
         rows.append(
             [
                 split,
                 str(len(videos)),
-                str(sum(video.frames for video in videos)),
+                str(int(videos.frames.sum())),
                 str(windows),
                 str(sum(len(known) for known in labels)),
                 str(sum(int(known.sum()) for known in labels)),
@@ -50,12 +53,12 @@ def _row(video: Video) -> list[str]:
         "" if labels is None else str(int(labels.sum())),
         str(facts.get("decoder", facts.get("kind", ""))),
         str(facts.get("frames_header") or ""),
-        f"{facts['rate']:g}" if "rate" in facts else "",
+        f"{rate:g}" if (rate := rate_of(video)) is not None else "",
         "/".join(str(count) for count in sorted(channels)),
         _megabytes((video,)),
         video.label_source or "",
     ]
 
 
-def _megabytes(videos: tuple[Video, ...]) -> str:
+def _megabytes(videos: Sequence[Video]) -> str:
     return f"{sum(shard.bytes for video in videos for shard in video.shards) / 1e6:.1f}"

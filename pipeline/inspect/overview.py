@@ -5,8 +5,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from pipeline.errors import CheckpointError, ReportError
-from pipeline.runs.evaluations import METRICS as EVALUATED
-from pipeline.runs.evaluations import read_metrics
+from pipeline.runs.evaluation import RECORD, load_record
 from pipeline.runs.header import Header, read_header
 from pipeline.runs.layout import FOLDER, METRICS, checkpoint_steps, model_name, training_name
 from pipeline.terminal.tables import Table
@@ -30,7 +29,8 @@ def overview(storage: Storage) -> list[Table]:
     tables = []
     if steps:
         latest = model_name(steps[-1])
-        tables.append(_model(str(storage), read_header(storage, latest, f"{storage}/{latest}")))
+        header = read_header(storage, latest, f"{storage}/{latest}")
+        tables += [_model(str(storage), header), *_held_out(header)]
     tables.append(
         _checkpoints([(str(s), storage.size(model_name(s)), _training_size(storage, s)) for s in steps])
     )
@@ -47,16 +47,35 @@ def _file(storage: Storage) -> list[Table]:
             "that preprocess finished, a run, or a .safetensors file"
         ) from None
     header = read_header(storage, "", str(storage))
-    return [_model(str(storage), header), _checkpoints([(str(header.step), size, None)])]
+    checkpoints = _checkpoints([(str(header.step), size, None)])
+    return [_model(str(storage), header), *_held_out(header), checkpoints]
 
 
 def _model(where: str, header: Header) -> Table:
     spec = header.spec
-    columns = ["method", "frames", "window", "memory items", "steps", "epochs", "of epochs"]
-    frames = f"{spec.size} {spec.channel_order}"
+    columns = ["method", "frames", "window", "memory items", "steps", "epochs", "of epochs", "virtual ranks"]
+    rate = "" if header.rate is None else f", {header.rate:g} per second"
     counts = [spec.window, spec.items, header.step, header.epoch]
     total = header.origin.get("options", {}).get("epochs", "")
-    return where, columns, [[spec.method, frames, *map(str, counts), str(total)]]
+    return (
+        where,
+        columns,
+        [
+            [
+                spec.method,
+                f"{spec.frame}{rate}",
+                *map(str, counts),
+                str(total),
+                str(header.virtual_ranks or ""),
+            ]
+        ],
+    )
+
+
+def _held_out(header: Header) -> list[Table]:
+    """What of the training videos was kept aside, if anything."""
+    rows = [[part.video, f"{part.start} to {part.end - 1}", str(part.gap)] for part in header.held_out]
+    return [("kept aside from training", ["video", "frames", "gap before"], rows)] if rows else []
 
 
 def _training_size(run: Storage, step: int) -> int | None:
@@ -105,15 +124,15 @@ def _number(value: Any) -> str:
 def _evaluations(run: Storage) -> Table:
     """Of every evaluation anywhere in the run."""
     columns = ["evaluation", "AUC %", "memory", "split", "of step", "shards"]
-    names = sorted(name for name, _, _ in run.walk() if PurePosixPath(name).name == EVALUATED)
+    names = sorted(name for name, _, _ in run.walk() if PurePosixPath(name).name == RECORD)
     rows = []
     for name in names:
         try:
-            record = read_metrics(run, name)
+            record = load_record(run, name)
         except ReportError:
             continue  # of another program, or damaged
-        work = record["provenance"]
-        auc = "no labels" if record["auc"] is None else f"{100 * record['auc']:.2f}"
-        known = [auc, work["memory"], work["split"], str(record["model"]["step"]), work["shards"]]
+        work = record.provenance
+        auc = "no labels" if record.auc is None else f"{100 * record.auc:.2f}"
+        known = [auc, work.memory, work.split, str(record.model.step), work.shards]
         rows.append([str(PurePosixPath(name).parent), *known])
     return "evaluations", columns, rows

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.inspect.config import InspectConfig, VerifyConfig
 from pipeline.inspect.contact import contact_sheet
@@ -12,7 +11,7 @@ from pipeline.terminal.progress import progress
 from pipeline.terminal.tables import Table
 from shards.errors import ShardError
 from shards.manifest import MANIFEST, load_manifest
-from shards.storage import Storage
+from shards.storage import Storage, storage_of
 from shards.verify import verify as verify_set
 
 _SHEET = "contact-sheet.png"
@@ -37,17 +36,13 @@ def inspect(config: InspectConfig) -> Iterator[Table | str]:
     yield f"manifest digest: {manifest.digest}"
     if config.sheet == "none":
         return
-    target, name = (storage, _SHEET) if config.sheet is None else _split(config.sheet)
+    target, name = (storage, _SHEET) if config.sheet is None else storage_of(config.sheet)
     try:
         target.write(name, contact_sheet(storage, manifest, config.rows))
     except ShardError as error:
         yield Remark(f"note: no contact sheet: {error}")
     else:
         yield f"contact sheet: {config.sheet or f'{storage}/{name}'}"
-
-
-def _split(file: str) -> tuple[Storage, str]:
-    return Storage(Path(file).parent), Path(file).name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +70,7 @@ def verify(config: VerifyConfig) -> Verified:
     """
     storage = Storage(config.shards)
     manifest = load_manifest(storage)
-    count = sum(len(video.shards) for video in manifest.videos)
+    count = sum(part.shards.num_rows for part in manifest.videos.parts)
     with progress("verify", count, "shards") as advance:
         problems = verify_set(storage, manifest, lambda shard: advance(1, shard.name))
     unlisted = "a web server does not list its files, so foreign ones were not looked for"

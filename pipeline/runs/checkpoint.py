@@ -23,11 +23,13 @@ from torch import Tensor, nn
 
 from mnad import MNAD
 from pipeline.errors import CheckpointError
-from pipeline.runs.header import FORMAT, MOST_BYTES, VERSION, ModelSpec, header_from_start, safetensors_header
+from pipeline.runs.digest import file_digest
+from pipeline.runs.header import FORMAT, MOST_BYTES, VERSION, header_from_start, safetensors_header
 from pipeline.runs.layout import FOLDER, checkpoint_steps, model_name, training_name
+from pipeline.runs.spec import ModelSpec
 from pipeline.runs.torchfile import read_torch_file
 from shards import locations
-from shards.storage import TEMPORARY_PREFIX, Storage
+from shards.storage import TEMPORARY_PREFIX, Storage, storage_of
 
 _TRAINING = re.compile(r"training-(\d{8,})\.pt")
 _NEVER_NEGATIVE = ("running_var", "num_batches_tracked", "exp_avg_sq", "step")
@@ -188,7 +190,7 @@ def checkpoint_from_bytes(data: bytes, name: str) -> Checkpoint:
         step=header.step,
         epoch=header.epoch,
         origin=header.origin,
-        sha256=hashlib.sha256(data).hexdigest(),
+        sha256=file_digest(data),
     )
     if header.digest is not None and header.digest != checkpoint.digest():
         raise CheckpointError(
@@ -292,9 +294,8 @@ def load_checkpoint(location: str) -> Checkpoint:
     Raises:
         CheckpointError: neither is there, it is damaged, or the latest model is gone.
     """
-    folder, name = locations.split(location)
-    if name.endswith(".safetensors"):
-        storage = Storage(folder)
+    if locations.split(location)[1].endswith(".safetensors"):
+        storage, name = storage_of(location)
     else:
         storage = Storage(location)
         step = latest_step(storage)
@@ -303,13 +304,16 @@ def load_checkpoint(location: str) -> Checkpoint:
                 f"{storage}: no checkpoint found under {FOLDER}/; give a run folder or a .safetensors file"
             )
         name = model_name(step)
-    try:
-        data = storage.read(name, most=MOST_BYTES)
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"{storage}/{name}: not found; give a run folder or a .safetensors file"
-        ) from None
+    data = _read(storage, name, MOST_BYTES, "not found; give a run folder or a .safetensors file")
     return checkpoint_from_bytes(data, f"{storage}/{name}")
+
+
+def _read(storage: Storage, name: str, most: int, missing: str) -> bytes:
+    """At most so many bytes of a file; `missing` tells what to do where it is not there."""
+    try:
+        return storage.read(name, most=most)
+    except FileNotFoundError:
+        raise CheckpointError(f"{storage}/{name}: {missing}") from None
 
 
 def load_training_state(run: Storage, step: int, most: int = MOST_BYTES) -> dict[str, Any]:
@@ -324,12 +328,8 @@ def load_training_state(run: Storage, step: int, most: int = MOST_BYTES) -> dict
         CheckpointError: it is missing, damaged, or something else.
     """
     where = f"{run}/{training_name(step)}"
-    try:
-        data = run.read(training_name(step), most=most)
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"{where}: not found beside the model; restore it, or train into another run"
-        ) from None
+    missing = "not found beside the model; restore it, or train into another run"
+    data = _read(run, training_name(step), most, missing)
     try:
         state = read_torch_file(data, where).values()
     except CheckpointError as error:

@@ -4,60 +4,27 @@ A safetensors file starts with the length of a JSON header, 8 bytes little-endia
 project's own fields are JSON in its metadata.
 """
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any
 
 from pipeline.errors import CheckpointError
-from pipeline.sizes import SIZE_STEP
+from pipeline.runs.spec import ModelSpec, is_within
+from pipeline.runs.trainedon import held_out_of, rate_of
+from pipeline.runs.virtualranks import virtual_ranks_of
+from shards.holdout import HeldOut
 from shards.jsonfile import parse_json
 from shards.storage import Storage
-
-if TYPE_CHECKING:
-    from mnad import MNAD
 
 FORMAT = "mnad-checkpoint"
 VERSION = 1
 MOST_BYTES = 256 << 20
 """Of a file of weights that is read; the network's take 63 MB, 65,536 memory items 134 MB more."""
 _LENGTH_BYTES = 8
-_LONGEST = 1 << 20
-"""Bytes of a header that is parsed; one of this project takes 10 kB."""
-_MOST = 1 << 20
-"""Of what is counted or measured in a model; so products of three fit 64 bits."""
-
-Method = Literal["pred", "recon"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelSpec:
-    """What a model is and what frames it was trained on.
-
-    Attributes:
-        method: `pred` or `recon`.
-        window: T, frames per window.
-        items: M, memory items.
-        height, width: of a frame; None where nobody knows, so that any that the network takes will do.
-        channels, channel_order: of a frame.
-    """
-
-    method: Method
-    window: int
-    items: int
-    height: int | None
-    width: int | None
-    channels: int = 3
-    channel_order: str = "BGR"
-
-    @property
-    def size(self) -> str:
-        """Height and width in words."""
-        return "any size" if self.height is None else f"{self.height}x{self.width}"
-
-    def build(self) -> "MNAD":
-        """A model of this kind with random weights."""
-        from mnad import MNAD  # and with it torch
-
-        return MNAD(self.method, window=self.window, channels=self.channels, items=self.items)
+_LONGEST = 16 << 20
+"""Bytes of a header that is parsed; one of this project takes 10 kB, and some 50 bytes for each video that
+was kept aside, which of a million may be 200,000."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +39,21 @@ class Header:
     epoch: int
     origin: dict[str, Any]
     digest: str | None
+
+    @property
+    def rate(self) -> float | None:
+        """Frames per second of the video that the model was trained on; None where it is unknown."""
+        return rate_of(self.origin)
+
+    @property
+    def virtual_ranks(self) -> int | None:
+        """For how many virtual ranks the run is planned; None where it is unknown."""
+        return virtual_ranks_of(self.origin)
+
+    @property
+    def held_out(self) -> tuple[HeldOut, ...]:
+        """What of the training videos was kept aside."""
+        return held_out_of(self.origin)
 
 
 def header_from_start(data: bytes, name: str) -> Header:
@@ -127,46 +109,37 @@ def _header(header: dict[str, Any], name: str) -> Header:
     return made
 
 
-def _check(header: Header, name: str) -> None:
+def _check(header: Header, file: str) -> None:
     """Compare every field with its type and range."""
-    spec = header.spec
-    windows = (2, _MOST) if spec.method == "pred" else (1, 1)
-    for field, value, holds, expected in (
-        ("method", spec.method, spec.method in get_args(Method), "pred or recon"),
-        ("window", spec.window, _is_in(spec.window, *windows), "2 or more for pred, 1 for recon"),
-        ("items", spec.items, _is_in(spec.items, 2, _MOST), "2 or more"),
-        ("channels", spec.channels, _is_in(spec.channels, 1, 3), "1 to 3"),
-        ("channel_order", spec.channel_order, spec.channel_order in ("BGR", "RGB"), "BGR or RGB"),
-        ("height", spec.height, _is_edge(spec.height), f"pixels, a multiple of {SIZE_STEP}"),
-        ("width", spec.width, _is_edge(spec.width), f"pixels, a multiple of {SIZE_STEP}"),
-        (
-            "size",
-            spec.size,
-            (spec.height is None) == (spec.width is None),
-            "both height and width, or neither",
-        ),
-        ("step", header.step, _is_in(header.step, 0, 1 << 62), "0 or more"),
-        ("epoch", header.epoch, _is_in(header.epoch, 0, 1 << 62), "0 or more"),
-        ("origin", header.origin, isinstance(header.origin, dict), "a JSON object"),
-        ("digest", header.digest, header.digest is None or isinstance(header.digest, str), "text"),
-    ):
-        if not holds:
-            raise CheckpointError(
-                f"{name}: found {field} {value!r:.100}, expected {expected}; train or import it again"
-            )
+    first = next(itertools.chain(header.spec.wrong(), _wrong(header)), None)
+    if first is not None:
+        name, value, expected = first
+        raise CheckpointError(
+            f"{file}: found {name} {value!r:.100}, expected {expected}; train or import it again"
+        )
     options = header.origin.get("options", {})
     if not isinstance(options, dict):
         raise CheckpointError(
-            f"{name}: found options {options!r:.100}, expected a JSON object; train or import it again"
+            f"{file}: found options {options!r:.100}, expected a JSON object; train or import it again"
         )
+    try:
+        rate_of(header.origin)
+        held_out_of(header.origin)
+        virtual_ranks_of(header.origin)
+    except ValueError as error:
+        raise CheckpointError(f"{file}: {error}; train or import it again") from None
 
 
-def _is_in(value: object, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-
-
-def _is_edge(value: object) -> bool:
-    return value is None or (isinstance(value, int) and value in range(SIZE_STEP, _MOST, SIZE_STEP))
+def _wrong(header: Header) -> Iterator[tuple[str, object, str]]:
+    """As `ModelSpec.wrong`, of what a header says beyond the model."""
+    for name, value, holds, expected in (
+        ("step", header.step, is_within(header.step, 0, 1 << 62), "0 or more"),
+        ("epoch", header.epoch, is_within(header.epoch, 0, 1 << 62), "0 or more"),
+        ("origin", header.origin, isinstance(header.origin, dict), "a JSON object"),
+        ("digest", header.digest, isinstance(header.digest, str | None), "text"),
+    ):
+        if not holds:
+            yield name, value, expected
 
 
 def read_header(storage: Storage, file: str, name: str) -> Header:

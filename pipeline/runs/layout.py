@@ -3,6 +3,8 @@
 import re
 from typing import TYPE_CHECKING
 
+from shards import locations
+
 if TYPE_CHECKING:
     from shards.storage import Storage
 
@@ -26,3 +28,12 @@ def training_name(step: int) -> str:
 def checkpoint_steps(run: "Storage") -> list[int]:
     """The steps of a run's whole checkpoints, ascending."""
     return sorted(int(match[1]) for name in run.names(FOLDER) if (match := _MODEL.fullmatch(name)))
+
+
+def home_of(location: str) -> str:
+    """The run that a checkpoint file lies in, the folder of one that lies in none, or a run itself."""
+    folder, name = locations.split(location)
+    if not name.endswith(".safetensors"):
+        return location
+    above, name = locations.split(folder)
+    return above if name == FOLDER else folder

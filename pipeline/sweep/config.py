@@ -44,7 +44,7 @@ class SweepConfig:
     seeds: Annotated[
         tuple[int, ...],
         Option(
-            "How many seeds are run, counted from 0, or which ones (0,3,7; or 5, for 5 alone).",
+            "How many seeds are run, counted from 0, or a list such as 0,3,7 (a single seed as '5,').",
             "Runs",
             custom=SEEDS,
         ),

@@ -4,15 +4,14 @@ Every run is reported; nothing is chosen. What was done already is not done agai
 as it is, as `train` does, and an evaluation of the same model, set and code stays.
 """
 
-import hashlib
 import json
 import statistics
 from dataclasses import dataclass
-from typing import Any
 
 from pipeline.errors import ReportError, TrainingError
 from pipeline.processes.commands import run_command
-from pipeline.runs.evaluations import read_metrics
+from pipeline.runs.digest import file_digest
+from pipeline.runs.evaluation import EvaluationRecord, load_record
 from pipeline.runs.layout import checkpoint_steps, model_name
 from pipeline.runs.ownership import refuse_links
 from pipeline.sweep.config import SweepConfig
@@ -27,7 +26,7 @@ FIGURES = {
     "AUC of PSNR alone": "psnr",
     "AUC of feature distance alone": "feature_distance",
 }
-"""What is summarised, and the score in `metrics.json` that it is the AUC of."""
+"""What is summarised, and the score that it is the AUC of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +55,8 @@ def sweep(config: SweepConfig) -> dict[str, Spread]:
         CommandError: a training or an evaluation failed.
         TrainingError: there are no labels to evaluate with.
     """
-    metrics = {seed: _one_seed(config, seed) for seed in config.seeds}
-    spreads = {
-        name: _spread({seed: metrics[seed]["metrics"][score]["auc"] for seed in config.seeds})
-        for name, score in FIGURES.items()
-    }
+    figures = {seed: _one_seed(config, seed) for seed in config.seeds}
+    spreads = {name: _spread({seed: figures[seed][name] for seed in config.seeds}) for name in FIGURES}
     result = {
         "shards": shown(config.shards),
         "train_options": [shown(option) for option in config.train_options],
@@ -70,41 +66,43 @@ def sweep(config: SweepConfig) -> dict[str, Spread]:
     return spreads
 
 
-def _one_seed(config: SweepConfig, seed: int) -> dict[str, Any]:
-    """The metrics of one seed's evaluation."""
+def _one_seed(config: SweepConfig, seed: int) -> dict[str, float]:
+    """The FIGURES of one seed's evaluation."""
     refuse_links(Storage(config.out), (f"seed-{seed}", f"seed-{seed}/evaluation"))
     run = inside(config.out, f"seed-{seed}")
     out = inside(run, "evaluation")
     run_command("train", config.shards, run, "--seed", str(seed), *config.train_options)
     if not _is_evaluated(config.shards, run, Storage(out)):
         run_command("evaluate", config.shards, run, "--out", out)
-    metrics = read_metrics(Storage(out))
-    if any(_auc(metrics, score) is None for score in FIGURES.values()):
+    record = load_record(Storage(out))
+    found = {name: _auc(record, score) for name, score in FIGURES.items()}
+    known = {name: auc for name, auc in found.items() if auc is not None}
+    if len(known) < len(found):
         raise TrainingError(
             f"{shown(config.shards)}: found no frame labels of both kinds, which a sweep compares by"
         )
-    return metrics
+    return known
 
 
 def _is_evaluated(shards: str, run: str, out: Storage) -> bool:
     """Whether there is an evaluation of the run's last model on the set, by the code as it is."""
     try:
-        provenance = read_metrics(out)["provenance"]
+        provenance = load_record(out).provenance
     except ReportError:
         return False
     models = Storage(run)
     model = models.read(model_name(checkpoint_steps(models)[-1]))
     made_from = {
         "code_version": code_version(),
-        "checkpoint_sha256": hashlib.sha256(model).hexdigest(),
+        "checkpoint_sha256": file_digest(model),
         "manifest_sha256": load_manifest(Storage(shards)).digest,
     }
-    return all(provenance[name] == value for name, value in made_from.items())
+    return all(getattr(provenance, name) == value for name, value in made_from.items())
 
 
-def _auc(metrics: dict[str, Any], score: str) -> float | None:
-    auc: float | None = (metrics["metrics"] or {}).get(score, {}).get("auc")
-    return auc
+def _auc(record: EvaluationRecord, score: str) -> float | None:
+    figures = record.of(score)
+    return None if figures is None else figures.auc
 
 
 def _spread(values: dict[int, float]) -> Spread:

@@ -14,12 +14,16 @@ import cli
 from pipeline.errors import CommandError, ConfigError
 from pipeline.sweep.config import SEEDS, SweepConfig
 from pipeline.sweep.run import sweep
+from shards.choices import Split
 from tests.helpers.commands import command, started, wait_for_step
 from tests.helpers.shards import make_set, smooth_frames
 
 
 def config(folder: Path, *, seeds: tuple[int, ...], labels: np.ndarray | None) -> SweepConfig:
-    videos = {"training": [smooth_frames(8, (16, 16))], "testing": [smooth_frames(12, (16, 16), seed=4)]}
+    videos: dict[Split, list[np.ndarray]] = {
+        "training": [smooth_frames(8, (16, 16))],
+        "testing": [smooth_frames(12, (16, 16), seed=4)],
+    }
     make_set(folder / "shards", videos, labels=None if labels is None else [labels])
     options = ("--epochs", "1", "--method", "recon")
     return SweepConfig(

@@ -1,0 +1,52 @@
+"""Arrays in an npz file that may be damaged or hostile: no more memory than its size or use justify."""
+
+import io
+import zipfile
+import zlib
+from collections.abc import Mapping
+
+import numpy as np
+
+_KINDS = "biufU"
+"""Of values without pointers and without code: numbers and text."""
+
+
+def read_arrays(data: bytes, names: Mapping[str, str], most: int) -> dict[str, np.ndarray]:
+    """The arrays of an npz file.
+
+    Args:
+        data: the file.
+        names: of the arrays that it must hold, no others, and the type of each as numpy writes it: `<i8`, or
+            `<U` for text of any length.
+        most: bytes that all arrays together may take.
+
+    Raises:
+        ValueError: one line: it is damaged, holds other arrays, or arrays that are larger.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            if members.keys() != names.keys() or len(archive.infolist()) != len(names):
+                raise ValueError(f"found arrays {sorted(members)!r:.200}, expected {sorted(names)}")
+            if sum(info.file_size for info in members.values()) > most + 4096 * len(members):
+                raise ValueError(f"found arrays of more than {most} bytes")
+            contents = {name: archive.read(info) for name, info in members.items()}
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        raise ValueError(f"not a whole npz file ({type(error).__name__})") from error
+    return {name: _array(name, content, names[name]) for name, content in contents.items()}
+
+
+def _array(name: str, content: bytes, kind: str) -> np.ndarray:
+    file = io.BytesIO(content)
+    try:
+        np.lib.format.read_magic(file)
+        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        values = np.frombuffer(content, dtype, offset=file.tell()) if dtype.kind in _KINDS else None
+    except Exception as error:  # its header is a Python literal, over which a parser may fail in any way
+        raise ValueError(f"{name}: not an array ({type(error).__name__})") from error
+    if values is None or not dtype.str.startswith(kind) or is_fortran:
+        raise ValueError(f"{name}: found an array of {dtype}, expected {np.dtype(kind)}")
+    try:
+        return values.reshape(shape)
+    except ValueError:
+        raise ValueError(f"{name}: found {len(values)} values, expected {shape!r:.80}") from None
