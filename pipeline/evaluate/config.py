@@ -4,23 +4,15 @@ import hashlib
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pipeline.config import DIGEST, Device
+from pipeline.config import DEVICE, THREADS, Device, manifest_digest_option
 from pipeline.options import Argument, Option, check, described
 from pipeline.runs.layout import FOLDER
+from pipeline.runs.limits import MOST_SMOOTHING
+from pipeline.scoring.choices import PRECISION, RUNTIME, MemoryMode, Precision, RuntimeChoice
 from shards import locations
 
-MemoryMode = Literal["carry", "video", "frozen"]
 DistanceChoice = Literal["items", "places"]
-Precision = Literal["fp32", "bf16"]
 SplitChoice = Literal["auto", "training", "testing"]
-
-ALPHA = {"pred": 0.6, "recon": 0.7}
-"""Published weight of the PSNR in the score, by method."""
-THRESHOLD = {"pred": 0.01, "recon": 0.015}
-"""Published point score below which a frame updates the memory, by method."""
-
-MOST_SMOOTHING = 10_000
-"""Sigma in frames; the time that smoothing takes grows with it."""
 
 
 @described
@@ -42,14 +34,7 @@ class EvaluateConfig:
             "another set has that name",
         ),
     ] = None
-    manifest_digest: Annotated[
-        str | None,
-        Option(
-            "Refuses SHARDS if its manifest is another one than that of which verify printed this digest.",
-            "Input and output",
-            custom=DIGEST,
-        ),
-    ] = None
+    manifest_digest: Annotated[str | None, manifest_digest_option("Input and output")] = None
     split: Annotated[
         SplitChoice,
         Option(
@@ -120,20 +105,18 @@ class EvaluateConfig:
     ] = 0.0
     batch_size: Annotated[
         int,
-        Option("Most windows that are scored together; the scores do not depend on it.", "Speed", least=1),
+        Option("The most windows scored at a time; the scores do not depend on it.", "Speed", least=1),
     ] = 32
+    runtime: Annotated[
+        RuntimeChoice,
+        Option(f"{RUNTIME} PyTorch gives the published scores.", "Speed"),
+    ] = "torch"
     precision: Annotated[
         Precision,
-        Option(
-            "Precision of the convolutions; fp32 gives the published scores, bf16 is faster on GPUs and on "
-            "some CPUs.",
-            "Speed",
-        ),
+        Option(f"{PRECISION} fp32 gives the published scores.", "Speed"),
     ] = "fp32"
-    device: Annotated[
-        Device, Option("Where the network runs; auto takes CUDA where there is a GPU.", "Speed")
-    ] = "auto"
-    threads: Annotated[int, Option("Threads that read and decode shards.", "Speed", least=1)] = 2
+    device: Annotated[Device, DEVICE] = "auto"
+    threads: Annotated[int, THREADS] = 2
 
     def __post_init__(self) -> None:
         check(self)

@@ -2,22 +2,35 @@
 
 from pathlib import Path
 
+from pipeline.config import dump_config
 from pipeline.errors import BusyError, ConfigError
-from pipeline.evaluate import exhibits, maps, plotfiles, scores
 from pipeline.evaluate.config import EvaluateConfig
-from pipeline.runs.ownership import recorded_options, refuse_foreign_folder, refuse_links
+from pipeline.processes.distributed import Process, from_first, together
+from pipeline.report import plotfiles
+from pipeline.runs.evaluation import RECORD
+from pipeline.runs.ownership import CONFIG, recorded_options, refuse_foreign_folder, refuse_links
+from pipeline.runs.provenance import Provenance
+from pipeline.scoring import exhibits, maps, parts
 from shards import locations
 from shards.storage import Storage
 
 COMMAND = "evaluate"
-FOLDERS = (scores.FOLDER, exhibits.FOLDER, plotfiles.FOLDER, maps.FOLDER)
+FOLDERS = (parts.FOLDER, exhibits.FOLDER, plotfiles.FOLDER, maps.FOLDER)
 
 
-def is_taken(config: EvaluateConfig) -> bool:
+def open_target(config: EvaluateConfig, process: Process) -> Storage:
+    """Where the results go: beside those of another set of the same name, if they are there."""
+    with together(process):
+        out = Storage(config.output())
+        told_apart = process.is_first and _is_of_another_set(config, out)
+    return Storage(config.output(told_apart=True)) if from_first(told_apart, process) else out
+
+
+def _is_of_another_set(config: EvaluateConfig, out: Storage) -> bool:
     """Whether the folder named after the shard set holds an evaluation of another set of that name."""
     if config.out is not None:
         return False  # whoever names a folder may evaluate one set after the other into it
-    options = recorded_options(Storage(config.output()), COMMAND)
+    options = recorded_options(out, COMMAND)
     return options is not None and options.get("shards") != locations.shown(locations.absolute(config.shards))
 
 
@@ -35,9 +48,20 @@ def claim(config: EvaluateConfig, out: Storage) -> None:
         raise ConfigError(f"{out}: found a link, expected a folder of the run; remove it or give --out")
     refuse_links(out, FOLDERS)
     refuse_foreign_folder(out, COMMAND)
-    if str(out) == str(Storage(config.output())) and is_taken(config):
+    if str(out) == locations.shown(config.output()) and _is_of_another_set(config, out):
         raise BusyError(
             f"{out}: an evaluation of another set of that name has just begun; run the same command again"
         )
     for folder in ("", *FOLDERS):
         out.clear_temporary(folder)
+
+
+def clear(config: EvaluateConfig, out: Storage, provenance: Provenance) -> None:
+    """Leave the parts that this work goes on from: of one that is whole none, for it was asked for again."""
+    finished = out.exists(RECORD)
+    out.delete(RECORD)
+    out.write(CONFIG, dump_config(COMMAND, config).encode())
+    parts.delete_stale(out, None if finished else provenance)
+    exhibits.delete_without_part(out)
+    if not parts.part_names(out):
+        maps.delete_maps(out)

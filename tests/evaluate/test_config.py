@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,4 +74,4 @@ def test_a_place_that_was_given_is_taken() -> None:
 @pytest.mark.parametrize(("option", "value"), [("device", "tpu"), ("precision", "fp16"), ("memory", "none")])
 def test_an_unknown_choice_is_refused(option: str, value: str) -> None:
     with pytest.raises(ConfigError, match=f"--{option}: found '{value}', expected one of"):
-        EvaluateConfig(shards="s", checkpoint="c", **{option: value})
+        EvaluateConfig(shards="s", checkpoint="c", **dict[str, Any]({option: value}))

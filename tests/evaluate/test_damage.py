@@ -6,6 +6,7 @@ import shutil
 import tracemalloc
 import zipfile
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ReportError
-from pipeline.evaluate import exhibits
 from pipeline.evaluate.config import EvaluateConfig
-from pipeline.evaluate.maps import read_maps
-from pipeline.evaluate.report import load_evaluation, render
 from pipeline.evaluate.run import evaluate
-from pipeline.evaluate.scores import SCHEMA, part_name
+from pipeline.report.evaluation import load_evaluation
+from pipeline.report.render import render
+from pipeline.scoring import exhibits
+from pipeline.scoring.maps import read_maps
+from pipeline.scoring.parts import part_name
+from pipeline.scoring.table import SCHEMA
 from shards.storage import Storage
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.mutation import mutated_bytes, mutated_json
@@ -35,7 +38,7 @@ OUTCOMES: Counter[str] = Counter()
 
 
 @pytest.fixture(scope="module")
-def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A finished evaluation of one video."""
     root = tmp_path_factory.mktemp("damage")
     make_set(root / "shards", {"testing": [smooth_frames(18, SIZE)]}, labels=[np.arange(18) >= 9])
@@ -65,7 +68,7 @@ def outcome(folder: Path) -> str:
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_whatever_was_mutated_is_shown_or_one_line(evaluation, copy, data):
+def test_whatever_was_mutated_is_shown_or_one_line(evaluation: Path, copy: Path, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(("metrics.json", SCORES, EXHIBITS)))
     good = (evaluation / name).read_bytes()
     bad = mutated_bytes(good)
@@ -80,7 +83,7 @@ def test_whatever_was_mutated_is_shown_or_one_line(evaluation, copy, data):
 
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
-def test_mutated_provenance_of_scores_is_one_line(evaluation, copy, data):
+def test_mutated_provenance_of_scores_is_one_line(evaluation: Path, copy: Path, data: st.DataObject) -> None:
     table = pq.read_table(evaluation / SCORES)
     header = json.loads(table.schema.metadata[b"mnad"])
     bad = data.draw(mutated_json(header) | mutated_bytes(json.dumps(header).encode()))
@@ -125,7 +128,9 @@ def ints(*values: int) -> pa.Array:
         lambda table: columns(table, label=pa.array(["yes"] * 14)),
     ],
 )
-def test_a_table_that_no_evaluation_writes_is_refused(evaluation, copy, change):
+def test_a_table_that_no_evaluation_writes_is_refused(
+    evaluation: Path, copy: Path, change: Callable[[pa.Table], pa.Table]
+) -> None:
     good = pq.read_table(evaluation / SCORES)
     pq.write_table(change(good).replace_schema_metadata(good.schema.metadata), copy / SCORES)
     try:
@@ -134,7 +139,9 @@ def test_a_table_that_no_evaluation_writes_is_refused(evaluation, copy, change):
         shutil.copy(evaluation / SCORES, copy / SCORES)
 
 
-def test_a_small_table_of_very_many_rows_is_refused_before_they_take_memory(evaluation, copy):
+def test_a_small_table_of_very_many_rows_is_refused_before_they_take_memory(
+    evaluation: Path, copy: Path
+) -> None:
     good = pq.read_table(evaluation / SCORES)
     rows = pa.concat_tables([good.slice(0, 1)] * 1).take(pa.array(np.zeros(3_000_000, np.int8)))
     pq.write_table(rows.replace_schema_metadata(good.schema.metadata), copy / SCORES, compression="zstd")
@@ -184,7 +191,9 @@ def npz(evaluation: Path, **changed: np.ndarray) -> bytes:
     ],
     ids=lambda changed: f"{next(iter(changed))}-{next(iter(changed.values())).shape}",
 )
-def test_exhibits_that_no_evaluation_writes_are_refused(evaluation, copy, changed):
+def test_exhibits_that_no_evaluation_writes_are_refused(
+    evaluation: Path, copy: Path, changed: dict[str, np.ndarray]
+) -> None:
     (copy / EXHIBITS).write_bytes(npz(evaluation, **changed))
     try:
         assert outcome(copy) == "refused"
@@ -218,7 +227,9 @@ def zeros(shape: str, data: bytes = b"") -> bytes:
     ids=["deflated", "short", "huge", "negative", "long", "version", "empty"],
 )
 @pytest.mark.parametrize("name", [EXHIBITS, "maps"])
-def test_arrays_take_no_more_memory_than_their_file_justifies(evaluation, copy, data, name):
+def test_arrays_take_no_more_memory_than_their_file_justifies(
+    evaluation: Path, copy: Path, data: bytes, name: str
+) -> None:
     path = copy / name if name == EXHIBITS else next((copy / "maps").iterdir())
     good = path.read_bytes()
     path.write_bytes(data)
@@ -239,7 +250,7 @@ def test_arrays_take_no_more_memory_than_their_file_justifies(evaluation, copy, 
 
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
-def test_mutated_maps_are_maps_or_one_line(evaluation, copy, data):
+def test_mutated_maps_are_maps_or_one_line(evaluation: Path, copy: Path, data: st.DataObject) -> None:
     path = next((copy / "maps").iterdir())
     good = path.read_bytes()
     work = str(np.load(path)["work"])
@@ -251,7 +262,9 @@ def test_mutated_maps_are_maps_or_one_line(evaluation, copy, data):
         assert "\n" not in str(error)
         OUTCOMES["maps: refused"] += 1
     else:
-        assert (maps.shape, maps.dtype) == ((14, *SIZE), np.uint8)
+        assert maps is not None
+        assert maps.shape == (14, *SIZE)
+        assert maps.dtype == np.uint8
         OUTCOMES["maps: read"] += 1
     finally:
         path.write_bytes(good)

@@ -2,9 +2,11 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,14 +21,17 @@ from mnad import MNAD, score_batch
 from mnad.model import Encoded
 from mnad.places import NormalPlaces
 from pipeline.errors import CheckpointError, ConfigError
-from pipeline.evaluate import calibration, plotfiles
-from pipeline.evaluate import run as run_module
-from pipeline.evaluate.config import EvaluateConfig
-from pipeline.evaluate.run import Summary, evaluate
-from pipeline.evaluate.scores import SCHEMA
+from pipeline.evaluate import notes
+from pipeline.evaluate.config import DistanceChoice, EvaluateConfig
+from pipeline.evaluate.run import evaluate
+from pipeline.evaluate.summary import Summary
+from pipeline.report import plotfiles
 from pipeline.runs.checkpoint import load_checkpoint
+from pipeline.runs.evaluation import FrameCounts
+from pipeline.scoring import maps, places, scorer, tablewriter
+from pipeline.scoring.table import SCHEMA
 from shards.errors import ShardError
-from shards.writer import video_stem
+from shards.names import video_stem
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.shards import make_set, smooth_frames
 
@@ -154,11 +159,11 @@ def test_the_distance_from_places_changes_nothing_else(
     most: int,
     chosen: slice,
 ) -> None:
-    monkeypatch.setattr(calibration, "MOST", most)
+    monkeypatch.setattr(places, "MOST", most)
     expected = table(evaluated(batch_size=batch_size))
     summary = evaluated(batch_size=batch_size, distance="places")
     found = table(summary)
-    assert summary.metrics["provenance"]["distance"] == "places"
+    assert summary.record.provenance.distance == "places"
     for name in ("video", "frame", "psnr", "point_score", "memory_updated", "label"):
         assert np.array_equal(found[name], expected[name]), name
     np.testing.assert_allclose(found["feature_distance"], from_places(run, chosen), rtol=1e-2, atol=1e-3)
@@ -181,9 +186,9 @@ def test_labels_lie_beside_their_frames_and_the_first_frames_have_no_row(
         rows = found["video"] == f"{index + 1:02d}"
         assert found["frame"][rows].tolist() == list(range(4, length))
         assert found["label"][rows].tolist() == truth[4:].tolist()
-    assert any("03" in note and "shorter than 5" in note for note in summary.metrics["notes"])
-    assert summary.metrics["frames"] == {"scored": 41, "labelled": 41, "abnormal": 26}
-    assert summary.metrics["label_source"] == ["test"]
+    assert any("03" in note and "shorter than 5" in note for note in summary.record.notes)
+    assert summary.record.frames == FrameCounts(scored=41, labelled=41, abnormal=26)
+    assert summary.record.label_source == ("test",)
 
 
 def test_metrics_agree_with_the_table(evaluated: Callable[..., Summary], run: Path) -> None:
@@ -191,9 +196,9 @@ def test_metrics_agree_with_the_table(evaluated: Callable[..., Summary], run: Pa
     found = table(summary)
     normal, abnormal = (found["anomaly_score"][found["label"] == kind] for kind in (False, True))
     pairs = (abnormal[:, None] > normal).mean() + 0.5 * (abnormal[:, None] == normal).mean()
-    assert summary.metrics["auc"] == pytest.approx(pairs)
+    assert summary.record.auc == pytest.approx(pairs)
     written = json.loads((Path(summary.out) / "metrics.json").read_text())
-    assert written == json.loads(json.dumps(summary.metrics))
+    assert written == json.loads(summary.record.to_json())
     assert written["timing"]["frames_per_second"] > 0
     file = run / "checkpoints" / "model-00000003.safetensors"
     assert written["provenance"]["checkpoint_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
@@ -204,10 +209,10 @@ def test_without_labels_there_are_scores_and_a_note_but_no_figures(
 ) -> None:
     make_set(tmp_path / "bare", {"training": [smooth_frames(8, SIZE)]})
     summary = evaluated(shards=str(tmp_path / "bare"))
-    assert summary.metrics["auc"] is None
-    assert summary.metrics["metrics"] is None
-    assert "no labels: scores only, no AUC" in summary.metrics["notes"]
-    assert any("training videos were evaluated" in note for note in summary.metrics["notes"])
+    assert summary.record.auc is None
+    assert summary.record.metrics is None
+    assert "no labels: scores only, no AUC" in summary.record.notes
+    assert any("training videos were evaluated" in note for note in summary.record.notes)
     assert pq.read_table(summary.scores)["label"].null_count == 4
 
 
@@ -249,23 +254,23 @@ def test_each_scored_video_has_a_timeline_and_stale_ones_are_gone(
 def test_of_very_many_videos_some_have_a_timeline_and_a_note_says_so(
     evaluated: Callable[..., Summary], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (plotfiles, run_module):
+    for module in (plotfiles, notes):
         monkeypatch.setattr(module, "MOST_TIMELINES", 2)
     summary = evaluated()
     timelines = [path.name[:19] for path in (Path(summary.out) / "plots").glob("timeline-*")]
     assert sorted(timelines) == ["timeline-testing-01", "timeline-testing-04"]  # 02 is all abnormal
-    assert any("timelines of 2 of 3 videos" in note for note in summary.metrics["notes"])
+    assert any("timelines of 2 of 3 videos" in note for note in summary.record.notes)
 
 
 def test_published_presets_follow_the_method(evaluated: Callable[..., Summary], tmp_path: Path) -> None:
     file = tmp_path / "recon.safetensors"
     make_checkpoint(file, size=SIZE, method="recon", window=1)
     summary = evaluated(checkpoint=str(file), threshold=None)
-    provenance = summary.metrics["provenance"]
-    assert (provenance["alpha"], provenance["threshold"]) == (0.7, 0.015)
+    provenance = summary.record.provenance
+    assert (provenance.alpha, provenance.threshold) == (0.7, 0.015)
     assert len(table(summary)["frame"]) == sum(LENGTHS)  # a window of one frame scores all of them
-    provenance = evaluated(threshold=None).metrics["provenance"]
-    assert (provenance["alpha"], provenance["threshold"]) == (0.6, 0.01)
+    provenance = evaluated(threshold=None).record.provenance
+    assert (provenance.alpha, provenance.threshold) == (0.6, 0.01)
 
 
 def test_frames_of_another_geometry_are_refused(evaluated: Callable[..., Summary], tmp_path: Path) -> None:
@@ -291,7 +296,7 @@ def test_a_model_of_no_stated_size_takes_frames_of_any(
         for name in ("imported", "trained")
     )
     np.testing.assert_array_equal(table(imported)["psnr"], table(trained)["psnr"])
-    assert imported.metrics["model"]["height"] is None
+    assert imported.record.model.height is None
     make_set(tmp_path / "wide", {"testing": [smooth_frames(7, (24, 8))]})
     wide = evaluated(checkpoint=str(tmp_path / "imported.safetensors"), shards=str(tmp_path / "wide"))
     assert len(table(wide)["frame"]) == 3
@@ -309,6 +314,34 @@ def test_a_model_that_gives_no_numbers_is_refused(evaluated: Callable[..., Summa
     (tmp_path / "sick.safetensors").write_bytes(sick.to_bytes())
     with pytest.raises(CheckpointError, match="not a number at frame 4 of video"):
         evaluated(checkpoint=str(tmp_path / "sick.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("module", "victim", "calls"), [(scorer, "_check_finite", 5), (tablewriter, "write_part", 1)]
+)
+def test_where_it_fails_no_files_of_scores_maps_or_pictures_are_left(
+    evaluated: Callable[..., Summary],
+    run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    victim: str,
+    calls: int,
+) -> None:
+    original, made = getattr(module, victim), itertools.count(1)
+
+    def failing(*args: Any) -> None:
+        if next(made) == calls:
+            raise CheckpointError("the model fails")
+        original(*args)
+
+    monkeypatch.setattr(maps, "CHUNK", 4)
+    with monkeypatch.context() as patch, pytest.raises(CheckpointError, match="the model fails"):
+        patch.setattr(module, victim, failing)
+        evaluated(maps=True, batch_size=3)
+    folder = run / "evaluation-shards"
+    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["config.toml"]
+    out = evaluated(maps=True, batch_size=3).out
+    assert {path.parent.name for path in Path(out).rglob("*.npz")} == {"maps", "exhibits"}
 
 
 def test_a_split_without_a_window_is_refused(evaluated: Callable[..., Summary], tmp_path: Path) -> None:
@@ -355,9 +388,9 @@ def test_the_command_reports_a_user_error_in_one_line(shards: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("distance", ["items", "places"])
 def test_float32_is_never_rounded_to_tf32(
-    shards: Path, run: Path, monkeypatch: pytest.MonkeyPatch, distance: str
+    shards: Path, run: Path, monkeypatch: pytest.MonkeyPatch, distance: DistanceChoice
 ) -> None:
-    allowed = []
+    allowed: list[bool] = []
     encode = MNAD.encode
 
     def watched(model: MNAD, inputs: Tensor) -> Encoded:

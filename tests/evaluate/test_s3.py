@@ -53,6 +53,10 @@ def test_a_run_or_a_checkpoint_file_is_evaluated_and_credentials_show_nowhere(
     assert metrics["provenance"]["checkpoint"] == f"s3://tests/run/{MODEL}"
     again = CliRunner().invoke(main, ["report", inside(run, "evaluation-set")])
     assert again.output == "report: s3://tests/run/evaluation-set/report.html\n"
+    page = store.location("pages/one.html")
+    elsewhere = CliRunner().invoke(main, ["report", inside(run, "evaluation-set"), "--out", page])
+    assert elsewhere.output == "report: s3://tests/pages/one.html\n"
+    assert Storage(store.location("pages")).read("one.html") == out.read("report.html")
     files = [name for name, _, _ in out.walk()]
     assert "config.toml" in files
     assert leaks(out) == []

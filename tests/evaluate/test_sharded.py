@@ -4,15 +4,17 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.evaluate import run
+from pipeline.evaluate import summary, target
 from pipeline.evaluate.config import EvaluateConfig
 from pipeline.evaluate.run import evaluate
+from pipeline.scoring import tablewriter
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.shards import make_set, smooth_frames
 
@@ -122,9 +124,17 @@ def test_killed_while_it_writes_it_leaves_nothing_that_looks_whole_and_can_be_ru
     assert table(killed).equals(table(undisturbed))
 
 
-@pytest.mark.parametrize("victim", ["write_part", "read_scores", "compute_figures", "dump_config"])
+@pytest.mark.parametrize(
+    ("module", "victim"),
+    [
+        (tablewriter, "write_part"),
+        (summary, "read_scores"),
+        (summary, "compute_figures"),
+        (target, "dump_config"),
+    ],
+)
 def test_wherever_it_stops_there_are_no_metrics_and_a_rerun_gives_the_same(
-    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: str
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, victim: str
 ) -> None:
     fresh = evaluate(config(work, tmp_path / "fresh"))
     out = tmp_path / "out"
@@ -134,7 +144,7 @@ def test_wherever_it_stops_there_are_no_metrics_and_a_rerun_gives_the_same(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, victim, stop)
+        patch.setattr(module, victim, stop)
         with pytest.raises(KeyboardInterrupt):
             evaluate(config(work, out))
     assert not (out / "metrics.json").exists()
@@ -142,4 +152,4 @@ def test_wherever_it_stops_there_are_no_metrics_and_a_rerun_gives_the_same(
     assert again is not None
     assert fresh is not None
     assert table(out).equals(table(tmp_path / "fresh"))
-    assert again.metrics["metrics"] == fresh.metrics["metrics"]
+    assert again.record.metrics == fresh.record.metrics

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,13 @@ import pytest
 
 from pipeline.errors import BusyError, ConfigError, ReportError
 from pipeline.evaluate import run as stage
+from pipeline.evaluate import summary
 from pipeline.evaluate.config import EvaluateConfig
-from pipeline.evaluate.report import load_evaluation
-from pipeline.evaluate.run import Summary, evaluate
+from pipeline.evaluate.run import evaluate
+from pipeline.evaluate.summary import Summary
 from pipeline.processes.locking import sole
+from pipeline.report.evaluation import load_evaluation
+from pipeline.runs.evaluation import load_record
 from shards.storage import Storage
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.commands import TIMEOUT, command, run, started
@@ -176,7 +180,7 @@ def test_a_second_evaluation_into_one_folder_is_refused_and_changes_nothing(
     work: Path, tmp_path: Path
 ) -> None:
     alone, out = tmp_path / "alone", tmp_path / "out"
-    expected = evaluated(work, out=str(alone)).metrics["metrics"]
+    expected = evaluated(work, out=str(alone)).record.metrics
     args = [work / "cam1/today", work / "a.safetensors", "--no-report", "--device", "cpu", "--out", out]
     with started(command("evaluate", *args)) as first:
         deadline = time.monotonic() + TIMEOUT
@@ -192,9 +196,9 @@ def test_a_second_evaluation_into_one_folder_is_refused_and_changes_nothing(
     assert second.returncode == 1
     assert second.stderr.startswith(f"error: {out}: found another evaluation under way in it")
     assert second.stderr.count("\n") == 1
-    metrics = json.loads((out / "metrics.json").read_text())
-    assert metrics["metrics"] == expected
-    assert metrics["provenance"]["checkpoint"] == str(work / "a.safetensors")
+    record = load_record(Storage(out))
+    assert record.metrics == expected
+    assert record.provenance.checkpoint == str(work / "a.safetensors")
 
 
 @pytest.mark.ddp
@@ -221,37 +225,36 @@ def exchange(work: Path, model: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("moment", "refused"),
+    ("module", "moment", "refused"),
     [
-        ("wait_for_parts", "scores of another"),
-        ("read_scores", "scores of another"),
-        ("read_timings", "scores of another"),
-        ("read_exhibits", "pictures of another"),
+        (stage, "wait_for_parts", "scores of another"),
+        (summary, "read_scores", "scores of another"),
+        (summary, "read_timings", "scores of another"),
+        (summary, "read_exhibits", "pictures of another"),
     ],
 )
 def test_scores_of_another_model_are_never_summed_up_under_this_ones_name(
-    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, refused: str
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, moment: str, refused: str
 ) -> None:
     model, out = tmp_path / "model.safetensors", tmp_path / "out"
     exchange(work, model, "b")
     options = {"checkpoint": str(model), "out": str(out), "report": True, "maps": True}
-    expected = evaluated(work, **{**options, "out": str(tmp_path / "alone")}).metrics["metrics"]
+    expected = evaluated(work, **{**options, "out": str(tmp_path / "alone")}).record.metrics
     exchange(work, model, "a")
     # As where nothing can be locked: in a bucket, or by a process that torchrun left behind.
     monkeypatch.setattr(stage, "sole", lambda *_: contextlib.nullcontext())
-    original: Callable[..., Any] = getattr(stage, moment)
+    original: Callable[..., Any] = getattr(module, moment)
 
     def stopped_here(*args: Any) -> Any:
-        monkeypatch.setattr(stage, moment, original)
+        monkeypatch.setattr(module, moment, original)
         exchange(work, model, "b")
         evaluated(work, **options)  # finds the first one's part, and does it again
         return original(*args)
 
-    monkeypatch.setattr(stage, moment, stopped_here)
+    monkeypatch.setattr(module, moment, stopped_here)
     with pytest.raises(ReportError, match=f"{refused} evaluation"):
         evaluated(work, **options)
-    metrics = json.loads((out / "metrics.json").read_text())
-    assert metrics["metrics"] == expected
+    assert load_record(Storage(out)).metrics == expected
     load_evaluation(str(out))  # is of one piece
 
 
@@ -260,21 +263,21 @@ def test_killed_before_its_end_it_does_not_go_on_with_scores_of_the_model_before
 ) -> None:
     model = tmp_path / "model.safetensors"
     exchange(work, model, "b")
-    expected = evaluated(work, checkpoint=str(model), out=str(tmp_path / "alone")).metrics
+    expected = evaluated(work, checkpoint=str(model), out=str(tmp_path / "alone")).record
     exchange(work, model, "a")
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(stage, "read_scores", killed)
+        patch.setattr(summary, "read_scores", killed)
         with pytest.raises(KeyboardInterrupt):
             evaluated(work, checkpoint=str(model), out=str(tmp_path / "out"))
     assert list((tmp_path / "out/scores").iterdir())
     exchange(work, model, "b")
-    found = evaluated(work, checkpoint=str(model), out=str(tmp_path / "out")).metrics
-    assert found["metrics"] == expected["metrics"]
-    assert found["provenance"] == expected["provenance"]
+    found = evaluated(work, checkpoint=str(model), out=str(tmp_path / "out")).record
+    assert found.metrics == expected.metrics
+    assert found.provenance == expected.provenance
 
 
 def test_a_pinned_set_is_evaluated_and_another_one_is_not(work: Path, tmp_path: Path) -> None:
@@ -285,6 +288,8 @@ def test_a_pinned_set_is_evaluated_and_another_one_is_not(work: Path, tmp_path: 
     assert evaluate(dataclasses.replace(pinned, manifest_digest=digest)) is not None
     manifest = tmp_path / "set/manifest.json"
     manifest.write_text(manifest.read_text() + " ")
+    assert evaluate(dataclasses.replace(pinned, manifest_digest=digest)) is not None, "its version is there"
+    shutil.rmtree(tmp_path / "set/versions")
     args = [tmp_path / "set", work / "a.safetensors", "--out", tmp_path / "out", "--manifest-digest", digest]
     refused = run(command("evaluate", *args))
     assert refused.returncode == 1

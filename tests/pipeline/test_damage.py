@@ -1,5 +1,6 @@
 """Damage in a run: what inspect, train and sweep read of it is read, passed over or one line."""
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -12,31 +13,20 @@ from hypothesis import strategies as st
 
 from pipeline.errors import ReportError
 from pipeline.inspect.overview import overview
-from pipeline.runs.evaluations import METRICS as EVALUATED
-from pipeline.runs.evaluations import read_metrics
+from pipeline.runs.evaluation import RECORD as EVALUATED
+from pipeline.runs.evaluation import load_record
 from pipeline.runs.layout import METRICS, model_name
 from pipeline.sweep import run as module
 from pipeline.sweep.config import SweepConfig
 from pipeline.terminal.tables import print_table
 from pipeline.train.metrics import metrics_log
-from pipeline.train.validate import FIGURES, validate
+from pipeline.train.validate import validate
 from shards.storage import Storage
 from tests.helpers.checkpoints import make_checkpoint
+from tests.helpers.evaluations import RECORD
 from tests.helpers.mutation import mutated_bytes, mutated_json
 
-WORK = dict.fromkeys(
-    ("code_version", "checkpoint_sha256", "manifest_sha256", "memory", "split", "shards"), "x"
-)
-EVALUATION: dict[str, Any] = {
-    "format": "mnad-evaluation",
-    "auc": 0.5,
-    "metrics": {
-        score: dict.fromkeys(("auc", *FIGURES), 0.5)
-        for score in ("anomaly_score", "psnr", "feature_distance")
-    },
-    "provenance": WORK,
-    "model": {"step": 3},
-}
+EVALUATION: dict[str, Any] = json.loads(RECORD.to_json())
 LINES = [
     {"kind": "step", "step": 1, "total": 0.1, "pixel": 0.2, "samples_per_second": 3.0},
     {"kind": "epoch", "step": 3, "total": 0.1, "compact": None},
@@ -56,7 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
-def test_inspect_shows_what_is_whole_in_a_run(run, data):
+def test_inspect_shows_what_is_whole_in_a_run(run: Path, data: st.DataObject) -> None:
     lines = [json.dumps(line).encode() for line in LINES]
     lines[data.draw(st.integers(0, 1))] = data.draw(mutated_json(LINES[0]) | mutated_bytes(lines[0]))
     (run / METRICS).write_bytes(b"\n".join(lines))
@@ -73,7 +63,7 @@ def test_inspect_shows_what_is_whole_in_a_run(run, data):
 
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
-def test_training_keeps_the_lines_that_are_whole(run, data):
+def test_training_keeps_the_lines_that_are_whole(run: Path, data: st.DataObject) -> None:
     whole = json.dumps(LINES[0]).encode() + b"\n"
     bad = data.draw(mutated_json(LINES[1]) | mutated_bytes(json.dumps(LINES[1]).encode()))
     (run / METRICS).write_bytes(whole + bad)
@@ -86,22 +76,24 @@ def test_training_keeps_the_lines_that_are_whole(run, data):
 
 @settings(max_examples=300, deadline=None)
 @given(bad=mutated_json(EVALUATION) | mutated_bytes(json.dumps(EVALUATION).encode()))
-def test_an_evaluation_that_a_command_left_is_one_line_or_its_figures(run, bad):
+def test_an_evaluation_that_a_command_left_is_one_line_or_its_figures(run: Path, bad: bytes) -> None:
     storage = Storage(run / "evaluation")
     (run / "evaluation" / EVALUATED).write_bytes(bad)
     try:
-        record = read_metrics(storage)
+        record = load_record(storage)
     except ReportError as error:
         assert str(error).startswith(f"{storage}/{EVALUATED}: not that of an evaluation (")
         assert "\n" not in str(error)
-        OUTCOMES["read_metrics: refused"] += 1
+        OUTCOMES["load_record: refused"] += 1
     else:
-        json.dumps(record, allow_nan=False)
-        OUTCOMES["read_metrics: read"] += 1
+        json.dumps(dataclasses.asdict(record), allow_nan=False)
+        OUTCOMES["load_record: read"] += 1
 
 
 @pytest.mark.parametrize("content", [None, b"[]", b"{"])
-def test_a_sweep_evaluates_again_over_what_is_no_evaluation(tmp_path, monkeypatch, content):
+def test_a_sweep_evaluates_again_over_what_is_no_evaluation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
     commands = []
     out = tmp_path / "out" / "seed-0" / "evaluation"
     out.mkdir(parents=True)
@@ -119,7 +111,7 @@ def test_a_sweep_evaluates_again_over_what_is_no_evaluation(tmp_path, monkeypatc
     assert str(spreads["AUC"]) == "50.00 %"
 
 
-def test_validation_names_a_damaged_evaluation(tmp_path, monkeypatch):
+def test_validation_names_a_damaged_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "validation" / "step-00000003"
     out.mkdir(parents=True)
     (out / EVALUATED).write_bytes(b"{")

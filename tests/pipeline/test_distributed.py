@@ -1,6 +1,8 @@
 """Working together over gloo: joint flags, failures that reach everybody, meeting again after a restart."""
 
 import os
+import time
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -8,7 +10,7 @@ import torch
 
 from pipeline.errors import ConfigError, LostContactError, PeerError, TrainingError
 from pipeline.processes import distributed
-from pipeline.processes.distributed import Process, processes
+from pipeline.processes.distributed import InStep, Process, processes
 from tests.helpers.ranks import run_ranks
 
 ALONE = Process(rank=0, world=1, device=torch.device("cpu"))
@@ -21,9 +23,10 @@ def test_one_process_needs_no_group() -> None:
         assert distributed.from_first(7, process) == 7
         assert distributed.mean_over(torch.tensor([3.0]), process).tolist() == [3.0]
         assert distributed.joint_batch(process) is None
-        with distributed.together(process, False, True) as asked:
-            pass
-        assert asked == [False, True]
+        rounds = InStep(iter("ab"), lambda: (False, True), process)
+        for item in "ab":
+            assert rounds.take() == (item, [False, True])
+            rounds.prepare()
         distributed.barrier(process)
 
 
@@ -109,6 +112,79 @@ def test_of_processes_that_fail_alike_the_first_speaks() -> None:
 def test_processes_that_fail_differently_all_speak() -> None:
     assert run_ranks(2, fail_in_all, False, False) == ["the reason of 0", "the reason of 1"]
     assert run_ranks(2, fail_in_all, True, True) == ["a reason", "a reason"], "a defect's traceback is lost"
+
+
+def ask_in_the_third_round() -> list[int]:
+    """The rounds at which each process learns that the second one has asked, though nobody waits for it."""
+    with processes("cpu") as process:
+        current = -1
+        rounds = InStep(iter(range(6)), lambda: [process.rank == 1 and current == 2], process)
+        learnt = []
+        for current in range(6):
+            item, (asked,) = rounds.take()
+            assert item == current
+            learnt += [current] * asked
+            rounds.prepare()
+            if process.rank == 0:
+                time.sleep(0.05)  # work that takes longer than that of the others
+        return learnt
+
+
+@pytest.mark.ddp
+def test_what_one_process_asks_for_reaches_all_in_the_same_round() -> None:
+    assert run_ranks(3, ask_in_the_third_round) == [[3], [3], [3]]
+
+
+def fail_to_get_the_third() -> tuple[int, str]:
+    """How many rounds each process works through before it learns that the second one has failed."""
+
+    def items(rank: int) -> Iterator[int]:
+        yield from range(2)
+        if rank == 1:
+            raise TrainingError("its own reason")
+        yield from range(2, 5)
+
+    with processes("cpu") as process:
+        rounds = InStep(items(process.rank), list, process)
+        reducer = distributed.joint_batch(process)
+        assert reducer is not None
+        done = 0
+        try:
+            for _ in range(5):
+                rounds.take()
+                rounds.prepare()
+                reducer.sum(torch.ones(1))  # as a step does, with the others
+                done += 1
+        except (PeerError, TrainingError) as error:
+            return done, f"{type(error).__name__}: {error}"
+    return done, "nothing"
+
+
+@pytest.mark.ddp
+def test_no_process_works_on_what_another_failed_to_get() -> None:
+    stopped = "PeerError: stopped because another process failed; its own message says why"
+    assert run_ranks(3, fail_to_get_the_third) == [
+        (2, stopped),
+        (2, "TrainingError: its own reason"),
+        (2, stopped),
+    ]
+
+
+def go_on_without_waiting() -> bool:
+    """Whether the first process prepares a round, and works, before the second one has come to it."""
+    with processes("cpu") as process:
+        store = torch.distributed.distributed_c10d._get_default_store()
+        if process.rank == 1:
+            store.get("the first one has worked")
+        rounds = InStep(iter("ab"), list, process)
+        if process.rank == 0:
+            store.set("the first one has worked", "")
+        return rounds.take()[0] == "a"
+
+
+@pytest.mark.ddp
+def test_preparing_waits_for_nobody() -> None:
+    assert run_ranks(2, go_on_without_waiting) == [True, True]
 
 
 def die_before_meeting() -> None:

@@ -1,5 +1,7 @@
 """What a launcher says is checked before anything believes it."""
 
+from collections.abc import Callable
+
 import pytest
 
 from pipeline.errors import ConfigError
@@ -16,7 +18,7 @@ WHOLE = {
 
 
 @pytest.fixture
-def launched(monkeypatch):
+def launched(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], None]:
     """Sets the launcher's variables, and none besides."""
 
     def setting(variables: dict[str, str]) -> None:
@@ -28,12 +30,12 @@ def launched(monkeypatch):
     return setting
 
 
-def test_a_process_without_a_launcher_is_alone(launched):
+def test_a_process_without_a_launcher_is_alone(launched: Callable[[dict[str, str]], None]) -> None:
     launched({})
     assert place() == Place(rank=0, world=1, local_rank=0, local_world=1)
 
 
-def test_the_place_is_what_the_launcher_says(launched):
+def test_the_place_is_what_the_launcher_says(launched: Callable[[dict[str, str]], None]) -> None:
     launched(WHOLE)
     assert place() == Place(rank=3, world=4, local_rank=1, local_world=2)
 
@@ -58,7 +60,9 @@ def test_the_place_is_what_the_launcher_says(launched):
         ({"WORLD_SIZE": None, "LOCAL_RANK": None}, "RANK: found '3', expected 0;"),
     ],
 )
-def test_what_cannot_be_is_one_line_that_names_the_variable(launched, changes, expected):
+def test_what_cannot_be_is_one_line_that_names_the_variable(
+    launched: Callable[[dict[str, str]], None], changes: dict[str, str], expected: str
+) -> None:
     launched({name: value for name, value in (WHOLE | changes).items() if value is not None})
     with pytest.raises(ConfigError) as caught:
         place()

@@ -39,6 +39,13 @@ class Config:
             raise wrong(self, "count", "at least 2 for two")
 
 
+def test_hints_are_evaluated_once_however_many_configs_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = declared(Config)
+    monkeypatch.setattr("pipeline.options.get_type_hints", lambda *_, **__: pytest.fail("evaluated again"))
+    Config(place="here")
+    assert all(one is other for one, other in zip(first, declared(Config), strict=True))
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -146,6 +153,13 @@ def test_every_option_of_the_program_is_a_full_phrase(name: str, command: click.
         assert text[0].isupper(), text
         assert text.endswith("."), text
         assert not text.startswith(("Of ", "That ", "auto")), text
+
+
+@pytest.mark.parametrize("name", ["score", "doctor"])
+def test_an_option_without_a_default_that_is_missing_is_named(name: str) -> None:
+    done = CliRunner().invoke(cli.main, [name, "a.mp4"])
+    assert done.exit_code == 2
+    assert "Missing option '--checkpoint'" in done.output
 
 
 def test_the_options_in_the_docs_are_those_of_the_program() -> None:

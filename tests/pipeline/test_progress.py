@@ -2,22 +2,24 @@
 
 import itertools
 import sys
+import time
 
 import pytest
 
-from pipeline.terminal import progress as module
 from pipeline.terminal.progress import progress
 from tests.helpers.terminal import Terminal, plain
 
 
 @pytest.fixture
-def clock(monkeypatch):
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that goes on by 20 s whenever it is looked at."""
     ticks = itertools.count(0, 20)
-    monkeypatch.setattr(module.time, "monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(ticks)))
 
 
-def test_the_time_left_is_told_as_soon_as_it_can_be_known(clock, capsys):
+def test_the_time_left_is_told_as_soon_as_it_can_be_known(
+    clock: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     with progress("work", 400, "things") as advance:
         advance(0, "began")
         advance(100)
@@ -27,7 +29,7 @@ def test_the_time_left_is_told_as_soon_as_it_can_be_known(clock, capsys):
     assert later.endswith("left")
 
 
-def test_a_narrow_terminal_cuts_off_the_detail_alone(monkeypatch):
+def test_a_narrow_terminal_cuts_off_the_detail_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("COLUMNS", "80")

@@ -1,0 +1,1 @@
+"""Normal video to a calibration: what is unusual, and how often it happens."""

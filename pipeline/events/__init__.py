@@ -1,0 +1,1 @@
+"""What happened before a camera: events, and the log that keeps them."""

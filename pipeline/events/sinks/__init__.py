@@ -1,0 +1,1 @@
+"""Where events are sent to: a web server, an MQTT broker, a command."""

@@ -1,0 +1,1 @@
+"""Score: video without labels and a checkpoint in; rarity of every frame, alarms, events and pictures out."""

@@ -1,0 +1,1 @@
+"""Scores: windows of frames in; a score per frame, tables, maps and figures of merit out."""

@@ -1,0 +1,152 @@
+"""Events of a video or camera, as they begin and end: their lines in the log, thumbnails and clips."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from pipeline.events.event import Box, Event, Files, Kind, Label, Model, Peak, Threshold, event_id
+from pipeline.events.log import EventLog
+from pipeline.scoring.watching import Episode, Top
+from shards.storage import Storage
+
+THUMBNAILS = "thumbs"
+CLIPS = "clips"
+KIND: Kind = "anomaly"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """Whose events they are.
+
+    Attributes:
+        camera: name of the video or camera.
+        source: its location.
+        calibration: digest.
+        model: what scores.
+    """
+
+    camera: str
+    source: str
+    calibration: str
+    model: Model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What the strongest frame of an event so far looks like.
+
+    Attributes:
+        box: the most abnormal place.
+        local_error: dB.
+        zone: in which the place lies, or None.
+        picture: of it, a JPEG.
+    """
+
+    box: Box
+    local_error: float
+    zone: str | None
+    picture: bytes
+
+
+class Happenings:
+    """Writes down the events of one video or camera.
+
+    Args:
+        folder: of its results.
+        log: in it.
+        subject: whose events they are.
+        clip: copies seconds of the video into a file of a given stem in `clips/`, and gives its name; None if
+            that cannot be done.
+        clock: the time, with zone, of seconds; None of a file, which has no clock.
+    """
+
+    def __init__(
+        self,
+        folder: Storage,
+        log: EventLog,
+        subject: Subject,
+        clip: Callable[[str, tuple[float, float]], str | None],
+        clock: Callable[[float], datetime] | None = None,
+    ) -> None:
+        self._folder, self._log, self._subject, self._clip = folder, log, subject, clip
+        self._clock = clock
+        self._is_suppressed = False
+        self._look: Look | None = None
+        self._threshold: Threshold | None = None
+        self.current: str | None = None
+        """Id of the last event that began."""
+        self.label: Label | None = None
+        """What a person has said of it."""
+
+    def see(self, look: Look) -> None:
+        """Take what the strongest frame so far looks like."""
+        self._look = look
+
+    def begin(self, episode: Episode, threshold: Threshold, *, is_suppressed: bool = False) -> Event:
+        """Write down an event that has begun, by a threshold; its strongest frame was seen.
+
+        Args:
+            episode: what has begun.
+            threshold: what it was raised by.
+            is_suppressed: whether nobody is to be told.
+        """
+        subject, self._threshold = self._subject, threshold
+        self._is_suppressed, self.label = is_suppressed, None
+        start = episode.start if self._clock is None else self._clock(episode.start)
+        self.current = event_id(subject.source, subject.calibration, KIND, start)
+        return self._append(episode, Files(thumbnail=self._pictured()))
+
+    def end(self, episode: Episode) -> Event:
+        """Write down an event that is over, the last one that began, with its pictures."""
+        assert self.current is not None and episode.end is not None
+        clip = self._clip(self.current, (episode.start, episode.end))
+        return self._append(episode, Files(clip=clip, thumbnail=self._pictured()))
+
+    def _pictured(self) -> str:
+        """Write the picture of the strongest frame so far."""
+        assert self._look is not None
+        name = f"{THUMBNAILS}/{self.current}.jpg"
+        self._folder.write(name, self._look.picture)
+        return name
+
+    def _append(self, episode: Episode, files: Files) -> Event:
+        event = self._event(episode, files)
+        self._log.append(event)
+        return event
+
+    def _event(self, episode: Episode, files: Files) -> Event:
+        assert self._look is not None and self.current is not None
+        subject, clock = self._subject, self._clock
+        return Event(
+            id=self.current,
+            type="new" if episode.end is None else "end",
+            kind=KIND,
+            camera=subject.camera,
+            source=subject.source,
+            start=None if clock is None else clock(episode.start),
+            end=None if clock is None or episode.end is None else clock(episode.end),
+            start_seconds=episode.start,
+            end_seconds=episode.end,
+            peak=_peak(episode.top, self._look, None if clock is None else clock(episode.top.seconds)),
+            threshold=self._threshold,
+            frames=episode.frames,
+            max_gap_seconds=episode.max_gap,
+            suppressed=self._is_suppressed,
+            label=self.label,
+            files=files,
+            model=subject.model,
+        )
+
+
+def _peak(top: Top, look: Look, time: datetime | None) -> Peak:
+    return Peak(
+        time=time,
+        seconds=top.seconds,
+        frame=top.frame,
+        evidence=top.evidence,
+        local_error=look.local_error,
+        rarity_hours=top.rarity_hours,
+        censored=top.is_censored,
+        box=look.box,
+        zone=look.zone,
+    )

@@ -1,0 +1,135 @@
+"""The files of the table of scores, one part per process: which are there, and of what work.
+
+Every part carries the metadata `mnad`: a JSON object with the provenance of its scores and its timing.
+"""
+
+import dataclasses
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import ReportError
+from pipeline.runs.provenance import Provenance
+from shards.jsonfile import parse_json
+from shards.storage import Storage
+
+FOLDER = "scores"
+AGAIN = "run evaluate again"
+_KEY = b"mnad"
+_PART = re.compile(r"part-\d{5,}-of-\d{5,}\.parquet")
+"""Files that only an evaluation writes, and may remove."""
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """How long one process took.
+
+    Attributes:
+        frames: scored.
+        seconds: from the first read of a shard to the last score.
+    """
+
+    frames: int
+    seconds: float
+
+
+def part_name(rank: int, processes: int) -> str:
+    """The file of one process's rows."""
+    return f"{FOLDER}/part-{rank:05d}-of-{processes:05d}.parquet"
+
+
+def part_names(out: Storage) -> list[str]:
+    """The parts that are there, of whatever work."""
+    return [f"{FOLDER}/{file}" for file in out.names(FOLDER) if _PART.fullmatch(file)]
+
+
+def is_whole(out: Storage, rank: int, provenance: Provenance) -> bool:
+    """Whether a process's part is there, from exactly this work."""
+    name = part_name(rank, provenance.processes)
+    return out.exists(name) and _header(out, name).get("provenance") == provenance.to_json()
+
+
+def delete_stale(out: Storage, provenance: Provenance | None) -> None:
+    """Remove the parts of any other work than what has this provenance; all, if None."""
+    count = 0 if provenance is None else provenance.processes
+    whole = {part_name(r, count) for r in range(count) if provenance and is_whole(out, r, provenance)}
+    for name in part_names(out):
+        if name not in whole:
+            out.delete(name)
+
+
+def wait_for_parts(out: Storage, provenance: Provenance) -> None:
+    """Return when all parts are there.
+
+    Processes meet here, not in a collective, which gives up after a time: one may have hours more to do.
+
+    Raises:
+        ReportError: a part is of another work.
+    """
+    for rank in range(provenance.processes):
+        name = part_name(rank, provenance.processes)
+        while not out.exists(name):
+            time.sleep(_POLL_SECONDS)
+        check_work(f"{out}/{name}", _header(out, name), provenance.to_json())
+
+
+def read_timings(out: Storage, provenance: Provenance) -> list[Timing]:
+    """How long each process took.
+
+    Raises:
+        ReportError: a part is of another work.
+    """
+    timings = []
+    for rank in range(provenance.processes):
+        name = part_name(rank, provenance.processes)
+        header = _header(out, name)
+        check_work(f"{out}/{name}", header, provenance.to_json())
+        timings.append(Timing(**header["timing"]))
+    return timings
+
+
+def marked(schema: pa.Schema, provenance: Provenance, timing: Timing) -> pa.Schema:
+    """The schema of a part that says what its scores were computed from, and how long that took."""
+    header = {"provenance": provenance.to_json(), "timing": dataclasses.asdict(timing)}
+    return schema.with_metadata({_KEY: json.dumps(header, sort_keys=True).encode()})
+
+
+def check_work(where: str, header: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Refuse a part whose header has another provenance than expected; `where` is the file.
+
+    Raises:
+        ReportError: naming the first field that differs.
+    """
+    found = header.get("provenance")
+    if found == expected:
+        return
+    known = found if isinstance(found, dict) else {}
+    field = next((name for name in expected if known.get(name) != expected[name]), "provenance")
+    raise ReportError(
+        f"{where}: scores of another evaluation (found {field} {known.get(field)!r}, expected "
+        f"{expected.get(field)!r}); {AGAIN}, one at a time in a folder"
+    )
+
+
+def _header(out: Storage, name: str) -> dict[str, Any]:
+    try:
+        with out.open(name) as file:
+            return header_of(pq.read_schema(file))
+    except (pa.ArrowException, OSError, ValueError):
+        return {}
+
+
+def header_of(schema: pa.Schema) -> dict[str, Any]:
+    """What a part says about itself; nothing if it is of something else."""
+    try:
+        header = parse_json((schema.metadata or {}).get(_KEY, b"{}"), "provenance")
+    except ValueError:
+        return {}
+    return header if isinstance(header, dict) else {}

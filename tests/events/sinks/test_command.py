@@ -1,0 +1,83 @@
+"""Events to commands: never a shell, never for ever."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.events.event import from_json
+from pipeline.events.sinks.command import Command
+from pipeline.events.sinks.sink import UndeliverableError, UnreachableError
+from tests.helpers.events import event
+from tests.helpers.receivers import until
+
+WRITE = "import sys; open(sys.argv[1], 'wb').write(sys.stdin.buffer.read())"
+
+
+def test_it_gets_the_event_as_a_line_and_its_arguments_as_they_are(tmp_path: Path) -> None:
+    out = tmp_path / "$(touch sorry) ; *.json"
+    Command([sys.executable, "-c", WRITE, str(out)]).send(event(camera="`id`; $HOME"))
+    assert out.read_bytes().endswith(b"}\n")
+    assert from_json(out.read_bytes(), "out") == event(camera="`id`; $HOME")
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [(75, UnreachableError), (1, UndeliverableError), (127, UndeliverableError)]
+)
+def test_its_exit_code_says_whether_to_try_again(code: int, error: type[Exception]) -> None:
+    words = f"import sys; print('first', file=sys.stderr); print('why', file=sys.stderr); sys.exit({code})"
+    with pytest.raises(error, match=f"exit code {code}: why$"):
+        Command([sys.executable, "-c", words]).send(event())
+
+
+def test_a_program_that_is_not_there_may_be_installed_later() -> None:
+    with pytest.raises(UnreachableError, match="cannot be started"):
+        Command(["/no/such/program"]).send(event())
+
+
+def test_one_that_does_not_read_is_well() -> None:
+    Command([sys.executable, "-c", "pass"]).send(event())
+
+
+def test_it_and_what_it_starts_end_when_the_time_is_up(tmp_path: Path) -> None:
+    out = tmp_path / "pids"
+    words = (
+        "import os, subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(100)'])\n"
+        f"open({str(out)!r}, 'w').write(f'[{{os.getpid()}}, {{child.pid}}]')\n"
+        "time.sleep(100)\n"
+    )
+    started = time.monotonic()
+    with pytest.raises(UndeliverableError, match="not done within 3 s"):
+        Command([sys.executable, "-c", words], seconds=3).send(event())
+    assert time.monotonic() - started < 60
+    pids = json.loads(out.read_text())
+    until(lambda: all(map(_gone, pids)))
+
+
+def test_what_it_leaves_running_ends_with_it_and_is_not_waited_for(tmp_path: Path) -> None:
+    out = tmp_path / "pid"
+    words = (
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(100)'])\n"
+        f"open({str(out)!r}, 'w').write(str(child.pid))\n"
+    )
+    Command([sys.executable, "-c", words]).send(event())
+    until(lambda: _gone(int(out.read_text())))
+
+
+def _gone(pid: int) -> bool:
+    try:
+        return "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return True
+
+
+@pytest.mark.parametrize("words", [[], [""]])
+def test_no_words_are_refused(words: list[str]) -> None:
+    with pytest.raises(ConfigError, match="expected a program"):
+        Command(words)

@@ -1,0 +1,152 @@
+"""Events and states at a real MQTT broker."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.events.event import from_json
+from pipeline.events.log import writing
+from pipeline.events.sinks.delivery import Delivery
+from pipeline.events.sinks.mqtt import Broker
+from pipeline.events.sinks.sink import UnreachableError
+from pipeline.processes.children import module_environment
+from shards.storage import Storage
+from tests.helpers.events import event
+from tests.helpers.receivers import Subscriber, broker, until
+from tests.helpers.servers import free_port
+
+LONG_LIVED = """
+import sys, time
+from pipeline.events.sinks.mqtt import Broker
+made = Broker(sys.argv[1])
+made.sink("yard").show(alarm=True, rarity_hours=3.21)
+time.sleep(100)
+"""
+
+
+def test_events_state_and_what_home_assistant_needs(tmp_path: Path) -> None:
+    with broker(tmp_path) as port:
+        made = Broker(f"mqtt://127.0.0.1:{port}/home/mnad")
+        yard = made.sink("yard")
+        yard.show(alarm=True, rarity_hours=12.345)
+        heard = Subscriber(port)
+        until(lambda: heard.last("home/mnad/yard/rarity") == "12.3")
+        yard.send(event(3))
+        until(lambda: heard.last("home/mnad/yard/event"))
+        assert from_json((heard.last("home/mnad/yard/event") or "").encode(), "event") == event(3)
+        assert heard.last("home/mnad/status") == "online"
+        assert heard.last("home/mnad/yard/state") == "ON"
+        yard.show(alarm=False, rarity_hours=None)
+        until(lambda: heard.last("home/mnad/yard/state") == "OFF")
+        device = json.loads(heard.last("homeassistant/device/mnad_yard/config") or "")
+        alarm = device["components"]["alarm"]
+        assert alarm["platform"] == "binary_sensor"
+        assert alarm["state_topic"] == "home/mnad/yard/state"
+        assert device["availability"] == [{"topic": "home/mnad/status"}]
+        assert device["device"]["identifiers"] == ["mnad_yard"]
+        made.close()
+        until(lambda: heard.last("home/mnad/status") == "offline")
+        late = Subscriber(port)
+        until(lambda: late.last("home/mnad/status"))
+        kept = {topic: retained for topic, _, retained in late.messages}
+        assert kept.get("home/mnad/yard/event") is None  # an event is no state
+        assert all(kept.values())
+        heard.close()
+        late.close()
+
+
+@pytest.mark.slow
+def test_the_broker_tells_when_the_program_was_killed(tmp_path: Path) -> None:
+    with broker(tmp_path) as port:
+        command = [sys.executable, "-P", "-c", LONG_LIVED, f"mqtt://127.0.0.1:{port}"]
+        child = subprocess.Popen(command, env=module_environment())
+        heard = Subscriber(port)
+        until(lambda: heard.last("mnad/status") == "online", 60)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        until(lambda: heard.last("mnad/status") == "offline", 90)
+        heard.close()
+
+
+def test_a_broker_that_is_killed_and_comes_back_gets_events_and_states_again(tmp_path: Path) -> None:
+    port, folder = free_port(), Storage(tmp_path)
+    with broker(tmp_path, port):
+        made = Broker(f"mqtt://127.0.0.1:{port}")
+        yard = made.sink("yard")
+        delivery = Delivery(folder, yard, first_pause=0.05)
+        heard = Subscriber(port)
+        until(lambda: heard.last("mnad/status") == "online")
+    with writing(folder) as log:
+        for number in range(3):
+            log.append(event(number))
+    yard.show(alarm=True, rarity_hours=1.0)
+    delivery.notify()
+    until(lambda: delivery.failure)
+    heard.close()
+    with broker(tmp_path, port):
+        again = Subscriber(port)
+        until(lambda: delivery.waiting_bytes == 0, 60)
+        until(lambda: again.last("mnad/yard/state") == "ON")
+        until(lambda: len([1 for topic, *_ in again.messages if topic == "mnad/yard/event"]) >= 3)
+        got = [
+            from_json(text.encode(), "event")
+            for topic, text, _ in again.messages
+            if topic == "mnad/yard/event"
+        ]
+        assert list(dict.fromkeys(got)) == [event(number) for number in range(3)]
+        delivery.close()
+        made.close()
+        again.close()
+
+
+def test_user_and_password_are_used_and_not_shown(tmp_path: Path) -> None:
+    passwords = tmp_path / "passwords"
+    with broker(
+        tmp_path, None, "allow_anonymous false", f"password_file {write_password(passwords)}"
+    ) as port:
+        right, wrong = (Broker(f"mqtt://cam:{word}@127.0.0.1:{port}") for word in ("s3cret", "guess"))
+        sent = right.sink("yard")
+        until(lambda: arrives(sent))
+        with pytest.raises(UnreachableError, match="no connection") as failed:
+            wrong.sink("yard").send(event())
+        assert "guess" not in str(failed.value)
+        right.close()
+        wrong.close()
+
+
+def arrives(sink: object) -> bool:
+    try:
+        sink.send(event())  # type: ignore[attr-defined]
+    except UnreachableError:
+        return False
+    return True
+
+
+def write_password(path: Path) -> Path:
+    subprocess.run(
+        ["mosquitto_passwd", "-b", "-c", str(path), "cam", "s3cret"], check=True, capture_output=True
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://host", "mqtt://", "mqtt://host:99999", "mqtt://host/a b", "mqtt://host/#", "mqtt://u:pw@/x"],
+)
+def test_what_is_no_broker_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="expected a URL as mqtt://") as refused:
+        Broker(url)
+    assert "pw" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["a/b", "+", "#", "", "a b"])
+def test_a_camera_is_one_level_of_a_topic(name: str) -> None:
+    made = Broker(f"mqtt://127.0.0.1:{free_port()}")
+    with pytest.raises(ConfigError, match="letters, digits"):
+        made.sink(name)
+    made.close()

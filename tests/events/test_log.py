@@ -1,0 +1,259 @@
+"""The log of events: whole lines only, whatever kills the writer and wherever the file is cut."""
+
+import dataclasses
+import errno
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import BusyError, SourceError
+from pipeline.events.event import Event, from_json, to_json
+from pipeline.events.log import CURRENT, LOG, fold, read_events, writing
+from shards.errors import StorageError
+from shards.jsonfile import read_json
+from shards.storage import Storage
+from tests.helpers.commands import ROOT
+from tests.helpers.events import event, events
+from tests.helpers.mutation import mutated_bytes
+
+STORY = [event(0, type="new"), event(0), event(1, type="new"), event(1)]
+WHOLE = b"".join(to_json(one).encode() + b"\n" for one in STORY)
+SHORT = b"".join(to_json(one).encode() + b"\n" for one in STORY[:2])
+
+APPEND = (
+    "import sys\n"
+    "from pipeline.events.log import writing\n"
+    "from shards.storage import Storage\n"
+    "from tests.helpers.events import event\n"
+    "with writing(Storage(sys.argv[1])) as log:\n"
+    "    for number in range(100_000):\n"
+    "        for kind in ('new', 'end'):\n"
+    "            log.append(event(number, type=kind))\n"
+    "            print(number, kind, flush=True)\n"
+)
+
+
+def append_all(folder: Path, story: list[Event] = STORY) -> None:
+    with writing(Storage(folder)) as log:
+        for one in story:
+            log.append(one)
+
+
+def test_the_log_holds_what_was_appended_and_the_current_events_are_beside_it(tmp_path: Path) -> None:
+    append_all(tmp_path / "yard")
+    assert (tmp_path / "yard" / LOG).read_bytes() == WHOLE
+    folder = Storage(tmp_path / "yard")
+    assert read_events(folder) == [event(0), event(1)]
+    record = read_json(folder, CURRENT)
+    assert record["version"] == 1
+    assert [from_json(json.dumps(one).encode(), CURRENT) for one in record["events"]] == read_events(folder)
+
+
+def test_each_line_is_on_the_disk_before_append_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[bytes] = []
+    real_sync = os.fsync
+
+    def sync(descriptor: int) -> None:
+        synced.append((tmp_path / LOG).read_bytes())
+        real_sync(descriptor)
+
+    with writing(Storage(tmp_path)) as log:
+        monkeypatch.setattr(os, "fsync", sync)
+        for number, one in enumerate(STORY, start=1):
+            log.append(one)
+            assert synced[-1].count(b"\n") == len(synced) == number
+
+
+def test_an_event_that_goes_on_stays_new(tmp_path: Path) -> None:
+    append_all(tmp_path, STORY[:3])
+    assert [one.type for one in read_events(Storage(tmp_path))] == ["end", "new"]
+
+
+def test_an_update_is_no_line(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="update"):
+        append_all(tmp_path, [event(type="update")])
+
+
+@pytest.mark.parametrize("start", range(0, len(SHORT) + 1, 500))
+def test_a_log_cut_at_any_byte_is_read_and_a_repeated_run_completes_it(
+    tmp_path: Path, start: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # 2,000 of them take long
+    folder, path = Storage(tmp_path), tmp_path / LOG
+    for length in range(start, min(start + 500, len(SHORT) + 1)):
+        path.write_bytes(SHORT[:length])
+        lines = SHORT[:length].count(b"\n")
+        assert read_events(folder) == fold(STORY[:lines])
+        append_all(tmp_path, STORY[:2])
+        assert path.read_bytes() == SHORT
+        (tmp_path / CURRENT).unlink()
+
+
+def test_a_repeated_run_keeps_what_a_person_said_and_people_may_change_their_mind(tmp_path: Path) -> None:
+    append_all(tmp_path)
+    for label in ("real", "normal", "real"):
+        append_all(tmp_path, [event(1, label=label)])
+        assert read_events(Storage(tmp_path))[1].label == label
+    append_all(tmp_path)
+    assert [one.label for one in read_events(Storage(tmp_path))] == [None, "real"]
+
+
+@pytest.mark.parametrize("tail", [b"\0" * 4096, b"\xff{", b"x" * 200_000, b"{}"])
+def test_whatever_follows_the_last_line_is_cut(tmp_path: Path, tail: bytes) -> None:
+    (tmp_path / LOG).write_bytes(WHOLE + tail)
+    assert len(read_events(Storage(tmp_path))) == 2
+    append_all(tmp_path, [event(2)])
+    assert (tmp_path / LOG).read_bytes() == WHOLE + to_json(event(2)).encode() + b"\n"
+
+
+def test_a_damaged_line_is_named_and_nothing_is_changed(tmp_path: Path) -> None:
+    damaged = WHOLE.replace(b'"type":"end"', b'"type":"nd"', 1)
+    (tmp_path / LOG).write_bytes(damaged)
+    for use in (lambda: read_events(Storage(tmp_path)), lambda: append_all(tmp_path)):
+        with pytest.raises(SourceError, match=r"events\.jsonl line 2: not an event \(found type 'nd', "):
+            use()
+    assert (tmp_path / LOG).read_bytes() == damaged
+
+
+@settings(max_examples=400, deadline=None)
+@given(mutated_bytes(WHOLE))
+def test_a_damaged_log_is_read_or_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    folder = tmp_path_factory.mktemp("log")
+    (folder / LOG).write_bytes(data)
+    try:
+        read = read_events(Storage(folder))
+    except SourceError as error:
+        assert re.match(rf"{folder}/events\.jsonl line \d: not an event \([^\n]+\); remove ", str(error))
+    else:
+        assert len(read) <= data.count(b"\n")
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(events(), max_size=5))
+def test_any_events_come_back(tmp_path_factory: pytest.TempPathFactory, story: list[Event]) -> None:
+    folder = tmp_path_factory.mktemp("log")
+    lines = [one for one in story if one.type != "update"]
+    append_all(folder, lines)
+    assert read_events(Storage(folder)) == fold(lines)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["new", "end"])), max_size=12))
+def test_fold_has_each_event_once_as_it_last_is(story: list[tuple[int, str]]) -> None:
+    folded = fold(event(number, type=kind) for number, kind in story)
+    assert [(one.start_seconds / 10, one.type) for one in folded] == list(dict(story).items())
+
+
+def test_a_second_writer_is_refused_and_a_reader_is_not(tmp_path: Path) -> None:
+    with writing(Storage(tmp_path)) as log:
+        log.append(STORY[0])
+        with pytest.raises(BusyError, match="found another writing of events under way in it") as error:
+            append_all(tmp_path)
+        assert "\n" not in str(error.value)
+        assert read_events(Storage(tmp_path)) == STORY[:1]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sigkill_loses_no_line_that_was_acknowledged(tmp_path: Path, seed: int) -> None:
+    """The child prints each line that it has appended, and is killed at some moment while it appends."""
+    writer = subprocess.Popen(
+        [sys.executable, "-c", APPEND, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    try:
+        acknowledged = [writer.stdout.readline() for _ in range(10)]
+        time.sleep(random.Random(seed).uniform(0, 0.2))
+    finally:
+        writer.kill()
+        acknowledged += writer.stdout.readlines()
+        writer.wait()
+        writer.stdout.close()
+    whole = [line.split() for line in acknowledged if line.endswith("\n")]
+    story = [event(int(number), type=kind) for number, kind in whole]
+    expected = [to_json(one).encode() for one in story]
+    found = (tmp_path / LOG).read_bytes().split(b"\n")[:-1]
+    assert found[: len(expected)] == expected
+    assert len(found) - len(expected) in (0, 1)  # one may be appended and not yet acknowledged
+    assert read_events(Storage(tmp_path)) == fold(from_json(line, LOG) for line in found)
+    append_all(tmp_path, story)
+    assert (tmp_path / LOG).read_bytes() == b"".join(line + b"\n" for line in found)
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_log_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_write = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        """Takes 100 bytes, then nothing."""
+        if len(data) < 500:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real_write(descriptor, data[: len(data) - 499])
+
+    with writing(Storage(tmp_path)) as log:
+        log.append(STORY[0])
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", full)
+            with pytest.raises(StorageError, match=r"events\.jsonl: cannot be written: No space left"):
+                log.append(STORY[1])
+        assert (tmp_path / LOG).read_bytes() == WHOLE[: WHOLE.index(b"\n") + 1]
+        log.append(STORY[1])
+    assert read_events(Storage(tmp_path)) == [event(0)]
+
+
+def test_what_is_no_log_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_events(Storage(tmp_path))
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / LOG).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageError, match=r"link/events\.jsonl: cannot be written: "):
+        append_all(tmp_path / "link")
+    assert not (tmp_path / "elsewhere").exists()
+    (tmp_path / "pipe").mkdir()
+    os.mkfifo(tmp_path / "pipe" / LOG)
+    with pytest.raises(StorageError, match=r"pipe/events\.jsonl: cannot be written: "):
+        append_all(tmp_path / "pipe")
+    with pytest.raises(FileNotFoundError):
+        read_events(Storage(tmp_path / "pipe"))
+
+
+def test_a_log_too_long_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with (tmp_path / LOG).open("wb") as file:
+        file.truncate(1 << 40)
+    for use in (lambda: read_events(Storage(tmp_path)), lambda: append_all(tmp_path)):
+        with pytest.raises(StorageError, match="expected at most 268435456"):
+            use()
+
+
+def test_a_bucket_is_refused_in_one_line() -> None:
+    with (
+        pytest.raises(StorageError, match=r"s3://b/x/events\.jsonl: .*; choose a local folder"),
+        writing(Storage("s3://key:secret@b/x?region=x")),
+    ):
+        pass
+
+
+def test_an_error_in_the_block_leaves_the_log_for_the_next_run(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), writing(Storage(tmp_path)) as log:
+        log.append(STORY[0])
+        raise RuntimeError
+    assert read_events(Storage(tmp_path)) == STORY[:1]
+    append_all(tmp_path)
+    assert (tmp_path / LOG).read_bytes() == WHOLE
+
+
+def test_a_label_changes_nothing_else() -> None:
+    assert dataclasses.replace(event(), label="real").id == event().id
