@@ -1,0 +1,137 @@
+"""`example.py` of an exported folder: numpy, av and the runtime alone, to be read and changed."""
+
+from pipeline.export.config import Format
+
+_ONNX = """import onnxruntime
+
+session = onnxruntime.InferenceSession(str(HERE / "model.onnx"), providers=["CPUExecutionProvider"])
+NAMES = [output.name for output in session.get_outputs()]
+
+
+def step(window, memory, threshold, keep):
+    given = {"window": window, "memory": memory, "threshold": threshold, "keep": keep}
+    return dict(zip(NAMES, session.run(None, given)))
+"""
+
+_OPENVINO = """sys.modules["openvino_telemetry"] = None  # it would report that it was imported
+
+import openvino
+
+HINT = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}[ABOUT["precision"]]
+core = openvino.Core()
+graph = core.read_model(HERE / "model.xml")
+NAMES = [port.any_name for port in graph.outputs]  # a compiled port may have those of others as well
+model = core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": HINT})
+
+
+def step(window, memory, threshold, keep):
+    return dict(zip(NAMES, model([window, memory, threshold, keep]).values()))
+"""
+
+_TORCH = """import torch
+
+from mnad.step import Inputs
+from pipeline.runtimes.exported import load_exported
+
+runtime = load_exported(str(HERE)).runtime
+
+
+def step(window, memory, threshold, keep):
+    outputs = runtime.step(Inputs(*map(torch.as_tensor, (window, memory, threshold, keep))))
+    return {name: value.numpy() for name, value in outputs._asdict().items()}
+"""
+
+_STEPS: dict[Format, str] = {"onnx": _ONNX, "openvino": _OPENVINO, "torch": _TORCH}
+
+_TEXT = '''"""Scores a video with the model of this folder: python example.py [VIDEO]
+
+Without VIDEO it runs the check that lies beside it. One line per frame: seconds, PSNR, local error, its box.
+"""
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+ABOUT = json.loads((HERE / "model.json").read_text())
+{step}
+
+def check():
+    """The scores of the 16 windows of check.npz, one after the other, the memory carried on."""
+    with np.load(HERE / "check.npz") as file:
+        expected = {{name: file[name] for name in file.files}}
+    memory, worst = expected["memory"][None], 0.0
+    for index in range(len(expected["window"])):
+        window = expected["window"][index : index + 1]
+        found = step(window, memory, expected["threshold"], expected["keep"])
+        memory = found["next_memory"]
+        worst = max(worst, *(abs(float(found[n][0] - expected[n][index])) for n in ("psnr", "local_error")))
+    moved = float(np.abs(memory[0] - expected["next_memory"]).max())
+    print(f"check: {{worst:.2g}} dB, memory {{moved:.2g}}")
+    if not (worst <= ABOUT["tolerance"]["db"] and moved <= ABOUT["tolerance"]["memory"]):
+        sys.exit("this machine does not give the scores of the check")
+
+
+def resized(picture, height, width):
+    """Bilinear, as cv2.resize does it, to one level of 255."""
+    rows = np.clip((np.arange(height) + 0.5) * picture.shape[0] / height - 0.5, 0, picture.shape[0] - 1)
+    columns = np.clip((np.arange(width) + 0.5) * picture.shape[1] / width - 0.5, 0, picture.shape[1] - 1)
+    top, left = rows.astype(int), columns.astype(int)
+    low, right = np.minimum(top + 1, picture.shape[0] - 1), np.minimum(left + 1, picture.shape[1] - 1)
+    y, x = (rows - top)[:, None, None], (columns - left)[None, :, None]
+    upper = picture[top][:, left] * (1 - x) + picture[top][:, right] * x
+    lower = picture[low][:, left] * (1 - x) + picture[low][:, right] * x
+    return np.rint(upper * (1 - y) + lower * y).astype(np.uint8)
+
+
+def frames(video):
+    """Seconds and pictures (H, W, 3) BGR of a file, at the rate of the model."""
+    import av
+
+    with av.open(video) as file:
+        own = float(file.streams.video[0].average_rate)
+        every = max(1, round(own / ABOUT["rate"])) if ABOUT["rate"] else 1
+        for number, frame in enumerate(file.decode(video=0)):
+            if number % every == 0:
+                picture = frame.to_ndarray(format="bgr24")
+                yield frame.time, resized(picture, ABOUT["height"], ABOUT["width"])
+
+
+def score(video):
+    """One line per frame; with a calibration also how unusual it is, and whether that is an alarm."""
+    with np.load(HERE / "check.npz") as file:
+        memory, keep = file["memory"][None], file["keep"]
+    threshold = np.float32(-1)  # the memory stays as it was trained
+    alarm, mean, before, first, is_open = ABOUT["alarm"], None, 0.0, None, False
+    window = []
+    for seconds, picture in frames(video):
+        window = [*window, picture][-ABOUT["window"] :]
+        if len(window) < ABOUT["window"]:
+            continue
+        found = step(np.stack(window)[None], memory, np.array(threshold), keep)
+        line = f"{{seconds:8.2f}} s  {{found['psnr'][0]:6.2f}} dB  {{found['local_error'][0]:6.2f}} dB  "
+        line += "box " + " ".join(f"{{edge:.2f}}" for edge in found["box"][0])
+        if alarm is not None:
+            local = found["local_errors"][0].astype(np.float64)
+            if mean is None:
+                mean, first = local, seconds
+            else:
+                mean = mean - math.expm1((before - seconds) / alarm["tau"]) * (local - mean)
+            before = seconds
+            unusual = float(((mean - alarm["mean"]) / alarm["deviation"]).max())
+            is_open = seconds - first >= 1 and unusual >= alarm["off" if is_open else "on"]
+            line += f"  {{unusual:5.2f}}" + ("  ALARM" if is_open else "")
+        print(line)
+
+
+if __name__ == "__main__":
+    score(sys.argv[1]) if len(sys.argv) > 1 else check()
+'''
+
+
+def example_text(format: Format) -> str:
+    """The program for a runtime."""
+    return _TEXT.format(step=_STEPS[format])
