@@ -1,0 +1,232 @@
+"""One camera while it is watched: what comes of each frame that was scored, and of frames that do not come.
+
+All of it runs in the thread that scores; what others may see of it is in `Face`.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+
+from pipeline.events.event import Event
+from pipeline.events.log import EventLog
+from pipeline.runs.calibration import record_name
+from pipeline.scoring.alarms import Alarms, Watch
+from pipeline.scoring.choices import Score
+from pipeline.scoring.drifting import drift
+from pipeline.scoring.happenings import Happenings, Subject
+from pipeline.scoring.moments import Moment
+from pipeline.scoring.telling import known, row_of, tell
+from pipeline.video.tape import Tape
+from pipeline.video.zones import Zones
+from pipeline.watch.assembler import Window
+from pipeline.watch.config import CameraConfig
+from pipeline.watch.face import Face
+from pipeline.watch.feed import Feed
+from pipeline.watch.health import Health
+from pipeline.watch.incidents import Incidents
+from pipeline.watch.learning import Learner
+from pipeline.watch.messages import Messages
+from pipeline.watch.parts import Parts
+from shards.storage import Storage
+
+_DRIFT_SECONDS = 60.0
+logger = logging.getLogger(__name__)
+
+Clip = Callable[[str, tuple[float, float]], str | None]
+"""Copies seconds of a camera's video into a file of a given stem, and gives its name, or None."""
+
+
+class WatchedCamera:
+    """One camera.
+
+    Args:
+        config: of the camera.
+        folder: of its results.
+        log: in it.
+        subject: whose events they are.
+        zones: of its picture, or None.
+        feed, face, messages: of the camera.
+        clip: copies a part of its video.
+        tape: of its packets; None of a file, which has no clock.
+    """
+
+    def __init__(
+        self,
+        config: CameraConfig,
+        folder: Storage,
+        log: EventLog,
+        subject: Subject,
+        zones: Zones | None,
+        feed: Feed,
+        face: Face,
+        messages: Messages,
+        clip: Clip,
+        tape: Tape | None,
+    ) -> None:
+        self.face, self.feed = face, feed
+        self._config, self._folder, self._log, self._subject = config, folder, log, subject
+        self._zones, self._messages, self._clip, self._tape = zones, messages, clip, tape
+        self._parts = Parts(folder)
+        self._health = Health()
+        self._incidents = Incidents(log, subject)
+        self._watch = Watch(None)
+        self._happenings: Happenings | None = None
+        self._learner: Learner | None = None
+        self._armed: Callable[[], Alarms | None] = lambda: None
+        self._zero: datetime | None = None
+        self._seconds = self._drift_at = 0.0
+        self._count = 0
+
+    def arm(self, alarms: Alarms | None, score: Score, missing: str | None) -> None:
+        """Hold frames against a calibration from the next one on; None has none."""
+        self.face.arm(alarms, missing)
+        self._watch = Watch(alarms, score)
+        self._happenings = None
+        if alarms is None or alarms.threshold is None:
+            return
+        for profile, record in alarms.records.items():
+            self._folder.write(record_name(profile), record.to_json())
+        subject = dataclasses.replace(self._subject, calibration=alarms.digest)
+        clock = None if self._tape is None else self._clock
+        self._happenings = Happenings(self._folder, self._log, subject, self._clip, clock)
+
+    def learn(self, learner: Learner, armed: Callable[[], Alarms | None]) -> None:
+        """Learn what the camera sees, and raise alarms then.
+
+        Args:
+            learner: of the camera.
+            armed: gives what frames are to be held against once it is learned.
+        """
+        self.arm(None, "local", learner.words)
+        self._learner, self._armed = learner, armed
+        self.face.is_learning = True
+
+    def see(self, window: Window, moment: Moment, now: float) -> None:
+        """Take a frame that was scored.
+
+        Args:
+            window: that it is of.
+            moment: what the model says.
+            now: on the clock of this process.
+        """
+        last, happenings = window.last, self._happenings
+        self._seconds, self._count = moment.seconds, self._count + 1
+        if last.time is not None:
+            if self._zero is None or self._watch.episode is None:  # the times of an event stay in order
+                self._zero = last.time - timedelta(seconds=moment.seconds)
+            for kind, is_on in self._health.push(moment.seconds, window.frames[-1]):
+                self._told(
+                    self._incidents.turn(
+                        kind, is_on, moment.seconds, last.time, is_suppressed=self._is_suppressed
+                    )
+                )
+        watched = self._watch.push(moment)
+        place = self._watch.place(moment, watched)
+        if self._learner is not None and self._learner.push(moment):
+            self._learner, self.face.is_learning = None, False
+            logger.info("%s: learned", self._config.name)
+            self.arm(self._armed(), "local", None)
+        if happenings is not None:
+            is_suppressed = self._is_suppressed or self._health.is_moved or self.feed.is_off_rate
+            self._told(
+                tell(
+                    happenings, self._watch, watched, moment, place, self._zones, is_suppressed=is_suppressed
+                )
+            )
+        time = None if last.time is None else self._clock(moment.seconds)
+        self._parts.append(row_of(self._config.name, moment, watched, place, happenings, time))
+        self.face.saw(watched, place, last.time or datetime.now(UTC), now - last.at)
+        self._messages.show(now, alarm=watched.alarm, rarity_hours=known(watched.rarity_hours))
+
+    def tick(self, now: float) -> None:
+        """Do what is due without a frame: now and then, at least once a second.
+
+        Args:
+            now: on the clock of this process.
+        """
+        for event, label in self.face.asked():
+            found = next((each for each in self._log.events if each.id == event), None)
+            if found is not None:
+                if self._happenings is not None and self._happenings.current == event:
+                    self._happenings.label = label
+                labelled = dataclasses.replace(found, label=label)
+                self._log.append(labelled)
+                self._told([labelled])
+        if self._tape is not None:
+            waited = now - (self.feed.since if self.feed.seen is None else self.feed.seen)
+            moment = datetime.now(UTC)
+            for kind, is_on in self._health.wait(waited):
+                self._told(
+                    self._incidents.turn(
+                        kind, is_on, self._seconds + waited, moment, is_suppressed=self._is_suppressed
+                    )
+                )
+        if now - self._drift_at >= _DRIFT_SECONDS:
+            self._drift_at = now
+            self._tell_drift()
+            if self._learner is not None:
+                self.face.arm(None, self._learner.words)
+            self.face.waiting_bytes = self._messages.waiting_bytes
+
+    def close(self) -> None:
+        """End its events and files."""
+        episode = self._watch.finish()
+        if episode is not None and self._happenings is not None:
+            self._told([self._happenings.end(episode)])
+        if self._tape is not None:
+            self._told(self._incidents.close(datetime.now(UTC)))
+        if self._learner is not None:
+            self._learner.keep()
+        self._parts.close()
+        self._messages.close()
+
+    def _told(self, events: list[Event]) -> None:
+        """Make events known that have been written down."""
+        for event in events:
+            self.face.told(event)
+            if self._tape is not None and event.kind == "anomaly" and event.label is None:
+                if event.type == "new":
+                    self._tape.hold()
+                else:
+                    self._tape.release()
+            if not event.suppressed:
+                logger.info("%s: %s %s", event.camera, event.kind, event.type)
+        if events:
+            self._log.publish()
+            self._messages.notify()
+
+    def _tell_drift(self) -> None:
+        alarms, seen = self._watch.alarms, self._watch.seen
+        is_gained = self._zones is not None and bool(self._zones.gain.any())
+        if alarms is None or seen is None or is_gained:
+            return
+        found = drift(alarms.record, seen)
+        self.face.drift = found.words
+        if self._tape is not None:
+            self._told(
+                self._incidents.turn(
+                    "drift",
+                    found.verdict == "recalibrate",
+                    self._seconds,
+                    datetime.now(UTC),
+                    is_suppressed=self._is_suppressed,
+                )
+            )
+
+    def _clock(self, seconds: float) -> datetime:
+        assert self._zero is not None
+        return self._zero + timedelta(seconds=seconds)
+
+    @property
+    def _is_suppressed(self) -> bool:
+        """Whether nobody is to be told of an event that begins now."""
+        return self.face.is_snoozed or is_quiet(self._config.quiet, datetime.now().time())
+
+
+def is_quiet(times: str | None, now: time) -> bool:
+    """Whether a time of the day lies in times such as `22:00-06:00`; None is never."""
+    if times is None:
+        return False
+    start, end = (time.fromisoformat(part) for part in times.split("-"))
+    return start <= now < end if start <= end else now >= start or now < end

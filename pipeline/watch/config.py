@@ -1,0 +1,269 @@
+"""Options of `watch`: of all cameras, and of each."""
+
+import re
+import shlex
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pipeline.config import DEVICE, Device
+from pipeline.events.duration import duration
+from pipeline.options import Argument, Custom, Option, check, described
+from pipeline.scoring.choices import (
+    CONFIDENCE,
+    PRECISION,
+    PROFILE,
+    RUNTIME,
+    Asked,
+    OwnMemory,
+    Precision,
+    RuntimeChoice,
+)
+from pipeline.watch.address import address
+
+_QUIET = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+def _words(given: Any) -> tuple[str, ...]:
+    words = tuple(shlex.split(given)) if isinstance(given, str) else tuple(given)
+    if not words or not all(isinstance(word, str) and word for word in words):
+        raise ValueError(given)
+    return words
+
+
+def _quiet(given: Any) -> str:
+    if not isinstance(given, str) or not _QUIET.fullmatch(given):
+        raise ValueError(given)
+    return given
+
+
+def _length(given: Any) -> str:
+    try:
+        duration(given)
+    except Exception:
+        raise ValueError(given) from None
+    return str(given)
+
+
+def _name(given: Any) -> str:
+    if not isinstance(given, str) or not _NAME.fullmatch(given):
+        raise ValueError(given)
+    return given
+
+
+def _address(given: Any) -> str:
+    address(given)
+    return str(given)
+
+
+NAME = Custom(
+    notation="NAME",
+    parse=_name,
+    expected="at most 64 letters, digits, _ and -, a letter or digit first",
+    show=str,
+)
+"""How a camera is called: its folder, its topic and its address have the name."""
+
+_COMMAND = Custom(
+    notation="COMMAND",
+    parse=_words,
+    expected="a program and its arguments",
+    show=lambda words: shlex.join(words),
+)
+_TIMES = Custom(notation="FROM-TO", parse=_quiet, expected="times of the day such as 22:00-06:00", show=str)
+_LENGTH = Custom(notation="TIME", parse=_length, expected="a length of time such as 90m, 24h or 7d", show=str)
+_ADDRESS = Custom(
+    notation="HOST:PORT",
+    parse=_address,
+    expected="a host and a port, such as 127.0.0.1:8080 or [::1]:8080",
+    show=str,
+)
+
+
+@described
+@dataclass(frozen=True, kw_only=True)
+class _Shared:
+    """What each camera may have its own of."""
+
+    checkpoint: Annotated[
+        str | None,
+        Option(
+            "A run, whose latest checkpoint and calibration are taken, or a checkpoint file.",
+            "Input and output",
+            metavar="RUN",
+        ),
+    ] = None
+    mask: Annotated[
+        str | None,
+        Option(
+            "An image of the camera's view, black where it is not to be looked at, and white elsewhere.",
+            "Input and output",
+            metavar="MASK.png",
+        ),
+    ] = None
+    zones: Annotated[
+        str | None,
+        Option(
+            "Polygons with names, which events are told with, and a gain in dB that makes them less touchy.",
+            "Input and output",
+            metavar="ZONES.toml",
+        ),
+    ] = None
+    alarms_per_hour: Annotated[
+        float | None,
+        Option(
+            "The most alarms on normal video.",
+            "Alarms",
+            above=0,
+            metavar="NUMBER",
+            default="what the calibration was made for",
+        ),
+    ] = None
+    confidence: Annotated[
+        float | str | None,
+        Option(
+            "Probability that there are no more; mean keeps the rate on average only.",
+            "Alarms",
+            custom=CONFIDENCE,
+            default="what the calibration was made for",
+        ),
+    ] = None
+    profile: Annotated[
+        str | None,
+        Option(
+            "Which calibration frames are held against: NAME, or with chroma that of colour or infrared.",
+            "Alarms",
+            custom=PROFILE,
+        ),
+    ] = None
+    learn: Annotated[
+        str | None,
+        Option(
+            "Calibrates the camera on what it sees for so long, and raises alarms then.",
+            "Alarms",
+            custom=_LENGTH,
+        ),
+    ] = None
+    quiet: Annotated[
+        str | None,
+        Option(
+            "Tells nobody of events that begin between these times of the day.", "Messages", custom=_TIMES
+        ),
+    ] = None
+    webhook: Annotated[
+        str | None, Option("Sends events to a web server, by POST.", "Messages", metavar="URL")
+    ] = None
+    webhook_secret: Annotated[
+        str | None,
+        Option("Signs them with a secret of the environment.", "Messages", metavar="${NAME}"),
+    ] = None
+    mqtt: Annotated[
+        str | None,
+        Option(
+            "Sends events and the camera's state to a broker, as mqtt://host/prefix.",
+            "Messages",
+            metavar="URL",
+        ),
+    ] = None
+    on_alarm: Annotated[
+        tuple[str, ...] | None,
+        Option(
+            "Starts a program for each event, which it reads as a line of JSON.", "Messages", custom=_COMMAND
+        ),
+    ] = None
+
+
+@described
+@dataclass(frozen=True, kw_only=True)
+class CameraConfig(_Shared):
+    """One camera."""
+
+    name: Annotated[str, Option("Its name.", "Input and output", custom=NAME)]
+    url: Annotated[str, Argument("URL", "Where its pictures come from.")]
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def hours(self) -> float | None:
+        """Of video to learn; None to learn nothing."""
+        return None if self.learn is None else duration(self.learn).total_seconds() / 3600
+
+    @property
+    def asked(self) -> Asked:
+        """What is asked of the calibration."""
+        return Asked(alarms_per_hour=self.alarms_per_hour, confidence=self.confidence, profile=self.profile)
+
+
+@described
+@dataclass(frozen=True, kw_only=True)
+class WatchConfig(_Shared):
+    """What to watch, and how."""
+
+    url: Annotated[
+        str | None,
+        Argument(
+            "[URL]",
+            "A camera: rtsp://, http(s)://, a device such as /dev/video0, or a video file, which is watched "
+            "to its end. ${NAME} stands for a secret of the environment.",
+            is_optional=True,
+        ),
+    ] = None
+    config: Annotated[
+        str | None,
+        Option(
+            "Cameras and options: a table [watch], and [watch.cameras.NAME] with url for each.",
+            "Input and output",
+            metavar="CAMERAS.toml",
+        ),
+    ] = None
+    out: Annotated[
+        str | None,
+        Option("Folder for the results, one folder in it for each camera; required.", "Input and output"),
+    ] = None
+    name: Annotated[
+        str, Option("Names the one camera, its folder and its topic.", "Input and output", custom=NAME)
+    ] = "camera"
+    retain_days: Annotated[
+        float | None,
+        Option(
+            "Removes clips, pictures and scores that are older; events stay.", "Input and output", above=0
+        ),
+    ] = None
+    retain_gb: Annotated[
+        float | None,
+        Option(
+            "Removes the oldest clips, pictures and scores beyond so many gigabytes.",
+            "Input and output",
+            above=0,
+        ),
+    ] = None
+    http: Annotated[
+        str | None,
+        Option(
+            "Serves the status page there; beyond this machine it needs a token.",
+            "Status page",
+            custom=_ADDRESS,
+        ),
+    ] = None
+    http_token: Annotated[
+        str | None,
+        Option(
+            "Asks whoever opens the page for a secret of the environment.", "Status page", metavar="${NAME}"
+        ),
+    ] = None
+    memory: Annotated[
+        OwnMemory, Option("Whether scored frames update the memory: each camera's own, or never.", "Method")
+    ] = "frozen"
+    runtime: Annotated[
+        RuntimeChoice | None,
+        Option(RUNTIME, "Speed", default="what the calibration was made with, or torch"),
+    ] = None
+    precision: Annotated[
+        Precision | None,
+        Option(PRECISION, "Speed", default="what the calibration was made with, or fp32"),
+    ] = None
+    device: Annotated[Device, DEVICE] = "auto"
+
+    def __post_init__(self) -> None:
+        check(self)

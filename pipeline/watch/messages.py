@@ -1,0 +1,85 @@
+"""Where a camera's events are sent."""
+
+from pipeline.events.sinks.command import Command
+from pipeline.events.sinks.delivery import Delivery
+from pipeline.events.sinks.mqtt import Broker, CameraTopics
+from pipeline.events.sinks.sink import Sink
+from pipeline.events.sinks.webhook import Webhook
+from pipeline.watch.config import CameraConfig
+from pipeline.watch.secrets import revealed
+from shards.storage import Storage
+
+_SHOWN_SECONDS = 10.0
+"""Between two rarities at a broker, while the alarm stays as it is."""
+
+
+class Brokers:
+    """One connection for each broker, whatever the number of cameras."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Broker] = {}
+
+    def of(self, url: str) -> Broker:
+        """The connection to a broker."""
+        if url not in self._made:
+            self._made[url] = Broker(url)
+        return self._made[url]
+
+    def close(self) -> None:
+        """Say that the program is gone."""
+        for broker in self._made.values():
+            broker.close()
+
+
+class Messages:
+    """The sinks of one camera, each with a thread that delivers what the log has.
+
+    Args:
+        config: of the camera.
+        folder: of the camera, with its log.
+        brokers: of all cameras.
+    """
+
+    def __init__(self, config: CameraConfig, folder: Storage, brokers: Brokers) -> None:
+        self._topics: CameraTopics | None = None
+        self._shown: tuple[float, bool] | None = None
+        sinks: list[Sink] = []
+        if config.webhook is not None:
+            secret = config.webhook_secret
+            sinks.append(
+                Webhook(
+                    revealed(config.webhook, "webhook"),
+                    None if secret is None else revealed(secret, "webhook_secret"),
+                )
+            )
+        if config.mqtt is not None:
+            self._topics = brokers.of(revealed(config.mqtt, "mqtt")).sink(config.name)
+            sinks.append(self._topics)
+        if config.on_alarm is not None:
+            sinks.append(Command(config.on_alarm))
+        self._deliveries = [Delivery(folder, sink) for sink in sinks]
+
+    def notify(self) -> None:
+        """The log has another line."""
+        for delivery in self._deliveries:
+            delivery.notify()
+
+    def show(self, now: float, *, alarm: bool, rarity_hours: float | None) -> None:
+        """Keep the state of the camera at its broker."""
+        before = self._shown
+        if self._topics is None or (
+            before is not None and before[1] == alarm and now - before[0] < _SHOWN_SECONDS
+        ):
+            return
+        self._shown = now, alarm
+        self._topics.show(alarm=alarm, rarity_hours=rarity_hours)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Of the log, that not every sink has been told."""
+        return max((delivery.waiting_bytes for delivery in self._deliveries), default=0)
+
+    def close(self) -> None:
+        """Deliver what can be delivered at once, and end."""
+        for delivery in self._deliveries:
+            delivery.close()

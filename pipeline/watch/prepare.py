@@ -1,0 +1,199 @@
+"""From a plan to an engine: models, calibrations, logs, readers and sinks of all cameras."""
+
+import contextlib
+import math
+import threading
+from pathlib import Path
+
+from pipeline.errors import ConfigError, SourceError
+from pipeline.events import log
+from pipeline.events.event import Model
+from pipeline.processes.distributed import Process
+from pipeline.runs import promises
+from pipeline.runs.calibration import calibrated_profiles
+from pipeline.runs.layout import home_of
+from pipeline.runs.trainedon import rate_of
+from pipeline.scoring.alarms import alarms_of, unarmed
+from pipeline.scoring.choices import MEAN, Asked
+from pipeline.scoring.happenings import CLIPS, Subject
+from pipeline.scoring.instrument import Instrument
+from pipeline.version import code_version
+from pipeline.video.decoding import Decoder
+from pipeline.video.footage import Footage, found
+from pipeline.video.live import is_live, unheard
+from pipeline.video.profiles import profiler
+from pipeline.video.tape import Tape
+from pipeline.video.zones import read_zones
+from pipeline.watch.assembler import Assembler
+from pipeline.watch.camera import Clip, WatchedCamera
+from pipeline.watch.config import CameraConfig
+from pipeline.watch.engine import Engine, Post
+from pipeline.watch.face import Face
+from pipeline.watch.feed import Feed, guarded
+from pipeline.watch.incidents import close_interrupted
+from pipeline.watch.learning import FOLDER, Learner
+from pipeline.watch.messages import Brokers, Messages
+from pipeline.watch.models import Models
+from pipeline.watch.plan import Plan
+from pipeline.watch.readers import Reader, read_file
+from pipeline.watch.secrets import revealed
+from pipeline.watch.slots import Slots
+from shards import locations
+from shards.storage import Storage
+
+MARGIN = 5.0
+"""Seconds that a clip shows before and after its event, as those of `score`."""
+_ALARMS_PER_HOUR, _CONFIDENCE = 1.0, 0.9
+"""That are asked of what is learned, where nothing is asked for: as of `calibrate`."""
+
+
+def engine(plan: Plan, process: Process, stack: contextlib.ExitStack) -> Engine:
+    """An engine that is ready to run.
+
+    Args:
+        plan: what is watched.
+        process: where models compute.
+        stack: closes what it opens.
+
+    Raises:
+        UserError, ShardError: it cannot be done as asked.
+    """
+    stack.enter_context(unheard())
+    slots = Slots([camera.name for camera in plan.cameras])
+    models, brokers = Models(plan.config, process), Brokers()
+    stack.callback(brokers.close)
+    posts = {camera.name: _post(plan, camera, models, slots, brokers, stack) for camera in plan.cameras}
+    return Engine(posts, slots)
+
+
+def _post(
+    plan: Plan,
+    config: CameraConfig,
+    models: Models,
+    slots: Slots,
+    brokers: Brokers,
+    stack: contextlib.ExitStack,
+) -> Post:
+    assert config.checkpoint is not None
+    folder = Storage(f"{Storage(plan.out).path('')}/{config.name}")
+    run = Storage(home_of(config.checkpoint))
+    learned = Storage(f"{folder.path('')}/{FOLDER}")
+    is_learned = bool(calibrated_profiles(learned))
+    home = learned if is_learned else run
+    tool, model = models.of(config, home)
+    is_learning = config.hours is not None and not is_learned
+    alarms = None if is_learning else alarms_of(tool, home, config.asked)
+    location = revealed(config.url, f"camera {config.name}: url")
+    footage = None if is_live(location) else _file(location)
+    source = locations.shown(location if footage is None else locations.absolute(footage.location))
+    subject = Subject(
+        camera=config.name,
+        source=source,
+        calibration="",
+        model=Model(checkpoint_sha256=tool.checkpoint.sha256, version=code_version()),
+    )
+    for inside in ("", "scores", "thumbs", CLIPS):
+        folder.clear_temporary(inside)
+    opened = stack.enter_context(log.writing(folder))
+    messages = Messages(config, folder, brokers)
+    if close_interrupted(opened):
+        messages.notify()
+    feed, name = Feed(expected=rate_of(tool.checkpoint.origin)), config.name
+    face = Face(name, source, Path(folder.path("")), feed, lambda: slots.counts(name)[1], opened.events)
+    tape = Tape(2 * MARGIN) if footage is None else None
+    clip = _clip_of_tape(tape, folder) if tape is not None else _clip_of_file(footage, folder, stack)
+    zones = None if config.zones is None else read_zones(config.zones, tool.size)
+    camera = WatchedCamera(config, folder, opened, subject, zones, feed, face, messages, clip, tape)
+    score = "local" if alarms is None else alarms.record.belongs.score
+    camera.arm(alarms, score, unarmed(alarms, config.checkpoint))
+    if is_learning:
+        camera.learn(
+            _learner(config, tool, learned), lambda: alarms_of(tool, learned, Asked(profile=config.profile))
+        )
+    assembler = Assembler(tool.window, tool.size, profiler(config.profile))
+    reader = _reader(config.name, location, footage, tool, assembler, feed, tape, slots)
+    return Post(camera=camera, tool=tool, model=model, reader=reader)
+
+
+def _learner(config: CameraConfig, tool: Instrument, home: Storage) -> Learner:
+    """What learns a camera.
+
+    Raises:
+        ConfigError: in so few hours no calibration carries the rate that is asked for.
+    """
+    rate = _ALARMS_PER_HOUR if config.alarms_per_hour is None else config.alarms_per_hour
+    given = _CONFIDENCE if config.confidence is None else config.confidence
+    confidence = None if given == MEAN else float(given)
+    least = (1.0 if confidence is None else -math.log(1 - confidence)) / rate
+    assert config.hours is not None
+    if config.hours < least:
+        needed = promises.duration(least, promises.SHORT, up=True)
+        raise ConfigError(
+            f"camera {config.name}: --learn: found {config.learn}, expected at least {needed} for "
+            f"{rate:g} alarm{'' if rate == 1 else 's'} per hour; give more, or a higher --alarms-per-hour"
+        )
+    return Learner(config.name, tool, home, config.hours, rate, confidence)
+
+
+def _file(location: str) -> Footage:
+    (footage, *more) = found((location,))
+    if more or footage.images:
+        raise SourceError(
+            f"{footage}: found a folder, expected a video file or a live camera; score watches folders"
+        )
+    return footage
+
+
+def _reader(
+    name: str,
+    location: str,
+    footage: Footage | None,
+    tool: Instrument,
+    assembler: Assembler,
+    feed: Feed,
+    tape: Tape | None,
+    slots: Slots,
+) -> threading.Thread:
+    rate = rate_of(tool.checkpoint.origin)
+    if footage is None:
+        assert tape is not None
+        live = Reader(name, location, rate, assembler, feed, tape, lambda window: slots.put(name, window))
+        work = live.run
+    else:
+
+        def work() -> None:
+            read_file(
+                footage,
+                rate,
+                tool.size,
+                assembler,
+                feed,
+                lambda window: slots.offer(name, window, feed.stopping.is_set),
+            )
+
+    run = guarded(feed, work, lambda: slots.finish(name))
+    return threading.Thread(target=run, name=f"reader {name}", daemon=True)
+
+
+def _clip_of_tape(tape: Tape, folder: Storage) -> Clip:
+    def clip(stem: str, span: tuple[float, float]) -> str | None:
+        try:
+            return tape.clip((span[0] - MARGIN, span[1] + MARGIN), folder, f"{CLIPS}/{stem}")
+        except SourceError:  # it was told, and that is what counts
+            return None
+
+    return clip
+
+
+def _clip_of_file(footage: Footage | None, folder: Storage, stack: contextlib.ExitStack) -> Clip:
+    assert footage is not None
+    copier = stack.enter_context(Decoder())
+    path = stack.enter_context(footage.local())
+
+    def clip(stem: str, span: tuple[float, float]) -> str | None:
+        try:
+            return copier.clip(footage, path, (span[0] - MARGIN, span[1] + MARGIN), folder, f"{CLIPS}/{stem}")
+        except SourceError:
+            return None
+
+    return clip

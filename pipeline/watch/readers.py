@@ -1,0 +1,148 @@
+"""A thread for each camera: frames in, the newest window out, and again after every drop."""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from pipeline.errors import SourceError
+from pipeline.video.decoding import Decoder
+from pipeline.video.footage import Footage
+from pipeline.video.live import DroppedError, LiveFrame, LiveStream, connected
+from pipeline.video.pyav_frames import Findings
+from pipeline.video.tape import Moving, Tape
+from pipeline.video.timed import TimedFrame, every
+from pipeline.watch.assembler import Arrival, Assembler, Window
+from pipeline.watch.clock import Clock, Grid
+from pipeline.watch.feed import Feed
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds between tries to connect; each pause is twice as long as the one before."""
+
+logger = logging.getLogger(__name__)
+
+Put = Callable[[Window], None]
+"""Takes each window."""
+
+
+def read_file(
+    footage: Footage, rate: float | None, size: tuple[int, int], assembler: Assembler, feed: Feed, put: Put
+) -> None:
+    """Every window of a video file, whose frames are picked as `score` picks them.
+
+    Args:
+        footage: the file.
+        rate: frames per second that are to be scored; None scores every frame.
+        size: height and width of what the model sees.
+        assembler, feed, put: of the camera.
+
+    Raises:
+        SourceError: it is no video.
+        ConfigError: its rate is not that of the model.
+    """
+    with Decoder() as decoder, footage.local() as path:
+        own = decoder.extent(footage, path).rate
+        stride = 1 if own is None or rate is None else every(own, rate, str(footage))
+        feed.rate = None if own is None else own / stride
+        for frame in decoder.frames(footage, path, Findings(), stride=stride, small=size):
+            if feed.stopping.is_set():
+                return
+            now = time.monotonic()
+            feed.seen, feed.picture = now, frame.picture
+            feed.turn("up", now)
+            window = assembler.push(Arrival(frame=frame, at=now, time=None))
+            if window is not None:
+                put(window)
+    feed.turn("ended", time.monotonic())
+
+
+class Reader:
+    """Reads a live camera for ever.
+
+    Args:
+        name: of the camera.
+        location: of it, with its secrets.
+        rate: frames per second that are to be scored; None scores every frame.
+        assembler, feed, tape, put: of the camera.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        location: str,
+        rate: float | None,
+        assembler: Assembler,
+        feed: Feed,
+        tape: Tape,
+        put: Put,
+    ) -> None:
+        self._name, self._location = name, location
+        self._assembler, self._feed, self._tape, self._put = assembler, feed, tape, put
+        self._clock, self._grid = Clock(), Grid(rate)
+        self._number = 0
+        self._is_corrupt = False
+        self._size: tuple[int, int] | None = None
+
+    def run(self) -> None:
+        """Connect, read, and connect again, until the feed stops."""
+        feed, pause = self._feed, FIRST_PAUSE
+        while not feed.stopping.is_set():
+            before = self._number
+            try:
+                with connected(self._location, self._name) as stream:
+                    self._read(stream)
+            except DroppedError as error:
+                if feed.reason != str(error):
+                    logger.warning("%s: %s; it is tried again until it is back", self._name, error)
+                feed.turn("down" if self._number else "connecting", time.monotonic(), str(error))
+            if self._number > before:
+                pause = FIRST_PAUSE
+            feed.stopping.wait(pause * random.uniform(0.5, 1))
+            pause = min(LONGEST_PAUSE, 2 * pause)
+
+    def _read(self, stream: LiveStream) -> None:
+        moving = Moving(stream.form)
+        self._clock.begin(None if stream.form.rate is None else float(1 / stream.form.rate))
+        self._is_corrupt = self._number > 0
+        is_first = True
+        for packet, frames in stream:
+            if self._feed.stopping.is_set():
+                return
+            if packet is not None:
+                self._tape.push(packet, moving)
+            for frame in frames:
+                if is_first:
+                    self._feed.reconnects += self._number > 0
+                    is_first = False
+                seconds = self._take(frame)
+                moving.first = seconds if moving.first is None else moving.first
+                if self._clock.ahead != moving.ahead:
+                    moving = moving if moving.ahead is None else Moving(stream.form)
+                    moving.ahead = self._clock.ahead
+
+    def _take(self, frame: LiveFrame) -> float:
+        """Take a frame; returns when it is shown."""
+        now, feed = time.monotonic(), self._feed
+        if self._number == 0 or feed.state != "up":
+            logger.info("%s: %d x %d", self._name, frame.size[1], frame.size[0])
+        seconds, is_broken = self._clock.seconds(frame.seconds, now)
+        is_other = self._size not in (None, frame.size)
+        self._size = frame.size
+        self._is_corrupt |= frame.is_corrupt or is_broken or is_other
+        number, self._number = self._number, self._number + 1
+        feed.seen = now
+        feed.turn("up", now)
+        if not self._grid.takes(seconds):
+            return seconds
+        is_corrupt, self._is_corrupt = self._is_corrupt, False
+        try:
+            picture = frame.picture(self._name)
+        except SourceError as error:
+            raise DroppedError(str(error).partition(";")[0]) from None
+        feed.picture, feed.rate = picture, self._grid.rate
+        timed = TimedFrame(number=number, seconds=seconds, picture=picture, is_corrupt=is_corrupt)
+        window = self._assembler.push(Arrival(frame=timed, at=now, time=datetime.now(UTC)))
+        if window is not None:
+            self._put(window)
+        return seconds

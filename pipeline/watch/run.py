@@ -1,0 +1,119 @@
+"""The stage: cameras in, for as long as one likes; events, clips and scores out."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pipeline.errors import ConfigError, missing_package
+from pipeline.processes.distributed import processes
+from pipeline.processes.locking import sole
+from pipeline.processes.signals import handling
+from pipeline.runs.ownership import CONFIG, refuse_foreign_folder, refuse_links
+from pipeline.scoring.scorer import full_float32
+from pipeline.watch.address import address
+from pipeline.watch.config import WatchConfig
+from pipeline.watch.engine import Engine
+from pipeline.watch.plan import COMMAND, Plan
+from pipeline.watch.prepare import engine
+from pipeline.watch.retention import Retention
+from pipeline.watch.secrets import revealed
+from pipeline.watch.view import View
+from shards.storage import Storage
+
+if TYPE_CHECKING:
+    from pipeline.watch.web.server import Server
+
+LINE_SECONDS = 60.0
+"""Between two lines about a camera."""
+
+
+def watch(
+    plan: Plan, say: Callable[[str], None] = lambda line: None, stop: threading.Event | None = None
+) -> Engine:
+    """Watch cameras until a signal asks to stop, or all of them are files and at their end.
+
+    Args:
+        plan: which, and how.
+        say: is given a line about each camera now and then.
+        stop: ends it, too.
+
+    Returns:
+        The engine, at its end.
+
+    Raises:
+        UserError, ShardError: it cannot be done as asked, or not go on.
+    """
+    out, ending = Storage(plan.out), threading.Event() if stop is None else stop
+    if not out.is_local:
+        raise ConfigError(f"{out}: found no local folder, expected one, for events are appended; choose one")
+    with (
+        processes(plan.config.device) as process,
+        sole("watching", out),
+        contextlib.ExitStack() as stack,
+    ):
+        if process.world > 1:
+            raise ConfigError(
+                f"watch: found {process.world} processes, expected one; start it without torchrun"
+            )
+        refuse_foreign_folder(out, COMMAND)
+        refuse_links(out, [camera.name for camera in plan.cameras])
+        made = engine(plan, process, stack)
+        out.clear_temporary()
+        out.write(CONFIG, plan.recorded().encode())
+        for name in made.view.cameras:
+            missing = made.view.snapshot(name).missing
+            if missing is not None:
+                say(f"note: {name}: {missing}")
+        folders = [made.view.folder(name) for name in made.view.cameras]
+        retention = Retention(folders, plan.config.retain_days, plan.config.retain_gb)
+        lines = _Lines(made, say)
+        page = _page(plan.config, made.view, stack)
+        if page is not None:
+            say(f"page: {page.url}")
+
+        def beat(now: float) -> None:
+            removed = retention(now)
+            if removed is not None:
+                say(removed)
+            lines(now)
+            if page is not None:
+                page.beat()
+
+        with full_float32(), handling(lambda number, frame: ending.set()):
+            made.run(ending, beat)
+        return made
+
+
+def _page(config: WatchConfig, view: View, stack: contextlib.ExitStack) -> "Server | None":
+    """The status page, if there is to be one."""
+    if config.http is None:
+        return None
+    try:
+        from pipeline.watch.web.server import serving
+    except ModuleNotFoundError as error:
+        if error.name != "aiohttp":
+            raise
+        raise missing_package("--http", "aiohttp", "watch") from None
+    token = None if config.http_token is None else revealed(config.http_token, "http_token")
+    return stack.enter_context(serving(view, address(config.http), token))
+
+
+class _Lines:
+    """Says how the cameras are, at most once a minute, and when their state changes."""
+
+    def __init__(self, made: Engine, say: Callable[[str], None]) -> None:
+        self._made, self._say = made, say
+        self._said = time.monotonic()
+        self._states: dict[str, str] = {}
+
+    def __call__(self, now: float) -> None:
+        is_due = now - self._said >= LINE_SECONDS
+        for name in self._made.view.cameras:
+            snapshot = self._made.view.snapshot(name)
+            state = f"{snapshot.state} {snapshot.alarm}"
+            if is_due or self._states.get(name) != state:
+                self._say(f"{name}: {snapshot.words}")
+            self._states[name] = state
+        self._said = now if is_due else self._said

@@ -1,0 +1,70 @@
+"""How a camera stands, in words."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pipeline.events.event import Event, Kind
+from pipeline.watch.view import Snapshot
+
+Weight = Literal["good", "plain", "warn", "alarm"]
+_FEED: dict[str, tuple[Weight, str]] = {
+    "connecting": ("plain", "connecting"),
+    "up": ("good", "live"),
+    "down": ("warn", "down"),
+    "ended": ("plain", "ended"),
+}
+_TROUBLE: dict[Kind, str] = {
+    "frozen": "frozen",
+    "moved": "moved, alarms pause",
+    "drift": "drift, recalibrate",
+}
+
+
+@dataclass(frozen=True)
+class Word:
+    """One thing that is so of a camera.
+
+    Attributes:
+        weight: how much it matters.
+        text: what is so.
+    """
+
+    weight: Weight
+    text: str
+
+
+def standing(snapshot: Snapshot, events: Iterable[Event]) -> list[Word]:
+    """What is so of a camera, what matters most first.
+
+    Args:
+        snapshot: of the camera.
+        events: of it; those that go on count.
+    """
+    words = [Word("alarm", "alarm")] if snapshot.alarm else []
+    words.append(Word(*_FEED[snapshot.state]))
+    going = {event.kind for event in events if event.type != "end"}
+    words += [Word("warn", text) for kind, text in _TROUBLE.items() if kind in going]
+    words.append(_readiness(snapshot))
+    if snapshot.missed_rate is not None:
+        words.append(Word("warn", "rate off, nobody is told"))
+    if snapshot.snoozed_until is not None:
+        words.append(Word("plain", f"snoozed until {moment(snapshot.snoozed_until)[11:16]}"))
+    return words
+
+
+def is_armed(snapshot: Snapshot) -> bool:
+    """Whether a camera can raise alarms."""
+    return snapshot.limit_hours is not None
+
+
+def moment(time: datetime) -> str:
+    """A time as the clock of this machine shows it: `2026-05-01 14:03:27`."""
+    return time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _readiness(snapshot: Snapshot) -> Word:
+    if is_armed(snapshot):
+        return Word("good", "armed")
+    return Word("plain", "learning") if snapshot.learning else Word("warn", "no alarms")
