@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mnad import MNAD
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, missing_package
 from shards.storage import Storage
 
 if TYPE_CHECKING:
@@ -82,6 +82,4 @@ def require_board(run: Storage) -> None:
     try:
         import torch.utils.tensorboard  # noqa: F401
     except ImportError:
-        raise ConfigError(
-            "--tensorboard: found no package tensorboard; install it: pip install 'mnad[tensorboard]'"
-        ) from None
+        raise missing_package("--tensorboard", "tensorboard", "tensorboard") from None

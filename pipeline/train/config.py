@@ -3,17 +3,20 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pipeline.config import DIGEST, Device
-from pipeline.options import Argument, Declared, Option, check, described, wrong
+from pipeline.config import Device, manifest_digest_option
+from pipeline.options import Argument, Custom, Declared, Option, check, described, wrong
+from pipeline.runs.spec import Method
 from shards.choices import CacheName
 
 MOST_ITEMS = 65_536
 """Of a memory, so that checkpoints stay below the size from which they are not read."""
+MOST_HELD_OUT = 0.5
+"""Share of the training videos; who keeps more aside than is trained on has mistaken the two."""
 
-Method = Literal["pred", "recon"]
 BatchNormInit = Literal["ones", "uniform"]
 MemoryInit = Literal["random", "queries"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+HoldOut = float | Literal["auto"]
 
 METHODS: dict[Method, dict[str, Any]] = {
     "pred": {"window": 5, "lr": 2e-4, "loss_compact": 0.1, "loss_separate": 0.1},
@@ -21,13 +24,35 @@ METHODS: dict[Method, dict[str, Any]] = {
 }
 """What each method brings with it: the paper's settings."""
 
-_PAPER_EPOCHS = {"ped2": 60, "avenue": 60, "shanghai": 10}
+_PAPER_EPOCHS = {"ped2": 60, "avenue": 60, "shanghaitech": 10}
 PRESETS: dict[str, dict[str, Any]] = {
     f"paper-{dataset}{suffix}": {"method": method, "epochs": epochs, "batch_size": 4, "bn_init": "uniform"}
+    | {"hold_out": 0.0}
     for dataset, epochs in _PAPER_EPOCHS.items()
     for method, suffix in (("pred", ""), ("recon", "-recon"))
 }
 """The paper's training of each dataset, for one process; BatchNorm starts as in the PyTorch it used."""
+_EARLIER = {name.replace("shanghaitech", "shanghai"): name for name in PRESETS if "shanghaitech" in name}
+"""What presets were called before they had the name that preprocess gives the dataset; still taken."""
+
+
+def _parse_hold_out(given: Any) -> HoldOut:
+    """The share from `0.2` or 0.2, or `auto`."""
+    if given == "auto":
+        return "auto"
+    share = given if isinstance(given, int | float) else float(given)
+    if isinstance(given, bool) or not 0 <= share <= MOST_HELD_OUT:
+        raise ValueError(given)
+    return float(share)
+
+
+HOLD_OUT = Custom(
+    notation="SHARE | auto",
+    parse=_parse_hold_out,
+    expected=f"auto, or a share of the frames from 0 to {MOST_HELD_OUT:g}",
+    show=str,
+)
+"""How --hold-out is written."""
 
 
 @described
@@ -100,7 +125,10 @@ class TrainConfig:
     accumulate: Annotated[
         int,
         Option(
-            "Batches per optimiser step; the memory sees them as one batch, too.", "Optimisation", least=1
+            "Batches per process and optimiser step; the memory sees them as one batch, too. A run can go on "
+            "with up to this many times the processes that it was started with.",
+            "Optimisation",
+            least=1,
         ),
     ] = 1
     lr: Annotated[
@@ -125,12 +153,23 @@ class TrainConfig:
     seed: Annotated[
         int,
         Option(
-            "Seed of the initial weights and of the order of windows.",
+            "Seed of the initial weights, of the order of windows and of what is kept aside.",
             "Optimisation",
             least=0,
             most=(1 << 63) - 1,
         ),
     ] = 0
+    hold_out: Annotated[
+        HoldOut,
+        Option(
+            "Share of the training videos' frames that is kept aside, as normal video that the model has not "
+            "seen: whole videos, at least two, or the end of each where they are too few. auto is a fifth of "
+            "a folder of one's own video, if it has 500 frames, and nothing of the public datasets; a "
+            "resumed run keeps what it had.",
+            "Optimisation",
+            custom=HOLD_OUT,
+        ),
+    ] = "auto"
     precision: Annotated[
         Precision,
         Option(
@@ -193,14 +232,7 @@ class TrainConfig:
     every: Annotated[
         int, Option("Epochs between two evaluations of --validate.", "Run", least=1, metavar="EPOCHS")
     ] = 1
-    manifest_digest: Annotated[
-        str | None,
-        Option(
-            "Refuses SHARDS if its manifest is another one than that of which verify printed this digest.",
-            "Run",
-            custom=DIGEST,
-        ),
-    ] = None
+    manifest_digest: Annotated[str | None, manifest_digest_option("Run")] = None
 
     def __post_init__(self) -> None:
         check(self)
@@ -212,9 +244,10 @@ class TrainConfig:
 
 PRESET = Declared(
     name="preset",
-    kind=Literal[tuple(PRESETS)],
+    kind=Literal[(*PRESETS, *_EARLIER)],
     about=Option(
-        f"The paper's settings for a dataset, one of {', '.join(PRESETS)}; options that are given win.",
+        f"The paper's settings for training on a dataset, one of {', '.join(PRESETS)}; "
+        "options that are given win.",
         "Method",
     ),
     default=None,
@@ -228,7 +261,7 @@ def train_config(preset: str | None = None, **given: Any) -> TrainConfig:
     What is given wins over the preset, the preset over the method's settings, these over the defaults.
 
     Args:
-        preset: a name in PRESETS, or None.
+        preset: a name in PRESETS or an earlier one, or None.
         given: fields of TrainConfig.
 
     Raises:
@@ -236,7 +269,7 @@ def train_config(preset: str | None = None, **given: Any) -> TrainConfig:
     """
     if preset is not None:
         PRESET.check(preset)
-    chosen = PRESETS.get(preset or "", {}) | {
+    chosen = PRESETS.get(_EARLIER.get(preset or "", preset or ""), {}) | {
         name: value for name, value in given.items() if value is not None
     }
     method = METHODS.get(chosen.get("method", TrainConfig.method), {})

@@ -75,8 +75,8 @@ class LossHistory:
                 f"{name} {value:g}" for name, value in zip(NAMES, self._joint[index].tolist(), strict=True)
             )
             raise TrainingError(
-                f"step {self._offset + index + 1}: found losses {values}, expected finite ones; go on from "
-                "the last checkpoint with a lower --lr or --precision fp32 in a new run"
+                f"step {self._offset + index + 1}: found losses {values}, expected finite ones; train in "
+                "a new run with a lower --lr or with --precision fp32"
             )
 
 

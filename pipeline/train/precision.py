@@ -1,6 +1,5 @@
 """Which number format the convolutions compute in. Weights, memory and losses are float32 throughout."""
 
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Literal
@@ -8,14 +7,13 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 
+from pipeline.processes.measuring import CLEARLY_FASTER, least_seconds
 from pipeline.train.config import Precision
 
 Resolved = Literal["fp32", "bf16", "fp16"]
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
-CLEARLY_FASTER = 1.2
-"""Speed over fp32's from which `auto` takes bf16 on a CPU."""
 ROUNDS = 6
 
 
@@ -42,20 +40,18 @@ def convolution_speedup() -> float:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        rounds = [(_seconds(torch.float32), _seconds(torch.bfloat16)) for _ in range(ROUNDS)]
+        fp32, bf16 = least_seconds([_convolution(torch.float32), _convolution(torch.bfloat16)], ROUNDS)
     finally:
         torch.set_num_threads(threads)
-    return min(fp32 for fp32, _ in rounds) / min(bf16 for _, bf16 in rounds)
+    return fp32 / bf16
 
 
-def _seconds(dtype: torch.dtype) -> float:
-    """Of a convolution of the network's kind, forward and backward; no random number is drawn."""
+def _convolution(dtype: torch.dtype) -> Callable[[], object]:
+    """One of the network's kind, forward and backward; no random number is drawn."""
     features = torch.ones(4, 64, 32, 32, dtype=dtype).to(memory_format=torch.channels_last)
     weights = torch.ones(64, 64, 3, 3, dtype=dtype).to(memory_format=torch.channels_last)
     inputs = features.requires_grad_(), weights.requires_grad_()
-    started = time.perf_counter()
-    torch.autograd.backward(F.conv2d(*inputs, padding=1), features.detach())
-    return time.perf_counter() - started
+    return lambda: torch.autograd.grad(F.conv2d(*inputs, padding=1), inputs, features.detach())
 
 
 def autocast(precision: Resolved, device: torch.device) -> AbstractContextManager[None]:

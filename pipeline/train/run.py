@@ -5,15 +5,13 @@ torchrun --nproc-per-node 4 cli.py train SHARDS RUN
 
 import contextlib
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-
-from torch import Tensor
 
 from pipeline.errors import TrainingError
 from pipeline.processes import distributed
 from pipeline.processes.distributed import Process
 from pipeline.runs.checkpoint import writing_to
+from pipeline.terminal.output import remark
 from pipeline.terminal.progress import Advance, progress
 from pipeline.train.board import Board, board
 from pipeline.train.config import TrainConfig
@@ -62,6 +60,8 @@ def _train(config: TrainConfig, process: Process, stop: StopRequest, held: conte
     started = time.monotonic()
     quiet = not process.is_first
     setup = prepare(config, process, held)
+    for note in () if quiet else setup.notes:
+        remark(note)
     saver = Saver(setup)
     losses: dict[str, float] = {}
     with (
@@ -99,20 +99,24 @@ def _train_epoch(
     lr = learning_rate(config.lr, epoch, config.epochs)
     setup.trainer.set_lr(lr)
     history = LossHistory(setup.steps, before, process, setup.losses if first else None)
-    batches = setup.stream.batches(setup.plan(epoch), first)
+    batches = distributed.InStep(
+        setup.stream.batches(setup.plan(epoch), first), lambda: (bool(stop), saver.is_due), process
+    )
     meter = Meter(setup.samples_per_step)
     detail = ""
     for index in range(first, setup.steps):
         with meter.waiting():
-            windows, stopping, due = _next_together(batches, stop, saver, process)
+            windows, (stopping, due) = batches.take()
         if stopping or due:
             saver.save(before + index, history.join(index))
         if stopping:
             with distributed.together(process):
                 raise TrainingError(
                     f"{setup.run}: stopped by {stop.signal or 'a signal to another process'} after step "
-                    f"{before + index} of {setup.total}, checkpoint written; run the same command to go on"
+                    f"{before + index} of {setup.total}, checkpoint written; run the same command to resume"
                 )
+        with meter.waiting():
+            batches.prepare()
         history.record(index, setup.trainer.step(windows))
         meter.count()
         done = index + 1
@@ -152,13 +156,3 @@ def _finish_epoch(setup: Setup, epoch: int, saver: Saver, log: MetricsLog) -> No
                 log.write(
                     kind="validation", step=step, epoch=epoch, **validate(config.validate, config.run, step)
                 )
-
-
-def _next_together(
-    batches: Iterator[Tensor], stop: StopRequest, saver: Saver, process: Process
-) -> tuple[Tensor, bool, bool]:
-    """The next batch, once every process has one; whether any is asked to stop; whether to save."""
-    with distributed.together(process, bool(stop), saver.is_due) as asked:
-        windows = next(batches)
-    stopping, due = asked
-    return windows, stopping, due

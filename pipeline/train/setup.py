@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import reprlib
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 
@@ -23,20 +24,25 @@ from pipeline.runs.checkpoint import (
     require_space,
     writing_to,
 )
-from pipeline.runs.header import ModelSpec
 from pipeline.runs.layout import FOLDER, model_name
 from pipeline.runs.ownership import CONFIG, refuse_foreign_config, refuse_links
+from pipeline.runs.spec import ModelSpec
+from pipeline.runs.trainedon import held_out_of, trained_on
+from pipeline.runs.virtualranks import FIELD as VIRTUAL_RANKS
 from pipeline.train import board, precision
 from pipeline.train.board import require_board
 from pipeline.train.config import TrainConfig
+from pipeline.train.holding import BEFORE, holding
 from pipeline.train.restoring import restored_state
+from pipeline.train.serving import process_plan, serving_notes, virtual_ranks
 from pipeline.train.step import Trainer
 from pipeline.train.validate import VALIDATION
 from shards import locations
 from shards.choices import Split
+from shards.holdout import HeldOut
 from shards.identity import split_identity
 from shards.manifest import Manifest, load_manifest
-from shards.plan import EpochPlan, epoch_plan, steps_per_epoch
+from shards.plan import EpochPlan, steps_per_epoch
 from shards.storage import Storage
 from shards.stream import TrainingStream
 
@@ -58,16 +64,19 @@ FREE = frozenset(
         "manifest_digest",
     }
 )
-"""Options that may change when a run goes on: they have no influence on the result."""
+"""Options that may change when a run is resumed: they have no influence on the result."""
+EARLIER = {"hold_out": BEFORE}
+"""What runs did that are older than an option, where that is not its default."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """A run that is ready to start, or to go on.
+    """A run that is ready to start, or to be resumed.
 
     Attributes:
         config: with everything `auto` resolved.
         process: this one.
+        ranks: virtual ranks of the run, each with one batch of every step.
         run: the run's folder.
         stream: gives the batches.
         trainer: makes the steps.
@@ -76,10 +85,12 @@ class Setup:
         start: steps that were done before.
         is_restored: whether a checkpoint of that step is on disk.
         losses: (start % steps, 3) joint losses of the epoch under way, if any.
+        notes: what a user should know before it starts.
     """
 
     config: TrainConfig
     process: Process
+    ranks: int
     run: Storage
     stream: TrainingStream
     trainer: Trainer
@@ -89,11 +100,12 @@ class Setup:
     start: int
     is_restored: bool
     losses: Tensor | None
+    notes: list[str]
 
     @property
     def samples_per_step(self) -> int:
         """Windows of one optimiser step, over all processes."""
-        return self.config.batch_size * self.config.accumulate * self.process.world
+        return self.config.batch_size * self.ranks
 
     @property
     def total(self) -> int:
@@ -102,7 +114,7 @@ class Setup:
 
     def plan(self, epoch: int) -> EpochPlan:
         """What this process reads in an epoch."""
-        return _plan(self.config, self.process, self.stream, epoch)
+        return process_plan(self.config, self.process, self.ranks, self.stream.windows, epoch)
 
 
 def prepare(config: TrainConfig, process: Process, held: contextlib.ExitStack) -> Setup:
@@ -121,6 +133,8 @@ def prepare(config: TrainConfig, process: Process, held: contextlib.ExitStack) -
     with distributed.together(process):
         shards, run = Storage(config.shards), Storage(config.run)
         manifest = load_manifest(shards, config.manifest_digest)
+        _check(config, process, manifest)
+        aside = holding(config, run, manifest, manifest.split(SPLIT))
         stream = TrainingStream(
             shards,
             manifest,
@@ -129,10 +143,12 @@ def prepare(config: TrainConfig, process: Process, held: contextlib.ExitStack) -
             device=process.device,
             threads=config.threads,
             cache=config.cache,
+            held_out=aside.held_out,
         )
-        steps = _check(config, process, manifest, stream)
         if config.tensorboard:
             require_board(run)
+        if latest_step(run) is None:  # a checkpoint would say how many virtual ranks there are
+            _steps(config, virtual_ranks(config, process, None), stream, is_held=bool(aside.held_out))
     held.enter_context(distributed.held_by_first(sole("training", run), process))
     with distributed.together(process):
         refuse_foreign_config(run, "train")
@@ -144,7 +160,9 @@ def prepare(config: TrainConfig, process: Process, held: contextlib.ExitStack) -
     with distributed.together(process):
         if start >= 0:
             latest = load_checkpoint(locations.inside(config.run, model_name(start)))
-    config = dataclasses.replace(config, precision=_precision(config, latest, process))
+        ranks = virtual_ranks(config, process, latest)
+        steps = _steps(config, ranks, stream, is_held=bool(aside.held_out))
+    config = dataclasses.replace(config, hold_out=aside.share, precision=_precision(config, latest, process))
     geometry = manifest.geometry
     spec = ModelSpec(
         method=config.method,
@@ -158,21 +176,17 @@ def prepare(config: TrainConfig, process: Process, held: contextlib.ExitStack) -
     origin = {
         "options": _lasting(config),
         "processes": process.world,
+        VIRTUAL_RANKS: ranks,
         "data": {
             "dataset": manifest.dataset,
             "manifest_sha256": manifest.digest,
             SPLIT: split_identity(manifest, SPLIT),
+            **trained_on(aside.rate, aside.held_out),
         },
         "torch": torch.__version__,
     }
     torch.manual_seed(config.seed)
-    model = MNAD(
-        config.method,
-        window=config.window,
-        channels=geometry.channels,
-        items=config.memory_items,
-        bn_init=config.bn_init,
-    )
+    model = spec.build(config.bn_init)
     with distributed.together(process):
         if latest is not None:
             _check_same(latest, spec, origin)
@@ -186,7 +200,8 @@ def prepare(config: TrainConfig, process: Process, held: contextlib.ExitStack) -
             )
             model.load_state_dict(latest.tensors)
         elif config.memory_init == "queries":
-            _seed_memory(model.to(process.device), config, process, stream)
+            plan = process_plan(config, process, ranks, stream.windows, 0)
+            _seed_memory(model.to(process.device), stream, plan)
         if process.is_first:
             with writing_to(run):
                 run.write(CONFIG, dump_config("train", config).encode())
@@ -194,12 +209,13 @@ def prepare(config: TrainConfig, process: Process, held: contextlib.ExitStack) -
     if state is None:
         distributed.copy_first(model.memory.items, process)
     torch.backends.cudnn.benchmark = True  # all batches have one shape, so the search for kernels pays
-    trainer = Trainer(model.to(process.device), config, process)
+    trainer = Trainer(model.to(process.device), config, process, ranks)
     if state is not None:
         trainer.load_state(state)
     return Setup(
         config=config,
         process=process,
+        ranks=ranks,
         run=run,
         stream=stream,
         trainer=trainer,
@@ -209,34 +225,24 @@ def prepare(config: TrainConfig, process: Process, held: contextlib.ExitStack) -
         start=max(0, start),
         is_restored=latest is not None,
         losses=state["losses"] if state else None,
+        notes=[*aside.notes, *serving_notes(config, process, ranks)],
     )
 
 
 def _precision(config: TrainConfig, latest: Checkpoint | None, process: Process) -> precision.Resolved:
-    """The same in all processes, and `auto` is what a run that goes on had: machines differ in what it is."""
+    """The same in all processes, and `auto` is what a resumed run had: machines differ in what it is."""
     options = {} if latest is None else latest.origin.get("options", {})
-    if config.precision == "auto" and "precision" in options:
-        return cast(precision.Resolved, options["precision"])
     choices = get_args(precision.Resolved)
+    if config.precision == "auto" and options.get("precision") in choices:
+        return cast(precision.Resolved, options["precision"])
     # Tried out by the first process alone: its answer counts, and several at once would slow each other.
     mine = choices.index(precision.resolve(config.precision, process.device)) if process.is_first else 0
     return cast(precision.Resolved, choices[distributed.from_first(mine, process)])
 
 
-def _plan(config: TrainConfig, process: Process, stream: TrainingStream, epoch: int) -> EpochPlan:
-    return epoch_plan(
-        stream.windows,
-        seed=config.seed,
-        epoch=epoch,
-        rank=process.rank,
-        world=process.world,
-        batch=config.batch_size * config.accumulate,
-    )
-
-
-def _seed_memory(model: MNAD, config: TrainConfig, process: Process, stream: TrainingStream) -> None:
-    """Take the memory's first items from this process's first batch."""
-    with contextlib.closing(stream.batches(_plan(config, process, stream, 0))) as batches:
+def _seed_memory(model: MNAD, stream: TrainingStream, plan: EpochPlan) -> None:
+    """Take the memory's first items from a plan's first batch."""
+    with contextlib.closing(stream.batches(plan)) as batches:
         try:
             seed_memory(model, next(batches))
         except ValueError as error:
@@ -246,9 +252,8 @@ def _seed_memory(model: MNAD, config: TrainConfig, process: Process, stream: Tra
             ) from error
 
 
-def _check(config: TrainConfig, process: Process, manifest: Manifest, stream: TrainingStream) -> int:
-    """Steps per epoch, at least one."""
-    shards = locations.shown(config.shards)
+def _check(config: TrainConfig, process: Process, manifest: Manifest) -> None:
+    """Refuse options that do not fit this machine, and a set that does not fit the network."""
     if config.sync_bn and process.device.type != "cuda":
         raise ConfigError(
             "--sync-bn: found device cpu, expected cuda, where PyTorch can synchronise BatchNorm"
@@ -256,15 +261,20 @@ def _check(config: TrainConfig, process: Process, manifest: Manifest, stream: Tr
     height, width = manifest.geometry.height, manifest.geometry.width
     if height % STRIDE or width % STRIDE:
         raise ConfigError(
-            f"{shards}: found frames of {height}x{width}, expected multiples of {STRIDE}; "
-            "preprocess again with another --size"
+            f"{locations.shown(config.shards)}: found frames of {height}x{width}, expected multiples of "
+            f"{STRIDE}; preprocess again with another --size"
         )
-    batch = config.batch_size * config.accumulate
-    steps = steps_per_epoch(stream.windows, process.world, batch)
+
+
+def _steps(config: TrainConfig, ranks: int, stream: TrainingStream, *, is_held: bool) -> int:
+    """Steps per epoch, at least one."""
+    steps = steps_per_epoch(stream.windows, ranks, config.batch_size)
     if steps == 0:
+        least = config.batch_size * ranks
         raise ConfigError(
-            f"{shards}: found {sum(stream.windows)} training windows of {config.window} frames, "
-            f"expected at least {batch * process.world}, one batch in each process; lower --batch-size"
+            f"{locations.shown(config.shards)}: found {sum(stream.windows)} training windows of "
+            f"{config.window} frames, expected at least {least}, one batch in each process; "
+            f"lower --batch-size{' or --hold-out' if is_held else ''}"
         )
     return steps
 
@@ -280,19 +290,27 @@ def _identity(origin: dict[str, Any]) -> str:
     return str(recorded or "none recorded")  # by an earlier version, or of a model that was not trained here
 
 
+def _shown(held_out: tuple[HeldOut, ...]) -> str:
+    parts = [f"{part.video} {part.start}:{part.end} after a gap of {part.gap}" for part in held_out]
+    return reprlib.repr(parts)
+
+
 def _check_same(latest: Checkpoint, spec: ModelSpec, origin: dict[str, Any]) -> None:
-    """Refuse to go on with other options, naming each that differs."""
+    """Refuse to resume with other options, naming each that differs."""
     options = latest.origin.get("options", {})
-    pairs = [  # an option that is younger than the run had its default
-        ("--" + name.replace("_", "-"), options.get(name, getattr(TrainConfig, name, None)), value)
+    young = {name: EARLIER.get(name, getattr(TrainConfig, name, None)) for name in origin["options"]}
+    pairs = [  # an option that is younger than the run had its default, or what was done before it
+        ("--" + name.replace("_", "-"), options.get(name, young[name]), value)
         for name, value in origin["options"].items()
     ]
     pairs += [(name, getattr(latest.spec, name), value) for name, value in dataclasses.asdict(spec).items()]
-    pairs.append(("processes", latest.origin.get("processes"), origin["processes"]))
     pairs.append((f"{SPLIT} videos", _identity(latest.origin), _identity(origin)))
     different = [f"{name}: found {old!r}, expected {new!r}" for name, old, new in pairs if old != new]
+    before, now = held_out_of(latest.origin), held_out_of(origin)
+    if not different and before != now:  # the length of a gap follows the rate, which may be known by now
+        different = [f"frames kept aside: found {_shown(before)}, expected {_shown(now)}"]
     if different:
         raise CheckpointError(
             f"{latest.name}: made with other options ({'; '.join(different)}); "
-            "go on with the same ones or train into another run"
+            "resume with the same ones, or train into another run"
         )

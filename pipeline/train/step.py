@@ -3,11 +3,14 @@
 Dimension letters: B batch, T frames of a window, C channels, H W height and width.
 """
 
+import contextlib
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mnad import MNAD, Losses, training_losses
 from pipeline.processes import distributed
@@ -29,9 +32,10 @@ class Trainer:
         model: on the process's device; goes to train mode and channels_last.
         config: of the run.
         process: this one; all processes' batches together are one batch.
+        ranks: virtual ranks of the run, with a batch each; None for one per process and `accumulate`.
     """
 
-    def __init__(self, model: MNAD, config: TrainConfig, process: Process) -> None:
+    def __init__(self, model: MNAD, config: TrainConfig, process: Process, ranks: int | None = None) -> None:
         self.model = model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self._config = config
         self._device = process.device
@@ -41,6 +45,9 @@ class Trainer:
             model.compile()
         self._network = distributed.parallel(model, process, sync_bn=config.sync_bn)
         self._joint = distributed.joint_batch(process)
+        self._normalisations = [each for each in model.modules() if isinstance(each, _BatchNorm)]
+        # Per process, on average: the mean over processes of their sums divided by it is that over batches.
+        self._batches = (ranks or process.world * config.accumulate) / process.world
         self._optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, fused=True)
         self._scaler = precision.scaler(self._precision, process.device)
 
@@ -55,20 +62,25 @@ class Trainer:
             group["lr"] = lr
 
     def step(self, windows: Tensor) -> Losses:
-        """Minimise the losses on a batch, then update the memory with its queries.
+        """Minimise the losses on batches, then update the memory with their queries.
 
-        The losses are those of the memory before the update. Nothing here waits for the device.
+        The losses are those of the memory before the update. BatchNorm's running statistics take in the first
+        batch alone, so that those of the first process are the first virtual rank's, however many it serves.
+        Nothing here waits for the device.
 
         Args:
-            windows: (accumulate * B, T, C, H, W) in [-1, 1].
+            windows: (K * B, T, C, H, W) in [-1, 1], one batch of each of the K virtual ranks served.
 
         Returns:
-            The batch's losses before the step, of this process, without gradient.
+            The losses before the step, without gradient; their mean over processes is that over all batches.
         """
-        parts = windows.chunk(self._config.accumulate)
+        parts = windows.split(self._config.batch_size)
         queries, losses = [], []
-        for number, part in enumerate(parts, start=1):
-            with distributed.accumulating(self._network, on=number < len(parts)):
+        for index, part in enumerate(parts):
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(distributed.accumulating(self._network, on=index < len(parts) - 1))
+                if index > 0:
+                    stack.enter_context(_statistics_kept(self._normalisations))
                 queries_of_part, losses_of_part = self._backward(part)
             queries.append(queries_of_part)
             losses.append(losses_of_part)
@@ -79,9 +91,9 @@ class Trainer:
         if self._average:
             self._average.update()
         return Losses(
-            pixel=torch.stack([part.pixel for part in losses]).mean(),
-            compact=torch.stack([part.compact for part in losses]).mean(),
-            separate=torch.stack([part.separate for part in losses]).mean(),
+            pixel=torch.stack([part.pixel for part in losses]).sum() / self._batches,
+            compact=torch.stack([part.compact for part in losses]).sum() / self._batches,
+            separate=torch.stack([part.separate for part in losses]).sum() / self._batches,
         )
 
     def _backward(self, windows: Tensor) -> tuple[Tensor, Losses]:
@@ -90,7 +102,7 @@ class Trainer:
             output = self._network(inputs.contiguous(memory_format=torch.channels_last))
         losses = training_losses(output.frame, target, output.queries, self.model.memory.items)
         total = losses.total(self._config.loss_compact, self._config.loss_separate)
-        self._scaler.scale(total / self._config.accumulate).backward()  # type: ignore[no-untyped-call]
+        self._scaler.scale(total / self._batches).backward()
         return output.queries.detach(), Losses(
             pixel=losses.pixel.detach(), compact=losses.compact.detach(), separate=losses.separate.detach()
         )
@@ -116,3 +128,15 @@ class Trainer:
         if self._average:
             self.model.load_state_dict(state["model"])
             self._average.done = state["averaged"]
+
+
+@contextlib.contextmanager
+def _statistics_kept(layers: Sequence[_BatchNorm]) -> Iterator[None]:
+    """Within the block the layers' running statistics stay; they still normalise by each batch's own."""
+    for layer in layers:
+        layer.track_running_stats = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.track_running_stats = True

@@ -39,8 +39,8 @@ def stop_request() -> Iterator[StopRequest]:
     def remember(number: int, _: FrameType | None) -> None:
         nonlocal first
         if request.signal is None:
+            first = time.monotonic()  # before the name: the next signal may interrupt between the two lines
             request.signal = signal.Signals(number).name
-            first = time.monotonic()
         elif time.monotonic() - first > SAME_REQUEST_S:
             signal.signal(number, before[signal.Signals(number)])
             signal.raise_signal(number)

@@ -7,7 +7,7 @@ is no test any more. So they say so wherever they stand.
 from typing import Any
 
 from pipeline.processes.commands import run_command
-from pipeline.runs.evaluations import read_metrics
+from pipeline.runs.evaluation import load_record
 from pipeline.runs.layout import model_name
 from pipeline.runs.ownership import refuse_links
 from shards.locations import inside
@@ -32,5 +32,5 @@ def validate(shards: str, run: str, step: int) -> dict[str, Any]:
     refuse_links(Storage(run), [name])
     out = inside(run, name)
     run_command("evaluate", shards, inside(run, model_name(step)), "--out", out)
-    figures = (read_metrics(Storage(out))["metrics"] or {}).get("anomaly_score", {})
-    return {"note": NOTE, **{name: figures.get(name) for name in FIGURES}}
+    figures = load_record(Storage(out)).of("anomaly_score")
+    return {"note": NOTE, **{name: getattr(figures, name, None) for name in FIGURES}}

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from pipeline.errors import ConfigError
-from pipeline.train.config import TrainConfig, train_config
+from pipeline.preprocess.datasets import DATASETS
+from pipeline.train.config import PRESETS, TrainConfig, train_config
 from pipeline.train.step import learning_rate
 
 
@@ -75,6 +76,15 @@ def test_a_preset_is_the_papers_training_of_a_dataset_and_can_be_overridden() ->
     config = train_config("paper-shanghai-recon", shards="s", run="r", batch_size=8)
     assert (config.method, config.epochs, config.batch_size, config.lr) == ("recon", 10, 8, 2e-5)
     assert config.bn_init == "uniform"
+
+
+@pytest.mark.parametrize("suffix", ["", "-recon"])
+def test_a_preset_has_the_name_of_the_dataset_and_is_taken_by_its_earlier_one(suffix: str) -> None:
+    names = {name.removesuffix("-recon").removeprefix("paper-") for name in PRESETS}
+    assert names <= {dataset.name for dataset in DATASETS}
+    now = train_config(f"paper-shanghaitech{suffix}", shards="s", run="r")
+    assert train_config(f"paper-shanghai{suffix}", shards="s", run="r") == now
+    assert now.epochs == 10
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:

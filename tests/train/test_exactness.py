@@ -30,12 +30,15 @@ def assert_same_training(
 
 
 @pytest.mark.ddp
-@pytest.mark.parametrize(("method", "world", "accumulate"), [("recon", 2, 1), ("pred", 3, 1), ("pred", 2, 3)])
+@pytest.mark.parametrize(
+    ("method", "world", "accumulate", "virtual"),
+    [("recon", 2, 1, 2), ("pred", 3, 1, 3), ("pred", 2, 3, 6), ("pred", 2, 1, 3)],
+)
 def test_processes_give_the_memory_and_gradients_of_the_joint_batch(
-    method: str, world: int, accumulate: int
+    method: str, world: int, accumulate: int, virtual: int
 ) -> None:
-    batch = GLOBAL_BATCH // world // accumulate
-    ranks = run_ranks(world, frozen_steps, batch, STEPS, method, accumulate)
+    batch = GLOBAL_BATCH // virtual
+    ranks = run_ranks(world, frozen_steps, batch, STEPS, method, accumulate, virtual)
     for memories, _ in ranks[1:]:
         assert torch.equal(memories, ranks[0][0])
     assert_same_training(ranks[0], frozen_steps(GLOBAL_BATCH, STEPS, method))

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.processes.children import module_environment
 from pipeline.processes.signals import SIGNALS
 from pipeline.train.config import train_config
 from pipeline.train.run import train
@@ -18,7 +21,14 @@ from tests.helpers.commands import command, metrics, run, started, wait_for_step
 from tests.helpers.shards import make_set, smooth_frames
 
 STEPS_PER_EPOCH = 4
-OPTIONS = {"epochs": 2, "batch_size": 4, "log_every": 1, "checkpoint_epochs": 1, "threads": 1}
+OPTIONS: dict[str, Any] = {
+    "epochs": 2,
+    "batch_size": 4,
+    "log_every": 1,
+    "checkpoint_epochs": 1,
+    "threads": 1,
+    "precision": "fp32",  # auto's trial of speed may end otherwise in the run that is compared with
+}
 FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in OPTIONS.items()]
 FLAGS_OF_TWO = [flag for flag in FLAGS if "batch-size" not in flag] + ["--batch-size=2"]
 """For two processes that together do what one does."""
@@ -97,24 +107,49 @@ def test_a_stop_that_reaches_a_process_twice_is_one(shard_set: Path, tmp_path: P
     assert err.splitlines()[-1].startswith(f"error: {tmp_path}: stopped by SIGTERM after step")
 
 
-def test_a_second_request_to_stop_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.train.stopping.SAME_REQUEST_S", 0.0)
-    with stop_request() as stop, pytest.raises(KeyboardInterrupt):
+SECOND_REQUEST = """
+import signal, time
+import pipeline.train.stopping as stopping
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+stopping.SAME_REQUEST_S = 0.0
+with stopping.stop_request() as stop:
+    try:
         signal.raise_signal(signal.SIGTERM)
         assert stop.signal == "SIGTERM"
         time.sleep(0.01)
         signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        print("ended")
+"""
 
+LATE_REQUEST = """
+import signal
+import pipeline.train.stopping as stopping
 
-def test_a_stop_that_is_passed_on_late_is_still_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with stop_request():
-        signal.raise_signal(signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+stopping.SAME_REQUEST_S = 3600.0
+with stopping.stop_request():
     signal.raise_signal(signal.SIGINT)
-    monkeypatch.setattr("pipeline.train.stopping.SAME_REQUEST_S", 0.0)
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+signal.raise_signal(signal.SIGINT)
+print("the same")
+stopping.SAME_REQUEST_S = 0.0
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("ended", signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "prints"), [(SECOND_REQUEST, "ended\n"), (LATE_REQUEST, "the same\nended True\n")]
+)
+def test_a_second_request_to_stop_ends_at_once_and_one_passed_on_late_does_not(
+    code: str, prints: str
+) -> None:
+    words = [sys.executable, "-P", "-c", code]
+    done = subprocess.run(words, env=module_environment(), capture_output=True, text=True, timeout=60)
+    assert done.stdout == prints, done.stderr
 
 
 def test_without_a_request_signals_do_afterwards_what_they_did_before() -> None:

@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import re
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -42,7 +44,7 @@ def config(folder: Path, **options: Any) -> TrainConfig:
 @pytest.mark.parametrize(("method", "steps"), [("pred", 5), ("recon", 9)])
 def test_a_run_leaves_checkpoint_metrics_and_options(method: str, steps: int, tmp_path: Path) -> None:
     shards(tmp_path)
-    options = config(tmp_path, method=method, batch_size=2, log_every=3, precision="fp32")
+    options = config(tmp_path, method=method, batch_size=2, log_every=3, precision="fp32", hold_out=0.0)
     summary = train(options)
     assert (summary.steps, summary.samples) == (steps, 2 * steps)
     found = load_checkpoint(str(tmp_path / "run"))
@@ -70,6 +72,18 @@ def test_a_run_goes_on_in_the_precision_that_auto_gave_it(
     assert tomllib.loads((tmp_path / "run/config.toml").read_text())["train"]["precision"] == "bf16"
     with pytest.raises(CheckpointError, match="--precision: found 'bf16', expected 'fp32'"):
         train(config(tmp_path, precision="fp32"))
+
+
+@pytest.mark.parametrize("recorded", ["auto", "fp64", ["fp32"]])
+def test_a_precision_that_no_run_has_is_refused(tmp_path: Path, recorded: Any) -> None:
+    shards(tmp_path)
+    train(config(tmp_path, epochs=0))
+    checkpoint = load_checkpoint(str(tmp_path / "run"))
+    options = {**checkpoint.origin["options"], "precision": recorded}
+    other = dataclasses.replace(checkpoint, origin={**checkpoint.origin, "options": options})
+    Storage(tmp_path / "run").write(model_name(0), other.to_bytes())
+    with pytest.raises(CheckpointError, match=f"--precision: found {re.escape(repr(recorded))}, expected"):
+        train(config(tmp_path, epochs=0))
 
 
 def precision_of_unlike_machines(folder: Path) -> str:
@@ -153,7 +167,8 @@ def test_frames_kept_in_memory_train_the_same_weights(tmp_path: Path, cache: str
     shards(tmp_path)
     found = []
     for name, kept in (("plain", "none"), ("kept", cache)):
-        train(config(tmp_path, epochs=2, batch_size=2, cache=kept, run=str(tmp_path / name)))
+        options = {"epochs": 2, "batch_size": 2, "precision": "fp32"}
+        train(config(tmp_path, **options, cache=kept, run=str(tmp_path / name)))
         found.append(load_checkpoint(str(tmp_path / name)).tensors)
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
 
@@ -211,6 +226,8 @@ def test_a_pinned_set_is_trained_on_and_another_one_is_not(tmp_path: Path) -> No
     digest = load_manifest(Storage(shards(tmp_path))).digest
     train(config(tmp_path, epochs=0, manifest_digest=digest))
     make_set(tmp_path / "shards", {"testing": [smooth_frames(9, (16, 16))]})
+    train(config(tmp_path, epochs=0, manifest_digest=digest))  # its version is still there
+    shutil.rmtree(tmp_path / "shards/versions")
     with pytest.raises(ShardError, match=rf"found SHA-256 [0-9a-f]{{64}}, expected {digest} as pinned"):
         train(config(tmp_path, epochs=0, manifest_digest=digest))
     with pytest.raises(ConfigError, match="--manifest-digest: found 'ABC', expected the 64"):
@@ -303,8 +320,8 @@ def test_a_disk_that_fills_up_is_one_line_and_nothing_half_written(tmp_path: Pat
 def test_tensorboard_gets_the_figures_and_a_prediction_and_changes_nothing(tmp_path: Path) -> None:
     shards(tmp_path)
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    train(config(tmp_path, batch_size=2, run=str(tmp_path / "plain")))
-    train(config(tmp_path, batch_size=2, tensorboard=True))
+    train(config(tmp_path, batch_size=2, precision="fp32", run=str(tmp_path / "plain")))
+    train(config(tmp_path, batch_size=2, precision="fp32", tensorboard=True))
     events = accumulator.EventAccumulator(str(tmp_path / "run/tensorboard"))
     events.Reload()
     (point,) = events.Scalars("epoch/total")
@@ -329,11 +346,10 @@ def test_test_metrics_on_the_way_are_marked_as_such(tmp_path: Path, monkeypatch:
 
 @pytest.mark.ddp
 def test_processes_fail_together_when_one_cannot_read(tmp_path: Path) -> None:
-    for shard in shards(tmp_path).glob("*-0000.tar"):
-        data = bytearray(shard.read_bytes())
-        data[1600] ^= 255
-        shard.write_bytes(data)
-        break
+    shard = next(shards(tmp_path).glob("*.tar"))
+    data = bytearray(shard.read_bytes())
+    data[1600] ^= 255
+    shard.write_bytes(data)
     result = run(
         command("train", tmp_path / "shards", tmp_path / "run", "--batch-size", 1, "--epochs", 1, processes=2)
     )

@@ -26,7 +26,9 @@ SYNCHRONISING = {
 
 
 def trainer(precision: Precision, method: str = "pred", accumulate: int = 1) -> Trainer:
-    config = train_config(shards="", run="", method=method, precision=precision, accumulate=accumulate)
+    config = train_config(
+        shards="", run="", method=method, precision=precision, accumulate=accumulate, batch_size=2
+    )
     torch.manual_seed(0)
     return Trainer(MNAD(config.method, window=config.window), config, ALONE)
 
@@ -42,7 +44,7 @@ def in_adam(event: Any) -> bool:
 def test_a_step_never_asks_the_device_for_a_value(precision: Precision) -> None:
     network = trainer(precision, accumulate=2)
     history = LossHistory(1, 0, ALONE)
-    (windows,) = random_windows(2, 1)
+    (windows,) = random_windows(4, 1)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         history.record(0, network.step(windows))
     seen = {event.name for event in profile.events()}
@@ -58,6 +60,18 @@ def test_joining_the_losses_is_what_asks_for_values() -> None:
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         history.join(1)
     assert {event.name for event in profile.events()} & SYNCHRONISING
+
+
+def test_running_statistics_are_those_of_the_first_batch_of_each_step() -> None:
+    several, one = trainer("fp32", accumulate=3), trainer("fp32")
+    (windows,) = random_windows(6, 1)
+    several.step(windows)
+    one.step(windows[:2])
+    found, expected = ({n: b for n, b in t.model.named_buffers() if "running" in n} for t in (several, one))
+    assert found
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    layers = [each for each in several.model.modules() if isinstance(each, torch.nn.BatchNorm2d)]
+    assert all(layer.track_running_stats and layer.num_batches_tracked == 1 for layer in layers)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
