@@ -18,7 +18,6 @@ from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 DECODERS = ("pyav", "decord")
 KINDS = {
     "360x240": ((240, 360), 10, 200),
@@ -81,7 +80,7 @@ def compare(name: str, folder: Path, size: int, repeats: int) -> None:
 
 
 def main() -> None:
-    from benchmarks.preprocess import generate
+    from preprocess import generate
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", type=Path, nargs="*", metavar="FOLDER")

@@ -11,23 +11,19 @@ the plain way.
 
 import argparse
 import statistics
-import sys
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from mnad import MNAD, score_batch
 from mnad.fusion import fuse
 from mnad.model import Encoded
-from pipeline.evaluate.inference import largest_batch
 from pipeline.processes.allocator import keep_freed_memory
-from pipeline.synthesize.scene import background, draw, pedestrian
+from pipeline.scoring.scorer import largest_batch
+from pipeline.synthesize.scene import View, background, draw, pedestrian
 
 WINDOW = 5
 
@@ -36,7 +32,7 @@ def walkway(frames: int, size: int) -> Tensor:
     """Windows (frames, 5, 3, size, size) in [-1, 1] of people who walk along a path."""
     rng = np.random.default_rng(0)
     empty = background((144, 192), rng)
-    people = [pedestrian(rng, frames + WINDOW - 1, 192 / 144) for _ in range(8)]
+    people = [pedestrian(rng, (0, frames + WINDOW - 1), View(aspect=192 / 144)) for _ in range(8)]
     video = np.empty((frames + WINDOW - 1, 3, size, size), np.float32)
     for number, frame in enumerate(video):
         scene = empty.copy()
@@ -61,7 +57,7 @@ def score(
     model: MNAD, windows: Tensor, threshold: float, *, batch: int, bf16: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """PSNR and decisions of all windows, in order."""
-    items, guess = model.memory.items, True
+    items, guess = model.memory.items, threshold > -np.inf
     psnr, decisions = [], []
     for part in windows.split(batch):
         with torch.autocast(part.device.type, torch.bfloat16, enabled=bf16):

@@ -9,28 +9,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import torch
 from torch import Tensor
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from mnad import MNAD, score_batch
-from pipeline.evaluate.inference import full_float32
+from material import make_set, scene
+from mnad import MNAD
 from pipeline.processes.distributed import Process
-from pipeline.train import precision
+from pipeline.runs.evaluation import load_record
 from pipeline.train.config import train_config
 from pipeline.train.metrics import LossHistory
 from pipeline.train.step import Trainer
 from shards.plan import epoch_plan
 from shards.storage import Storage
 from shards.stream import TrainingStream
-from tests.helpers import golden
-from tests.helpers.shards import make_set, smooth_frames
 
 ROOT = Path(__file__).parents[1]
 GFLOP_PER_SAMPLE = 282
@@ -64,33 +62,6 @@ def matrix_peak(device: torch.device, dtype: torch.dtype) -> float:
     return 2 * side**3 / seconds_per_call(lambda: matrix @ matrix, device, 2.0) / 1e12
 
 
-def part_golden(arguments: argparse.Namespace, device: torch.device) -> dict[str, Any]:
-    """Largest differences of evaluation from the golden values."""
-    expected, meta = golden.load()
-    found: dict[str, Any] = {}
-    for task in ("pred", "recon"):
-        for name in ("fp32", "bf16", "fp16"):
-            model = golden.model(task, meta["seed"]).eval().to(device)
-            items, parts = model.memory.items, []
-            for k in range(3):
-                clip = golden.video(24, meta["height"], meta["width"], meta["seed"] + k)
-                windows = golden.windows(clip, golden.WINDOW[task]).to(device)
-                with full_float32(), precision.autocast(name, device):
-                    scores, items = score_batch(model, windows, items, meta[f"{task}_threshold"])
-                parts.append(scores)
-            psnr = np.concatenate([part.psnr for part in parts])
-            distance = np.concatenate([part.feature_distance for part in parts])
-            updated = np.concatenate([part.memory_updated for part in parts])
-            reference = expected[f"{task}_eval_feature_distance"]
-            found[f"{task} {name}"] = {
-                "psnr_db": float(np.abs(psnr - expected[f"{task}_eval_psnr"]).max()),
-                "feature_distance_relative": float(np.abs(distance / reference - 1).max()),
-                "other_decisions": int((updated != expected[f"{task}_eval_updated"]).sum()),
-                "memory": float(np.abs(items.cpu().numpy() - expected[f"{task}_eval_memory"]).max()),
-            }
-    return found
-
-
 def part_step(arguments: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     """Speed of the step alone."""
     peaks = {
@@ -108,7 +79,7 @@ def part_step(arguments: argparse.Namespace, device: torch.device) -> dict[str, 
             torch.cuda.reset_peak_memory_stats(device)
         case = f"{name} batch {batch}{' compiled' if compiled else ''}"
         try:
-            seconds = seconds_per_call(lambda t=trainer, w=windows: t.step(w), device)
+            seconds = seconds_per_call(partial(trainer.step, windows), device)
         except RuntimeError as error:  # a card too small for the batch, a compiler that is not there
             rows[case] = {"failed": str(error).splitlines()[0]}
             continue
@@ -136,13 +107,13 @@ def part_stream(arguments: argparse.Namespace, device: torch.device) -> dict[str
     batch = arguments.batches[len(arguments.batches) // 2]
     frames = 164 if device.type == "cuda" else 36
     with tempfile.TemporaryDirectory() as name:
-        videos = [smooth_frames(frames, (arguments.size, arguments.size), seed=seed) for seed in range(8)]
+        videos = [scene(frames, size=(arguments.size, arguments.size), seed=seed) for seed in range(8)]
         manifest = make_set(name, {"training": videos}, window=5)
         stream = TrainingStream(
             Storage(name), manifest, "training", window=5, device=device, threads=arguments.threads
         )
 
-        def batches() -> Iterator[Tensor]:
+        def batches() -> Generator[Tensor]:
             for epoch in range(1_000_000):
                 plan = epoch_plan(stream.windows, seed=0, epoch=epoch, rank=0, world=1, batch=batch)
                 yield from stream.batches(plan)
@@ -188,34 +159,44 @@ def part_paper(arguments: argparse.Namespace, device: torch.device) -> dict[str,
             ),
             **{f"evaluate {kind}": evaluated(kind) for kind in kinds},
         }
-        metrics = {kind: json.loads(Path(name, kind, "metrics.json").read_text()) for kind in kinds}
+        records = {kind: load_record(Storage(f"{name}/{kind}")) for kind in kinds}
         lines = [json.loads(line) for line in Path(run, "metrics.jsonl").read_text().splitlines()]
         speeds = [line["samples_per_second"] for line in lines if line["kind"] == "step"]
         return {
             "seconds": seconds,
             "training_samples_per_second": float(np.median(speeds)),
             "evaluation_frames_per_second": {
-                kind: found["timing"]["frames_per_second"] for kind, found in metrics.items()
+                kind: record.timing.frames_per_second for kind, record in records.items()
             },
-            "auc": {kind: found["auc"] for kind, found in metrics.items()},
+            "auc": {kind: record.auc for kind, record in records.items()},
         }
 
 
 def part_tests(arguments: argparse.Namespace, device: torch.device) -> dict[str, Any]:
-    """What pytest says in its last line."""
+    """What pytest says in its last line, and what the tests measured."""
     # Only their files: others import packages that a GPU machine may lack.
     files = [path for path in ROOT.glob("tests/**/test_*.py") if "pytest.mark.gpu" in path.read_text()]
-    words = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", *map(str, sorted(files))]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
-    print(done.stdout, file=sys.stderr)
-    if done.returncode not in (0, 5):  # 5: no test was chosen
-        raise RuntimeError(done.stdout.strip().splitlines()[-1])
-    return {"pytest": done.stdout.strip().splitlines()[-1]}
+    with tempfile.TemporaryDirectory() as name:
+        report = Path(name, "report.xml")
+        words = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", f"--junitxml={report}"]
+        words += map(str, sorted(files))
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+        print(done.stdout, file=sys.stderr)
+        if done.returncode not in (0, 5):  # 5: no test was chosen
+            raise RuntimeError(done.stdout.strip().splitlines()[-1])
+        cases = ElementTree.parse(report).iter("testcase")
+    measured = {
+        case.attrib["name"]: {found.attrib["name"]: found.attrib["value"] for found in case.iter("property")}
+        for case in cases
+    }
+    return {
+        "pytest": done.stdout.strip().splitlines()[-1],
+        **{name: figures for name, figures in measured.items() if figures},
+    }
 
 
 PARTS = {
     "tests": part_tests,
-    "golden": part_golden,
     "step": part_step,
     "stream": part_stream,
     "paper": part_paper,

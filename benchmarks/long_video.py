@@ -16,7 +16,6 @@ from pathlib import Path
 import av
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 RATE, MINUTE = 25, 1500
 
 
@@ -25,15 +24,22 @@ def repeat(minute: Path, path: Path, times: int) -> None:
     with av.open(str(path), "w") as out, av.open(str(minute)) as source:
         stream = source.streams.video[0]
         copy = out.add_stream_from_template(stream)
-        packets = [packet for packet in source.demux(stream) if packet.size]
-        span = max(packet.pts + packet.duration for packet in packets) - min(packet.pts for packet in packets)
-        contents = [(bytes(packet), packet.pts, packet.dts, packet.is_keyframe) for packet in packets]
+        contents, ends = [], []
+        for packet in source.demux(stream):
+            if packet.size:
+                assert packet.pts is not None
+                assert packet.dts is not None
+                assert packet.duration is not None
+                contents.append((bytes(packet), packet.pts, packet.dts, packet.is_keyframe))
+                ends.append(packet.pts + packet.duration)
+        span = max(ends) - min(pts for _, pts, _, _ in contents)
+        assert stream.time_base is not None
         for number in range(times):
             for data, pts, dts, is_keyframe in contents:
-                packet = av.Packet(data)
-                packet.pts, packet.dts = pts + number * span, dts + number * span
-                packet.time_base, packet.stream, packet.is_keyframe = stream.time_base, copy, is_keyframe
-                out.mux(packet)
+                again = av.Packet(data)
+                again.pts, again.dts = pts + number * span, dts + number * span
+                again.time_base, again.stream, again.is_keyframe = stream.time_base, copy, is_keyframe
+                out.mux(again)
 
 
 def resident(process: int) -> int:
@@ -57,7 +63,7 @@ def resident(process: int) -> int:
 
 
 def main() -> None:
-    from tests.helpers.videos import scene, write_video
+    from material import scene, write_video
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--hours", type=float, default=3)

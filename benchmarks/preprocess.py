@@ -3,9 +3,11 @@
     python benchmarks/preprocess.py [FOLDER OF VIDEOS ...] [--size 256] [--copies 5] [--codec raw]
 
 Without a folder, H.264 videos like those of Ped2, of Avenue and of a camera of today are generated, each
-under as many names as `--copies` says. The bare loop (PyAV and cv2.resize, nothing kept) and one worker are
-pinned to the same core; two workers get two cores. Everything counts, starting the processes included, which
-takes 0.7 s: more copies show the pace of a large set. They take turns; medians are printed.
+under as many names as `--copies` says. The bare loops (PyAV, or decord, and cv2.resize; nothing kept) and one
+worker are pinned to the same core; two workers get two cores. Everything counts, starting the processes
+included, which takes 0.5 s: more copies show the pace of a large set. They take turns; medians are printed.
+The bare loops have the workers' settings of malloc: without them PyAV's takes 0 to 50 % longer, as its heap
+happens to lie.
 """
 
 import argparse
@@ -20,11 +22,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import cast
 
 import numpy as np
 
+from shards.choices import CodecName
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 CODECS = ("raw", "deflate", "jpeg")
 KINDS = {
     "360x240": ((240, 360), 20, 200),
@@ -41,7 +45,7 @@ def generate(
     options: dict[str, str] | None = None,
 ) -> None:
     """Write the videos of one kind, walkers over texture with a camera's noise, each under several names."""
-    from tests.helpers.videos import scene, write_video
+    from material import scene, write_video
 
     size, videos, frames = kind
     random = np.random.default_rng(0)
@@ -58,7 +62,7 @@ def generate(
             os.link(first, folder / f"{number}-{copy}.mp4")
 
 
-def bare(folder: Path, size: int) -> tuple[float, int]:
+def bare_pyav(folder: Path, size: int) -> tuple[float, int]:
     """Frames per second of decoding and resizing alone, in this process, and frames."""
     import av
     import cv2
@@ -78,14 +82,36 @@ def bare(folder: Path, size: int) -> tuple[float, int]:
     return count / (time.perf_counter() - started), count
 
 
+def bare_decord(folder: Path, size: int) -> tuple[float, int]:
+    """The same with decord, which gives RGB."""
+    import cv2
+    import decord
+
+    cv2.setNumThreads(1)
+    started = time.perf_counter()
+    count = 0
+    for path in sorted(folder.iterdir()):
+        reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)
+        for _ in range(len(reader)):
+            cv2.resize(reader.next().asnumpy(), (size, size))
+            count += 1
+    return count / (time.perf_counter() - started), count
+
+
+BARE = {"PyAV": bare_pyav, "decord": bare_decord}
+
+
 def whole(folder: Path, shards: Path, size: int, codec: str, workers: int) -> tuple[float, int]:
     """Frames per second of the stage, and frames."""
     from pipeline.preprocess.config import PreprocessConfig
     from pipeline.preprocess.run import preprocess
 
-    shutil.rmtree(shards, ignore_errors=True)
     config = PreprocessConfig(
-        source=str(folder), shards=str(shards), size=(size, size), codec=codec, workers=workers
+        source=str(folder),
+        shards=str(shards),
+        size=(size, size),
+        codec=cast(CodecName, codec),
+        workers=workers,
     )
     summary = preprocess(config)
     return summary.frames / summary.seconds, summary.frames
@@ -100,7 +126,9 @@ class Speed:
 
 
 def pinned(cores: set[int], *call: object) -> Speed:
-    """Run `bare` or `whole` in processes of their own on some cores."""
+    """Run a bare loop or `whole` in processes of their own on some cores."""
+    from pipeline.processes.workers import KEEP_MEMORY
+
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, __file__, "--run", *map(str, call)],
@@ -108,6 +136,7 @@ def pinned(cores: set[int], *call: object) -> Speed:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env={**os.environ, **KEEP_MEMORY},
         preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -126,8 +155,8 @@ def reading(shards: Path) -> tuple[float, float]:
     from shards.storage import Storage
 
     manifest = load_manifest(Storage(shards))
-    frames = sum(video.frames for video in manifest.videos)
-    stored = sum(shard.bytes for video in manifest.videos for shard in video.shards)
+    frames = int(manifest.videos.frames.sum())
+    stored = sum(int(part.shard_bytes.sum()) for part in manifest.videos.parts)
     segments = manifest.segments("training", manifest.window)
     reader = SegmentReader(Storage(shards), manifest)
     seconds = 0.0
@@ -144,29 +173,33 @@ def compare(folder: Path, size: int, repeats: int, codecs: Sequence[str]) -> Non
     cores = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as shards:
         calls: dict[str, tuple[set[int], tuple[object, ...]]] = {
-            "alone": ({cores[0]}, ("bare", folder, size))
+            name: ({cores[0]}, (name, folder, size)) for name in BARE
         }
         for codec in codecs:
             for workers in (1, 2):
-                call = ("whole", folder, f"{shards}/{codec}", size, codec, workers)
+                call: tuple[object, ...] = ("whole", folder, f"{shards}/{codec}", size, codec, workers)
                 calls[f"{codec} {workers}"] = (set(cores[:workers]), call)
         runs: dict[str, list[Speed]] = {name: [] for name in calls}
         for _ in range(repeats):
             for name, (wanted, call) in calls.items():
+                # What an earlier run left is no work of this one.
+                shutil.rmtree(f"{shards}/{name.split()[0]}", ignore_errors=True)
                 runs[name].append(pinned(wanted, *call))
         rate = {name: median(run.rate for run in of) for name, of in runs.items()}
         cpu = {name: median(run.cpu for run in of) for name, of in runs.items()}
-        print(
-            f"decode and resize alone: {rate['alone']:.0f} frames/s, {cpu['alone']:.2f} ms of CPU per frame"
-        )
-        print("codec    frames/s  time x alone  CPU x alone  2 workers  MB/1000 frames  windows/s read")
+        for name in BARE:
+            print(f"{name} and resize alone: {rate[name]:.0f} frames/s, {cpu[name]:.2f} ms of CPU per frame")
+        print(f"{'':18} {'x PyAV alone':^14} {'x decord alone':^14}")
+        print("codec    frames/s    time    CPU      time    CPU   2 workers  MB/1000 frames  windows/s read")
         for codec in codecs:
             one, two = f"{codec} 1", f"{codec} 2"
             stored, windows = reading(Path(shards) / codec)
-            time, busy = rate["alone"] / rate[one], cpu[one] / cpu["alone"]
+            ratios = "  ".join(
+                f"{rate[name] / rate[one]:6.2f}x {cpu[one] / cpu[name]:5.2f}x" for name in BARE
+            )
             print(
-                f"{codec:<8} {rate[one]:8.0f} {time:12.2f}x {busy:11.2f}x {rate[two] / rate[one]:9.2f}x"
-                f" {stored:15.1f} {windows:15.0f}"
+                f"{codec:<8} {rate[one]:8.0f} {ratios} {rate[two] / rate[one]:10.2f}x {stored:15.1f}"
+                f" {windows:15.0f}"
             )
 
 
@@ -193,8 +226,8 @@ def main() -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--run"]:
         what, path, *rest = sys.argv[2:]
-        if what == "bare":
-            print(*bare(Path(path), int(rest[0])))
+        if what in BARE:
+            print(*BARE[what](Path(path), int(rest[0])))
         else:
             print(*whole(Path(path), Path(rest[0]), int(rest[1]), rest[2], int(rest[3])))
     else:

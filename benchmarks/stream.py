@@ -15,11 +15,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 SIZE, WINDOW, BATCH = 256, 5, 16
 CAMERA = (240, 360)
@@ -36,7 +35,7 @@ def make_frames(video: int) -> np.ndarray:
     ground = cv2.resize(
         rng.integers(60, 180, (30, 45, 3), np.uint8), (width, height), interpolation=cv2.INTER_CUBIC
     )
-    frames = np.repeat(ground[None], FRAMES, axis=0)
+    frames: np.ndarray = np.repeat(ground[None], FRAMES, axis=0)
     for _ in range(8):
         x, y, step = rng.integers(0, width - 20), rng.integers(0, height - 40), rng.integers(-3, 4)
         figure = rng.integers(0, 255, (40, 20, 3), np.uint8)
@@ -44,15 +43,15 @@ def make_frames(video: int) -> np.ndarray:
             left = int((x + step * index) % (width - 20))
             frame[y : y + 40, left : left + 20] = figure
     noise = rng.integers(-1, 2, frames.shape, np.int8)
-    return np.clip(frames.astype(np.int16) + noise, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(frames.astype(np.int16) + noise, 0, 255), np.uint8)
 
 
 def prepare(folder: Path, videos: int) -> None:
     """Write what each contender reads."""
     import webdataset
 
-    from shards.codec import Codec
-    from tests.helpers.shards import make_set
+    from material import make_set
+    from shards.codecs import Codec
 
     stored = []
     for video in range(videos):
@@ -114,14 +113,16 @@ def plain(workers: int) -> Callable[[Path], Iterator[int]]:
 
     def run(folder: Path) -> Iterator[int]:
         import torch
-        from torch.utils.data import DataLoader, Subset
+        from torch.utils.data import DataLoader, Dataset, Subset
 
         torch.set_num_threads(1)
         yield 0
         files = [sorted(video.iterdir()) for video in sorted((folder / "jpeg").iterdir())]
         windows = _JpegWindows(files)
         chosen = torch.randperm(len(windows))[: 40 * BATCH].tolist()
-        loader = DataLoader(Subset(windows, chosen), BATCH, shuffle=True, num_workers=workers)
+        loader = DataLoader(
+            Subset(cast("Dataset[np.ndarray]", windows), chosen), BATCH, shuffle=True, num_workers=workers
+        )
         for _ in range(2):
             yield sum(len(batch) for batch in loader)
 
@@ -138,7 +139,9 @@ class _JpegWindows:
     def __getitem__(self, index: int) -> np.ndarray:
         frames = []
         for path in self._windows[index]:
-            frame = cv2.resize(cv2.imread(str(path)), (SIZE, SIZE)).astype(np.float32) / 127.5 - 1
+            stored = cv2.imread(str(path))
+            assert stored is not None
+            frame = cv2.resize(stored, (SIZE, SIZE)).astype(np.float32) / 127.5 - 1
             frames.append(frame.transpose(2, 0, 1))
         return np.concatenate(frames)
 

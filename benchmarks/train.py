@@ -19,7 +19,6 @@ import argparse
 import json
 import multiprocessing
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -34,8 +33,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from material import make_set, scene
 from mnad import MNAD
 from pipeline.processes.allocator import keep_freed_memory
 from pipeline.processes.distributed import Process
@@ -47,7 +45,6 @@ from shards.manifest import load_manifest
 from shards.plan import epoch_plan
 from shards.storage import Storage
 from shards.stream import TrainingStream
-from tests.helpers.shards import make_set, smooth_frames
 
 CPU = torch.device("cpu")
 WINDOW, FRAMES = 5, 68
@@ -81,8 +78,15 @@ class Case:
 def write_jpegs(folder: Path) -> None:
     """One video as the plain way reads it."""
     folder.mkdir()
-    for index, frame in enumerate(smooth_frames(FRAMES, CAMERA)):
+    for index, frame in enumerate(scene(FRAMES, size=CAMERA)):
         cv2.imwrite(str(folder / f"{index:03d}.jpg"), frame)
+
+
+def resized_jpeg(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """A frame float32 (H, W, 3) in [-1, 1]."""
+    image = cv2.imread(str(path))
+    assert image is not None
+    return cv2.resize(image, size).astype(np.float32) / 127.5 - 1
 
 
 def plain_windows(case: Case) -> Iterator[Tensor]:
@@ -92,9 +96,8 @@ def plain_windows(case: Case) -> Iterator[Tensor]:
     while True:
         windows = []
         for start in rng.integers(0, FRAMES - WINDOW + 1, case.batch):
-            images = [cv2.imread(str(path)) for path in paths[start : start + WINDOW]]
-            resized = [cv2.resize(image, size).astype(np.float32) / 127.5 - 1 for image in images]
-            windows.append(np.stack(resized).transpose(0, 3, 1, 2))
+            images = [resized_jpeg(path, size) for path in paths[start : start + WINDOW]]
+            windows.append(np.stack(images).transpose(0, 3, 1, 2))
         yield torch.from_numpy(np.stack(windows).copy())
 
 
@@ -159,7 +162,7 @@ def our_steps(batches: Iterator[Tensor], case: Case) -> Callable[[], None]:
 
 def convolutions(case: Case) -> Callable[[], None]:
     """Forward and backward of the network's layers alone, in the format and layout of our step."""
-    model = MNAD("pred").to(memory_format=torch.channels_last).train()
+    model = MNAD("pred").to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     inputs = torch.rand(case.batch, 3 * (WINDOW - 1), case.size, case.size)
     inputs = inputs.contiguous(memory_format=torch.channels_last)
 
@@ -237,7 +240,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_jpegs(folder / "jpeg")
-        make_set(folder / "shards", {"training": [smooth_frames(FRAMES, (size, size))]}, window=WINDOW)
+        make_set(folder / "shards", {"training": [scene(FRAMES, size=(size, size))]}, window=WINDOW)
         resolved = precision.resolve("auto", CPU)
         case = Case(folder=folder, size=size, batch=batch, threads=arguments.threads, precision=resolved)
         seconds = measure(case, arguments.rounds, arguments.steps)

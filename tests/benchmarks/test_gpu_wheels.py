@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
-from benchmarks.gpu_wheels import PACKAGES, PRESENT, ROOT, unpacked
+from gpu_wheels import PACKAGES, PRESENT, ROOT, unpacked
 from tests.helpers import datasets
 
 GATHERED = [name for package, needs in PACKAGES.items() for name in (package, *needs)]
@@ -50,7 +50,7 @@ def expose(folder: Path, names: Iterable[str]) -> None:
         for top in {file.parts[0] for file in package.files or ()} - {"..", "__pycache__"}:
             link = folder / top
             if not link.exists():
-                link.symlink_to(package.locate_file(top))
+                link.symlink_to(str(package.locate_file(top)))
 
 
 def test_what_is_gathered_misses_nothing_that_it_requires() -> None:

@@ -1,6 +1,6 @@
 """What a trained model scores if BatchNorm normalises with the statistics of each test window.
 
-    python benchmarks/batch_statistics.py SHARDS RUN [RUN ...]
+    python studies/batch_statistics.py SHARDS RUN [RUN ...]
 
 BatchNorm is to use its running statistics at test time. A version of PyTorch that lost them, or a script that
 never left training mode, would use the window's own; this tells whether that could explain a figure. Windows
@@ -11,14 +11,14 @@ parts, those with running statistics from the run's evaluation.
 from collections.abc import Iterator
 from dataclasses import replace
 
-import probing
 from torch import nn
 
+import probing
 from mnad import MNAD, FrameScores, score_batch
-from pipeline.evaluate.config import ALPHA, THRESHOLD
-from pipeline.evaluate.report import load_evaluation
-from pipeline.evaluate.scores import VideoScores
+from pipeline.report.evaluation import load_evaluation
 from pipeline.runs.checkpoint import load_checkpoint
+from pipeline.scoring.choices import ALPHA, THRESHOLD
+from pipeline.scoring.videoscores import VideoScores
 
 
 def one_by_one(model: MNAD, shards: str, window: int) -> Iterator[FrameScores]:

@@ -1,6 +1,6 @@
 """What the feature distance from what is normal at each place does to the AUC, over several runs.
 
-    python benchmarks/calibration.py SHARDS RUN [RUN ...]
+    python studies/calibration.py SHARDS RUN [RUN ...]
 
 Prints in percent the AUC of the published feature distance and of that of `evaluate --distance places`, alone
 and with the PSNR of the evaluation of the run (alpha 0.6, min-max per video), and their mean and standard
@@ -9,19 +9,20 @@ deviation. Both without updates of the memory at test time; only the encoder is 
 
 import statistics
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
-import probing
 import torch
 from torch import Tensor
 
+import probing
 from mnad import MNAD
 from mnad.places import NormalPlaces
 from mnad.scoring import feature_distance
-from pipeline.evaluate.config import ALPHA
-from pipeline.evaluate.report import load_evaluation
-from pipeline.evaluate.scores import VideoScores
+from pipeline.report.evaluation import load_evaluation
 from pipeline.runs.checkpoint import load_checkpoint
+from pipeline.scoring.choices import ALPHA
+from pipeline.scoring.videoscores import VideoScores
 from shards.choices import Split
 
 
@@ -49,7 +50,7 @@ def main() -> None:
         checkpoint = load_checkpoint(run)
         model, window = checkpoint.model(), checkpoint.spec.window
         training = queries(model, given.shards, "training", window)
-        normal = NormalPlaces.fit(lambda some=training: some.split(probing.BATCH))
+        normal = NormalPlaces.fit(partial(torch.split, training, probing.BATCH))
         seen = queries(model, given.shards, "testing", window)
         items = model.memory.items.expand(len(seen), -1, -1)
         videos = list(load_evaluation(f"{run}/evaluation").videos)

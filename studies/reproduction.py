@@ -2,7 +2,7 @@
 
     python cli.py sweep SHARDS OUT/ones --seeds 5 --epochs 6 --batch-size 4 --bn-init ones
     python cli.py sweep SHARDS OUT/uniform --seeds 5 --epochs 6 --batch-size 4 --bn-init uniform
-    python benchmarks/reproduction.py OUT/ones OUT/uniform --out FOLDER
+    python studies/reproduction.py OUT/ones OUT/uniform --out FOLDER
 
 Reads the last epoch's evaluation of each run; trains nothing and chooses nothing. A runs.json that it has
 written before can stand for its runs. Writes to FOLDER runs.json, tables.md (all runs; means and standard
@@ -24,9 +24,9 @@ import matplotlib
 matplotlib.use("Agg")
 import numpy as np
 from matplotlib import pyplot
-from probing import area
 
-from pipeline.evaluate.report import load_evaluation
+from pipeline.report.evaluation import load_evaluation
+from probing import area
 
 ALPHAS = np.linspace(0, 1, 21)
 EVALUATION = "evaluation"
@@ -76,14 +76,16 @@ def trial(run: Path) -> Trial:
     nearest = exhibits.nearest
     cosines = exhibits.items @ exhibits.items.T - 2 * np.eye(len(exhibits.items))
     low, high = np.percentile(np.concatenate([video.scores.feature_distance for video in videos]), (1, 99))
-    figures = evaluation.metrics["metrics"]
+    figures = evaluation.record.of("anomaly_score")
+    if figures is None or figures.auc is None or figures.auc_global is None:
+        raise SystemExit(f"{run / EVALUATION}: has no AUC; evaluate a set with labels of both kinds")
     return Trial(
         sweep=run.parent.name,
         seed=int(run.name.removeprefix("seed-")),
-        auc=100 * figures["anomaly_score"]["auc"],
+        auc=100 * figures.auc,
         psnr=by_alpha[-1],
         distance=by_alpha[0],
-        unscaled=100 * figures["anomaly_score"]["auc_global"],
+        unscaled=100 * figures.auc_global,
         best_alpha=float(ALPHAS[best]),
         best_auc=by_alpha[best],
         used=int((nearest.sum(axis=(0, 1)) >= 0.001 * nearest.sum()).sum()),
@@ -118,9 +120,9 @@ def tables(trials: list[Trial]) -> str:
         runs = [one for one in trials if one.sweep == sweep]
         cells = []
         for name in names:
-            values = [float(getattr(one, name)) for one in runs]
-            spread = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
-            cells.append(f"{statistics.mean(values):.4g}{spread}")
+            figures = [float(getattr(one, name)) for one in runs]
+            spread = f" ± {statistics.stdev(figures):.2g}" if len(figures) > 1 else ""
+            cells.append(f"{statistics.mean(figures):.4g}{spread}")
         lines.append(f"| {sweep} | {len(runs)} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

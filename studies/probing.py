@@ -4,20 +4,17 @@ Importing it lets a script find the project's packages.
 """
 
 import argparse
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from pipeline.evaluate.metrics import compute_metrics
-from pipeline.evaluate.scores import VideoScores
+from pipeline.scoring.metrics import compute_metrics
+from pipeline.scoring.videoscores import VideoScores
 from shards.choices import Split
 from shards.manifest import load_manifest
 from shards.storage import Storage
-from shards.stream import VideoBatch, evaluation_batches
+from shards.stream import evaluation_batches
+from shards.windows import VideoBatch
 
 BATCH = 32
 

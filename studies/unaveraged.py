@@ -1,6 +1,6 @@
 """The runs that `train --average` would have made without it.
 
-    python benchmarks/unaveraged.py SHARDS AVERAGED OUT
+    python studies/unaveraged.py SHARDS AVERAGED OUT
 
 Averaging changes nothing in training (tests/train/test_averaging.py): a sweep with it holds the weights that
 the same sweep without it ends with, in its training states. This takes them out of each finished run of the
@@ -10,13 +10,11 @@ half of its trainings.
 
 import argparse
 import dataclasses
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pipeline.processes.commands import run_command
 from pipeline.runs.checkpoint import load_checkpoint, load_training_state
+from pipeline.runs.evaluation import RECORD
 from pipeline.runs.layout import METRICS, checkpoint_steps, model_name
 from shards.storage import Storage
 
@@ -30,7 +28,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, metavar="OUT")
     options = parser.parse_args()
     for averaged in sorted(options.averaged.glob("seed-*")):
-        if not (averaged / "evaluation/metrics.json").exists():
+        if not (averaged / "evaluation" / RECORD).exists():
             continue
         source, run = Storage(averaged), Storage(options.out / averaged.name)
         step = checkpoint_steps(source)[-1]

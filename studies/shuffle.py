@@ -1,6 +1,6 @@
 """How far the order of training is from a uniform permutation, for sets of several sizes and pools.
 
-    python benchmarks/shuffle.py [--seeds 3]
+    python studies/shuffle.py [--seeds 3]
 
 Sets are simulated (numbers and lengths of videos); nothing is read. Per set and pool, means over seeds:
 
@@ -14,13 +14,9 @@ reread     segments read again because the pool does not hold all
 """
 
 import argparse
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from shards.limits import SEGMENT_WINDOWS
 from shards.plan import epoch_plan
@@ -59,7 +55,7 @@ def simulate(lengths: list[int]) -> Simulated:
 def shanghaitech() -> list[int]:
     """330 videos, 274,515 frames."""
     lengths = np.random.default_rng(0).gamma(4, 1, 330)
-    return np.maximum(50, lengths / lengths.sum() * 274_515).astype(int).tolist()
+    return [max(50, int(share * 274_515)) for share in lengths / lengths.sum()]
 
 
 SETS = {

@@ -1,6 +1,6 @@
 """Whether a memory's items stand for what is seen or for places of the frame.
 
-    python benchmarks/places.py SHARDS RUN [RUN ...]
+    python studies/places.py SHARDS RUN [RUN ...]
 
 Takes every 8th test window. Of each place it finds the usual item, the one that is most often the nearest to
 the query there, and prints in percent how many queries have their place's usual item
@@ -15,10 +15,10 @@ as all would if items stood for what is seen, and for how many places the two it
 `within` is the share of the queries' variance that is within places; the rest is between them.
 """
 
-import probing
 import torch
 from torch import Tensor
 
+import probing
 from mnad import MNAD
 from mnad.memory import similarity
 from mnad.networks import STRIDE as GRID

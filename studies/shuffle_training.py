@@ -1,62 +1,35 @@
 """Whether training can tell the stream's order from a uniform permutation.
 
-    python benchmarks/shuffle_training.py PED2 [--size 64] [--epochs 4] [--seeds 3] [--pools 8,64]
+    python studies/shuffle_training.py SHARDS [--epochs 4] [--seeds 3] [--pools 8,64]
 
-PED2 holds `training/videos/*.mp4`, `testing/videos/*.mp4` and `frame_labels_ped2.npy`. Its few segments all
-fit the default pool, where the order is a uniform permutation; so smaller pools are compared with that.
-Prints, per pool and seed, the mean pixel loss of the last epoch and the AUC with the memory frozen.
+SHARDS is a set with labels whose segments all fit the default pool, as Ped2's do: there the order is a
+uniform permutation, and smaller pools are compared with that. Prints, per pool and seed, the mean pixel loss
+of the last epoch and the AUC with the memory frozen.
 """
 
 import argparse
 import statistics
-import sys
-import tempfile
-from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from mnad import MNAD, training_losses
 from mnad.scoring import feature_distance, normality, psnr, squared_error
-from shards.manifest import Manifest
+from shards.manifest import Manifest, load_manifest
 from shards.plan import epoch_plan
 from shards.storage import Storage
 from shards.stream import TrainingStream, evaluation_batches
-from tests.helpers.shards import make_set
 
 WINDOW, BATCH, LEARNING_RATE, COMPACT, SEPARATE, ALPHA = 5, 4, 2e-4, 0.1, 0.1, 0.6
 CPU = torch.device("cpu")
-
-
-def decode(path: Path, size: int) -> np.ndarray:
-    """Frames uint8 (F, size, size, 3)."""
-    capture = cv2.VideoCapture(str(path))
-    frames = []
-    while (read := capture.read())[0]:
-        frames.append(cv2.resize(read[1], (size, size)))
-    return np.stack(frames)
-
-
-def load(ped2: Path, size: int, folder: Path) -> Manifest:
-    """Ped2 as shards in `folder`."""
-    videos = {
-        split: [decode(path, size) for path in sorted((ped2 / split / "videos").glob("*.mp4"))]
-        for split in ("training", "testing")
-    }
-    labels = np.load(ped2 / "frame_labels_ped2.npy").ravel()
-    ends = np.cumsum([len(frames) for frames in videos["testing"]])
-    return make_set(folder, videos, window=WINDOW, labels=np.split(labels, ends[:-1]))
 
 
 def train(storage: Storage, manifest: Manifest, seed: int, epochs: int, pool: int) -> tuple[MNAD, float]:
     """A model, and its mean pixel loss in the last epoch."""
     torch.manual_seed(seed)
     model = MNAD("pred", window=WINDOW, generator=torch.Generator().manual_seed(seed))
-    model.to(memory_format=torch.channels_last).train()
+    model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
     stream = TrainingStream(storage, manifest, "training", window=WINDOW, device=CPU)
     for epoch in range(epochs):
@@ -97,26 +70,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("ped2", type=Path)
-    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("shards", metavar="SHARDS")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--pools", default="8,64")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        storage = Storage(folder)
-        manifest = load(options.ped2, options.size, Path(folder))
-        print(f"{'pool':>6} {'seed':>5} {'pixel loss':>11} {'AUC':>7}")
-        for pool in map(int, options.pools.split(",")):
-            rows = []
-            for seed in range(options.seeds):
-                model, loss = train(storage, manifest, seed, options.epochs, pool)
-                rows.append((loss, area_under_curve(model, storage, manifest)))
-                print(f"{pool:6} {seed:5} {rows[-1][0]:11.5f} {rows[-1][1]:7.4f}", flush=True)
-            if len(rows) > 1:
-                for name, column in zip(("pixel loss", "AUC"), zip(*rows, strict=True), strict=True):
-                    mean, deviation = statistics.mean(column), statistics.stdev(column)
-                    print(f"{pool:6} {name}: mean {mean:.5f}, deviation between seeds {deviation:.5f}")
+    storage = Storage(options.shards)
+    manifest = load_manifest(storage)
+    print(f"{'pool':>6} {'seed':>5} {'pixel loss':>11} {'AUC':>7}")
+    for pool in map(int, options.pools.split(",")):
+        rows = []
+        for seed in range(options.seeds):
+            model, loss = train(storage, manifest, seed, options.epochs, pool)
+            rows.append((loss, area_under_curve(model, storage, manifest)))
+            print(f"{pool:6} {seed:5} {rows[-1][0]:11.5f} {rows[-1][1]:7.4f}", flush=True)
+        if len(rows) > 1:
+            for name, column in zip(("pixel loss", "AUC"), zip(*rows, strict=True), strict=True):
+                mean, deviation = statistics.mean(column), statistics.stdev(column)
+                print(f"{pool:6} {name}: mean {mean:.5f}, deviation between seeds {deviation:.5f}")
 
 
 if __name__ == "__main__":
