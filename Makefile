@@ -13,21 +13,25 @@ EPOCHS ?= 3
 BATCH ?= 4
 LABELS ?=
 
-.PHONY: help venv demo options test lint types check bench gpu gpu-wheels clean
+.PHONY: help venv demo picture options test test-fast coverage lint types check bench gpu gpu-wheels clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-venv: .venv/ready  ## make .venv with everything the project needs
+venv: .venv/test-ready  ## make .venv with everything the project needs
 
 # torch first: what asks for torch later then takes the one that is there.
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/test-ready: .venv/ready
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-demo: .venv/ready  ## preprocess, train, evaluate: on a generated set, or DATASET=folder [LABELS=file SIZE=48 EPOCHS=3]
+demo: .venv/ready  ## preprocess, train, evaluate, score: on a generated set, or DATASET=folder [LABELS=file SIZE=48 EPOCHS=3]
 ifeq ($(DATASET),)
 	@test -e data/demo/videos/frame_labels.npy || { rm -rf data/demo/videos; $(MNAD) synthesize data/demo/videos; }
 endif
@@ -38,28 +42,55 @@ endif
 	$(MNAD) evaluate data/$(NAME)/shards runs/$(NAME)-untrained
 	@echo; echo "== after training"
 	$(MNAD) evaluate data/$(NAME)/shards runs/$(NAME)
+ifeq ($(DATASET),)
+	@echo; echo "== alarms: what the seconds of video that were kept aside promise, and a rate high enough for them"
+	$(MNAD) calibrate runs/demo
+	$(MNAD) calibrate runs/demo --alarms-per-hour 1000
+	$(MNAD) score data/demo/videos/testing/videos/01.mp4 --checkpoint runs/demo --out runs/demo/scored
+endif
 
-options: .venv/ready  ## docs/options.md from the options that the commands declare
+# Of a longer video of the demo's scene, calibrated on three minutes of it in place of the demo's 11 seconds.
+picture: .venv/ready  ## docs/demo.png, after make demo
+	@test -e data/demo/long/frame_labels.npy || $(MNAD) synthesize data/demo/long --frames 240 --training-clips 1 --testing-clips 1
+	@test -e data/demo/normal/frame_labels.npy || $(MNAD) synthesize data/demo/normal --frames 700 --training-clips 4 --testing-clips 1
+	$(MNAD) calibrate runs/demo data/demo/normal/training/videos --alarms-per-hour 60
+	$(BIN)/python studies/demo_picture.py data/demo/long/testing/videos/01.mp4 runs/demo docs/demo.png --at 2 4.5 9 12
+
+options: .venv/test-ready  ## docs/options.md from the options that the commands declare
 	$(BIN)/python -c 'import cli, pipeline.terminal.option_tables as t; print(t.option_tables(cli.main), end="")' > docs/options.md
 
-test: .venv/ready  ## all tests that this machine can run, on all its cores
+test: .venv/test-ready  ## all tests that this machine can run, on all its cores
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
-lint: .venv/ready  ## style
+test-fast: .venv/test-ready  ## the tests that are neither slow nor of several processes nor of a GPU (7 minutes on two cores)
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal -m "not slow and not ddp and not gpu"
+
+# Python starts coverage in each process that finds these two variables: tests, their workers, the commands they run.
+coverage: export COVERAGE_PROCESS_START = $(CURDIR)/pyproject.toml
+coverage: export COVERAGE_FILE = $(CURDIR)/.coverage
+coverage: .venv/test-ready  ## all tests, and which lines they run; fails below the floor in pyproject.toml
+	$(BIN)/coverage erase
+	$(MAKE) test
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lint: .venv/test-ready  ## style
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: .venv/ready  ## types, strict
+types: .venv/test-ready  ## types, strict
 	$(BIN)/mypy
 
 check: lint types test  ## everything that must be green
 
-bench: .venv/ready  ## speed of every stage, as ratios to the plain way and to the limit
+bench: .venv/test-ready  ## speed of every stage, as ratios to the plain way and to the limit
 	$(BIN)/python benchmarks/preprocess.py
+	$(BIN)/python benchmarks/dask_engine.py
 	$(BIN)/python benchmarks/stream.py
-	$(BIN)/python benchmarks/shuffle.py
 	$(BIN)/python benchmarks/train.py
+	$(BIN)/python benchmarks/flags.py
 	$(BIN)/python benchmarks/evaluate.py
+	$(BIN)/python benchmarks/scale.py
 
 # Runs with the Python it finds, not with .venv: a GPU machine has a torch of its own. OPTIONS go to gpu.py.
 gpu:  ## what only a GPU can show: make gpu PED2=folder

@@ -16,17 +16,26 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.calibrate.config import CalibrateConfig
 from pipeline.evaluate.config import EvaluateConfig
+from pipeline.events.config import EventsConfig
+from pipeline.export.config import ExportConfig
 from pipeline.import_reference.config import ImportConfig
 from pipeline.inspect.config import InspectConfig, VerifyConfig
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.report.config import ReportConfig
+from pipeline.score.config import DoctorConfig, ScoreConfig
 from pipeline.sweep.config import SweepConfig
 from pipeline.synthesize.config import SynthesizeConfig
 from pipeline.terminal.command_line import Group, use_file
 from pipeline.terminal.output import remark, say
 from pipeline.train.config import PRESET, TrainConfig, train_config
+from pipeline.watch.config import WatchConfig
+from pipeline.watch.plan import Plan, watch_config
 from shards.choices import SPLITS
+
+ALARM = 3
+"""Exit code of `score --fail-on-alarm` if there was an alarm."""
 
 if TYPE_CHECKING:
     from pipeline.preprocess.run import Summary
@@ -47,6 +56,9 @@ def main(ctx: click.Context, config: Path | None) -> None:
     preprocess  video or frames in, shards of frame windows out
     train       shards in, checkpoints out; under torchrun on several GPUs
     evaluate    shards and a checkpoint in, scores (Parquet), AUC and a report out
+    score       any video and a checkpoint in, rarity, alarms, events and pictures out
+    watch       cameras and a checkpoint in, the same live, for as long as you like
+    calibrate   a checkpoint and normal video in, how often it raises alarms out
     """
     if config is not None:
         use_file(ctx, config, main.commands)
@@ -54,16 +66,18 @@ def main(ctx: click.Context, config: Path | None) -> None:
 
 @main.stage(SynthesizeConfig)
 def synthesize(config: SynthesizeConfig) -> None:
-    """Draw a small surveillance set into the folder OUT, to try everything on.
+    """Draw a small surveillance set, or hours of a camera's video, into the folder OUT.
 
-    People walk along a path; in testing videos someone runs, crosses it, or comes on wheels.
+    People walk along a path; in testing videos someone runs, crosses it, or comes on wheels. With --hours the
+    same camera is drawn for as long as one likes, with such events at the times in labels.csv, or with none.
     """
     from pipeline.synthesize.run import synthesize
 
     summary = synthesize(config)
+    abnormal = f"{summary.abnormal} abnormal testing frames (labels in {summary.labels})"
     say(
-        f"{summary.videos} videos, {summary.frames} frames, {summary.abnormal} abnormal testing frames "
-        f"(labels in {summary.labels})"
+        f"{summary.videos} videos, {summary.frames} frames, "
+        f"{abnormal if summary.labels is not None else 'nothing unusual in them'}"
     )
 
 
@@ -86,20 +100,20 @@ def print_preprocess(summary: "Summary") -> None:
     for split in SPLITS:
         videos = manifest.split(split)
         if videos:
-            frames = sum(video.frames for video in videos)
-            windows = sum(located.windows for located in manifest.segments(split, manifest.window))
+            frames = int(videos.frames.sum())
+            windows = int(manifest.segments(split, manifest.window).windows.sum())
             say(f"{split:<10} {len(videos)} videos, {frames} frames, {windows} windows")
-    labelled = [(video, video.labels) for video in manifest.videos]
-    counts = [(len(labels), int(labels.sum())) for _, labels in labelled if labels is not None]
-    if counts:
-        known, abnormal = (sum(column) for column in zip(*counts, strict=True))
-        sources = ", ".join(
-            sorted({video.label_source or "" for video, labels in labelled if labels is not None})
-        )
+    labelled = [
+        (video, labels) for video in manifest.split("testing") if (labels := video.labels) is not None
+    ]
+    if labelled:
+        known = sum(len(labels) for _, labels in labelled)
+        abnormal = sum(int(labels.sum()) for _, labels in labelled)
+        sources = ", ".join(sorted({video.label_source or "" for video, _ in labelled}))
         say(f"labels     {abnormal} of {known} frames abnormal, from {sources}")
     else:
         say("labels     none")
-    stored = sum(shard.bytes for video in manifest.videos for shard in video.shards)
+    stored = sum(int(part.shard_bytes.sum()) for part in manifest.videos.parts)
     say(f"stored     {stored / 1e6:.1f} MB, {manifest.geometry}, codec {manifest.codec.name}")
     say(
         f"decoded    {summary.done} videos, {summary.frames} frames in {summary.seconds:.1f} s "
@@ -155,7 +169,7 @@ def train(config: TrainConfig) -> None:
     """Train on the shard set SHARDS; checkpoints and metrics.jsonl go to RUN.
 
     A RUN that is there already is resumed from its latest checkpoint, also if testing videos or labels of
-    SHARDS changed meanwhile. Several processes, one per GPU:
+    SHARDS changed meanwhile, and by fewer processes. Several processes, one per GPU:
 
     \b
         torchrun --nproc-per-node N cli.py train SHARDS RUN
@@ -193,28 +207,149 @@ def evaluate(config: EvaluateConfig) -> None:
     summary = evaluate(config)
     if summary is None:
         return
-    metrics = summary.metrics
-    for note in metrics["notes"]:
+    record = summary.record
+    for note in record.notes:
         say(f"note: {note}")
-    timing = metrics["timing"]
-    say(f"{timing['frames']} frames at {timing['frames_per_second']:.1f} frames/s")
-    if metrics["auc"] is not None:
-        labels = ", ".join(metrics["label_source"])
+    say(
+        f"{record.timing.frames} frames at {record.timing.frames_per_second:.1f} frames/s "
+        f"with {record.provenance.runtime}"
+    )
+    if record.auc is not None:
+        labels = ", ".join(record.label_source)
         say(
-            f"AUC {100 * metrics['auc']:.2f} % (all frames, min-max per video, memory "
-            f"{metrics['provenance']['memory']}; labels: {labels})"
+            f"AUC {100 * record.auc:.2f} % (all frames, min-max per video, memory "
+            f"{record.provenance.memory}; labels: {labels})"
+        )
+    if record.online is not None and record.online.local_error is not None and record.online.psnr is not None:
+        say(
+            f"online AUC {100 * record.online.local_error:.2f} % by the local error, "
+            f"{100 * record.online.psnr:.2f} % by the PSNR (no statistic of the test video)"
         )
     if summary.report is not None:
         say(f"report: {summary.report}")
     say(f"scores: {summary.scores}")
 
 
+@main.stage(CalibrateConfig)
+def calibrate(config: CalibrateConfig) -> None:
+    """Learn from normal video how often a run's model finds something, so that alarms keep a stated rate.
+
+    Without a VIDEO, what train kept aside is taken (--hold-out). The calibration is calibration.json in the
+    run, that of a profile calibration-NAME.json. It answers for every rate that its hours carry.
+    """
+    from pipeline.calibrate.run import calibrate
+    from pipeline.calibrate.words import lines
+
+    for summary in calibrate(config):
+        for line in lines(summary):
+            say(line)
+        for note in summary.notes:
+            remark(f"note: {note}")
+        say(f"calibration: {summary.file}")
+
+
+@main.stage(ScoreConfig)
+def score(config: ScoreConfig) -> None:
+    """Score video that has no labels: how rare each frame is, alarms, events, pictures.
+
+    An alarm needs the calibration that calibrate leaves in the run. Run again, the command goes on with the
+    videos that are not done.
+    """
+    from pipeline.score.run import score
+
+    summary = score(config)
+    for video in summary.videos:
+        for note in video.result.notes:
+            remark(f"note: {video.name}: {note}")
+    for name, reason in summary.skipped:
+        remark(f"skipped: {name}: {reason}")
+    if config.runtime == "auto":
+        remark(f"note: scored with {summary.runtime}")
+    if summary.drift is not None and summary.drift.words:
+        remark(f"drift: {summary.drift.words}")
+    if summary.missing is not None:
+        remark(f"note: {summary.missing}")
+    say(summary.line())
+    if config.fail_on_alarm and summary.events:
+        sys.exit(ALARM)
+
+
+@main.stage(watch_config, fields=WatchConfig)
+def watch(plan: Plan) -> None:
+    """Watch a camera, or all that CAMERAS.toml names, until it is stopped: rarity, alarms, events, clips.
+
+    \b
+        python cli.py watch 'rtsp://user:${YARD}@host/stream' --checkpoint runs/yard --out watched
+        python cli.py watch --config cameras.toml
+
+    An alarm needs the calibration that calibrate leaves in the run. A camera that is gone is tried again for
+    ever. `events` lists what was found.
+    """
+    from pipeline.watch.run import watch
+
+    view = watch(plan, remark).view
+    for name in view.cameras:
+        say(f"{name}: {view.snapshot(name).words}")
+
+
+@main.stage(DoctorConfig)
+def doctor(config: DoctorConfig) -> None:
+    """Tell whether VIDEO, a model, its calibration and this machine fit together.
+
+    Scoring is timed for ten seconds.
+    """
+    from pipeline.score.doctor import diagnose
+
+    for finding in diagnose(config):
+        say(f"{finding.about:<12} {finding.words}")
+
+
+@main.stage(ExportConfig)
+def export(config: ExportConfig) -> None:
+    """Make a model of RUN that runs without this project: one graph, what it is, and a check.
+
+    Frames and the memory go in, scores and the next memory come out. A model that does not give the scores
+    of PyTorch is not written.
+    """
+    from pipeline.export.run import export
+
+    summary = export(config)
+    for note in summary.notes:
+        remark(f"note: {note}")
+    record = summary.record
+    if record.movement is not None:
+        say(
+            f"int8 raises the {record.movement.events} events of fp32; 99 % of the evidence moves by at most "
+            f"{record.movement.quantile_99:.2f} standard deviations"
+        )
+    say(f"{record.runtime} {record.precision}, checked on {record.check} to {record.tolerance.db:g} dB")
+    say(f"exported: {summary.out}")
+
+
+@main.stage(EventsConfig)
+def events(config: EventsConfig) -> None:
+    """List the events in DIR."""
+    from datetime import UTC, datetime
+
+    from pipeline.events.event import to_json
+    from pipeline.events.listing import listed
+    from pipeline.events.words import COLUMNS, rows
+    from pipeline.terminal.tables import print_table
+
+    found = listed(config, datetime.now(UTC))
+    if config.json:
+        for event in found:
+            say(to_json(event))
+    else:
+        print_table(f"{len(found)} event{'' if len(found) == 1 else 's'}", COLUMNS, rows(found))
+
+
 @main.stage(ReportConfig)
 def report(config: ReportConfig) -> None:
     """Write the page of one EVALUATION (a folder that evaluate wrote), or of several side by side."""
-    from pipeline.evaluate.report import write_report
+    from pipeline.report.render import write_report
 
-    say(f"report: {write_report(config.evaluations, None if config.out is None else Path(config.out))}")
+    say(f"report: {write_report(config.evaluations, config.out)}")
 
 
 @main.stage(ImportConfig)
@@ -227,10 +362,7 @@ def import_reference(config: ImportConfig) -> None:
 
     checkpoint = import_reference(config)
     spec = checkpoint.spec
-    say(
-        f"{spec.method} model, windows of {spec.window} frames of {spec.size} "
-        f"{spec.channel_order}, {spec.items} memory items"
-    )
+    say(f"{spec.method} model, windows of {spec.window} frames of {spec.frame}, {spec.items} memory items")
     say(f"checkpoint: {checkpoint.name}")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.errors import ConfigError
-from pipeline.options import Custom
+from pipeline.options import Custom, Option
 from shards import locations
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -27,13 +27,27 @@ def _digest(given: Any) -> str:
     return given
 
 
-DIGEST = Custom(
+_DIGEST = Custom(
     notation="SHA-256",
     parse=_digest,
     expected="the 64 hexadecimal digits that verify prints",
     show=str,
 )
-"""How --manifest-digest is written."""
+
+
+DEVICE = Option("Where the network runs; auto takes CUDA where there is a GPU.", "Speed")
+THREADS = Option("Threads that read and decode shards.", "Speed", least=1)
+"""Options of every stage that scores."""
+
+
+def manifest_digest_option(heading: str) -> Option:
+    """The option by which a stage pins its shard set, under one of the stage's headings."""
+    return Option(
+        "Takes the version of SHARDS whose manifest has this digest, as verify prints it, or refuses SHARDS.",
+        heading,
+        custom=_DIGEST,
+    )
+
 
 MOST_BYTES = 1 << 14
 """Of a configuration file; a recorded one takes 1 kB. The parser's time grows with the square of a dotted
@@ -68,27 +82,28 @@ def load_config(path: Path, options: Mapping[str, Mapping[str, bool]]) -> dict[s
         for given, value in table.items():
             name = given.replace("-", "_")
             if name not in options[command]:
-                hint = _nearest(name, options[command])
+                hint = nearest(name, options[command])
                 raise ConfigError(f"{path}: {command} has no option {given!r}; {hint}")
             if name in known[command]:
                 raise ConfigError(f"{path}: found option {given!r} of {command} twice, expected it once")
             where = f"{path}: option {given!r} of {command}"
             known[command][name] = (
-                [option_text(_as_given(part, where)) for part in value]
+                [_text(_as_given(part, where)) for part in value]
                 if options[command][name] and isinstance(value, list)
                 else _as_given(value, where)
             )
     return known
 
 
-def _nearest(name: str, names: Collection[str]) -> str:
+def nearest(name: str, names: Collection[str]) -> str:
+    """What to say of a name that is none of some."""
     near = difflib.get_close_matches(name, names, 1)
     return f"did you mean {near[0]!r}?" if near else f"its options are {', '.join(names)}"
 
 
 def _as_given(value: Any, where: str) -> Any:
     """An option's value, which the option checks as it does one of the command line."""
-    if isinstance(value, list) and value and all(type(part) is int for part in value):
+    if isinstance(value, list) and value and all(type(part) in (int, float) for part in value):
         return value
     if not isinstance(value, str | int | float):
         raise ConfigError(f"{where}: found a {type(value).__name__}, expected a text or a number")
@@ -97,11 +112,9 @@ def _as_given(value: Any, where: str) -> Any:
     return value
 
 
-def option_text(value: Any) -> str:
-    """An option's value as text: `true`, `0.5`, and for a size `240x360`."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+def _text(value: Any) -> str:
+    """One of several values as the command line would have it: `true`, `0.5`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def parse_toml(data: bytes, where: str) -> dict[str, Any]:
@@ -127,10 +140,13 @@ def parse_toml(data: bytes, where: str) -> dict[str, Any]:
 
 def recordable(config: Any) -> dict[str, Any]:
     """The fields of the dataclass `config` as they may be written down: locations as `locations.shown`."""
-    return {
-        name: locations.shown(value) if isinstance(value, str) else value
-        for name, value in dataclasses.asdict(config).items()
-    }
+    return {name: _shown(value) for name, value in dataclasses.asdict(config).items()}
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_shown(part) for part in value)
+    return locations.shown(value) if isinstance(value, str) else value
 
 
 def dump_config(command: str, config: Any) -> str:

@@ -5,6 +5,7 @@
     |  +- ConfigError        exit code 2: options that contradict each other or reality
     |  +- SourceError        a dataset, video or label file that cannot be used
     |  +- CheckpointError    a checkpoint that cannot be used
+    |  +- CalibrationError   a calibration that cannot be used, or cannot be made of what there is
     |  +- TrainingError      training that cannot go on
     |  +- CommandError       a command that a stage started failed
     |  +- PeerError          another process failed, and says why
@@ -25,6 +26,7 @@ from shards.errors import CorruptShardError, ShardError
 
 __all__ = [
     "BusyError",
+    "CalibrationError",
     "CheckpointError",
     "CommandError",
     "ConfigError",
@@ -37,6 +39,7 @@ __all__ = [
     "SourceError",
     "TrainingError",
     "UserError",
+    "missing_package",
 ]
 
 
@@ -58,6 +61,10 @@ class SourceError(UserError):
 
 class CheckpointError(UserError):
     """A checkpoint that cannot be used."""
+
+
+class CalibrationError(UserError):
+    """A calibration that cannot be used, or cannot be made of what there is."""
 
 
 class TrainingError(UserError):
@@ -95,3 +102,10 @@ class ReportError(UserError):
 
 class OutputError(UserError):
     """Standard output that cannot be written."""
+
+
+def missing_package(asked: str, package: str, extra: str) -> ConfigError:
+    """What is raised where something is asked for whose package, of an optional extra, is not installed."""
+    return ConfigError(
+        f"{asked}: found no package {package}, expected it; install it: pip install 'mnad[{extra}]'"
+    )

@@ -16,6 +16,7 @@ The configs are plain dataclasses, and importing them loads neither click nor to
 """
 
 import dataclasses
+import functools
 import math
 import types
 from collections.abc import Callable
@@ -77,12 +78,14 @@ class Argument:
         help: what it is, a full phrase.
         is_many: whether it takes all that is left; the field is a tuple.
         is_passed_on: whether options that the command does not know are among them.
+        is_optional: whether there may be none.
     """
 
     metavar: str
     help: str
     is_many: bool = False
     is_passed_on: bool = False
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +103,11 @@ class Declared:
     kind: Any
     about: Option | Argument
     default: Any
+
+    @property
+    def is_required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is dataclasses.MISSING
 
     @property
     def flag(self) -> str:
@@ -202,8 +210,22 @@ def _is_a(value: Any, kind: type) -> bool:
 
 def declared(config: type) -> list[Declared]:
     """The fields of a config in order, each with its declaration."""
+    return list(_declared_by(config))
+
+
+def declared_as(config: type, name: str) -> Declared:
+    """One field of a config with its declaration."""
+    (field,) = (field for field in _declared_by(config) if field.name == name)
+    return field
+
+
+@functools.cache
+def _declared_by(config: type) -> tuple[Declared, ...]:
+    """Kept, for the hints of a config are evaluated anew whenever they are asked for."""
     hints = get_type_hints(config, include_extras=True)
-    return [_declared(field.name, hints[field.name], field.default) for field in dataclasses.fields(config)]
+    return tuple(
+        _declared(field.name, hints[field.name], field.default) for field in dataclasses.fields(config)
+    )
 
 
 def _declared(name: str, hint: Any, default: Any) -> Declared:
@@ -228,7 +250,7 @@ def check(config: Any) -> None:
 
 def wrong(config: Any, name: str, expected: str) -> ConfigError:
     """The sentence about a field that breaks a rule of its config beyond its own declaration."""
-    (field,) = (field for field in declared(type(config)) if field.name == name)
+    field = declared_as(type(config), name)
     value = getattr(config, name)
     is_custom = isinstance(field.about, Option) and field.about.custom is not None
     return ConfigError(

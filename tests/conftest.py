@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 
@@ -6,6 +7,13 @@ import torch
 # Frames in tests are too small for more threads to pay; with several, they mostly wait for one another.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # the same in processes that tests start
+
+# A machine that is busy with other things makes no example wrong. A GPU machine may lack hypothesis.
+with contextlib.suppress(ImportError):
+    from hypothesis import settings
+
+    settings.register_profile("tests", deadline=None)
+    settings.load_profile("tests")
 
 # A shell lets what a script starts with `&` ignore Ctrl-C, and it stays so in all processes that tests start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

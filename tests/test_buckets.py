@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from cli import main
 from pipeline.runs.checkpoint import load_checkpoint
+from shards.choices import Split
 from shards.locations import inside, shown
 from shards.storage import Storage
 from tests.helpers import published
@@ -35,7 +36,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
 
 
 def make_shards(location: str) -> None:
-    videos = {
+    videos: dict[Split, list[np.ndarray]] = {
         "training": [smooth_frames(12, (16, 16), seed=seed) for seed in (1, 2)],
         "testing": [smooth_frames(12, (16, 16), seed=4)],
     }

@@ -2,6 +2,8 @@
 
 import time
 import tomllib
+from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -12,6 +14,7 @@ from pipeline.config import MOST_BYTES, dump_config, load_config, parse_toml
 from pipeline.errors import ConfigError
 from pipeline.evaluate.config import EvaluateConfig
 from pipeline.preprocess.config import PreprocessConfig
+from pipeline.score.config import ScoreConfig
 from pipeline.train.config import TrainConfig
 from tests.helpers.mutation import mutated_bytes
 
@@ -21,7 +24,7 @@ OPTIONS = {
 }
 
 
-def loaded(tmp_path, text):
+def loaded(tmp_path: Path, text: str | bytes) -> dict[str, dict[str, object]]:
     file = tmp_path / "options.toml"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     return load_config(file, OPTIONS)
@@ -53,7 +56,7 @@ def loaded(tmp_path, text):
         ("#" * (MOST_BYTES + 1), f"found more than {MOST_BYTES} bytes"),
     ],
 )
-def test_what_is_no_option_is_one_line_that_names_the_file(tmp_path, text, message):
+def test_what_is_no_option_is_one_line_that_names_the_file(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         loaded(tmp_path, text)
     assert str(caught.value).startswith(f"{tmp_path}/options.toml: ")
@@ -70,7 +73,9 @@ def test_what_is_no_option_is_one_line_that_names_the_file(tmp_path, text, messa
         ("inf", "--epochs: found inf, expected a whole number"),
     ],
 )
-def test_a_value_of_another_type_is_refused_as_on_the_command_line(tmp_path, value, message):
+def test_a_value_of_another_type_is_refused_as_on_the_command_line(
+    tmp_path: Path, value: str, message: str
+) -> None:
     (tmp_path / "options.toml").write_text(f"[train]\nepochs = {value}\n")
     arguments = ["--config", str(tmp_path / "options.toml"), "train", str(tmp_path), str(tmp_path / "run")]
     result = CliRunner().invoke(cli.main, arguments)
@@ -85,10 +90,16 @@ def test_a_value_of_another_type_is_refused_as_on_the_command_line(tmp_path, val
         ("preprocess", PreprocessConfig(source="a", shards="b", depth_range=(7000, 7510))),
         ("train", TrainConfig(shards="a", run="b", sync_bn=True, compile=False, lr=1e-5, validate="c")),
         ("evaluate", EvaluateConfig(shards="a", checkpoint="b", report=False, maps=True, alpha=0.25)),
+        ("score", ScoreConfig(videos=("a", "b"), checkpoint="c", out="d", every=3, rate=5.0, overlay=False)),
     ],
 )
-def test_what_a_command_records_gives_it_the_same_options_again(tmp_path, monkeypatch, command, config):
-    given_back = {}
+def test_what_a_command_records_gives_it_the_same_options_again(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    config: PreprocessConfig | TrainConfig | EvaluateConfig | ScoreConfig,
+) -> None:
+    given_back: dict[str, Any] = {}
     stage = cli.main.commands[command]
     monkeypatch.setattr(stage, "callback", given_back.update)
     (tmp_path / "options.toml").write_text(dump_config(command, config))
@@ -98,13 +109,13 @@ def test_what_a_command_records_gives_it_the_same_options_again(tmp_path, monkey
     assert type(config)(**given_back) == config
 
 
-def test_an_argument_that_takes_several_values_takes_a_list(tmp_path):
+def test_an_argument_that_takes_several_values_takes_a_list(tmp_path: Path) -> None:
     assert loaded(tmp_path, "[sweep]\ntrain-options = ['--epochs', 8]") == {
         "sweep": {"train_options": ["--epochs", "8"]}
     }
 
 
-def test_the_time_that_parsing_takes_is_bounded():
+def test_the_time_that_parsing_takes_is_bounded() -> None:
     started = time.monotonic()
     text = b"a" + b".a" * (MOST_BYTES // 2 - 10) + b"=1"
     parse_toml(text, "x")
@@ -113,7 +124,7 @@ def test_the_time_that_parsing_takes_is_bounded():
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=mutated_bytes(dump_config("train", TrainConfig(shards="a", run="b")).encode()))
-def test_mutated_files_are_options_or_one_line(tmp_path, data):
+def test_mutated_files_are_options_or_one_line(tmp_path: Path, data: bytes) -> None:
     try:
         tables = loaded(tmp_path, data)
     except ConfigError as error:
@@ -121,3 +132,12 @@ def test_mutated_files_are_options_or_one_line(tmp_path, data):
     else:
         tomllib.loads(data.decode())
         assert all(name in OPTIONS[command] for command in tables for name in tables[command])
+
+
+def test_no_location_in_a_list_is_recorded_with_its_credentials() -> None:
+    config = ScoreConfig(
+        videos=("cam.mp4", "https://me:secret@host/cam.mp4?key=secret"), checkpoint="run", out="out"
+    )
+    text = dump_config("score", config)
+    assert "secret" not in text
+    assert 'videos = ["cam.mp4", "https://host/cam.mp4"]' in text

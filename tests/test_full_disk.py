@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli import main
-from pipeline.preprocess.source import Source
+from pipeline.preprocess.sources.source import Source
 from shards.errors import StorageError
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.shards import make_set, random_frames
@@ -84,7 +84,9 @@ def invoke(*arguments: object) -> tuple[int, str]:
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_what_cannot_be_written_is_one_line(state, disk, inputs, arguments):
+def test_what_cannot_be_written_is_one_line(
+    state: str, disk: Path, inputs: Path, arguments: tuple[str, ...]
+) -> None:
     code, text = invoke(*(argument.format(inputs=inputs, disk=disk) for argument in arguments))
     assert code == 1
     assert text.count("\n") == 0
@@ -96,14 +98,16 @@ def test_what_cannot_be_written_is_one_line(state, disk, inputs, arguments):
     assert not [path for path in disk.rglob("*") if path.name.startswith(".tmp-")]
 
 
-def test_a_contact_sheet_that_cannot_be_written_is_a_remark(state, disk, inputs):
+def test_a_contact_sheet_that_cannot_be_written_is_a_remark(state: str, disk: Path, inputs: Path) -> None:
     code, text = invoke("inspect", inputs / "set", "--sheet", disk / "sheet.png")
     assert code == 0
     assert not (disk / "sheet.png").exists()
     assert text.startswith(f"note: no contact sheet: {disk}/sheet.png: ")
 
 
-def test_a_remote_video_for_which_there_is_no_room_is_one_line(state, disk, monkeypatch):
+def test_a_remote_video_for_which_there_is_no_room_is_one_line(
+    state: str, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(disk))
     monkeypatch.setattr(Source, "chunks", lambda source, path: iter([bytes(1 << 20)]))
     source = Source("s3://bucket/folder?region=eu-west-1")

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from cli import main
-from shards.manifest import MANIFEST
 from shards.storage import Storage
 from shards.text import plain
 from tests.helpers.commands import ROOT
+from tests.helpers.forged import forge
 from tests.helpers.shards import make_set, random_frames
 from tests.helpers.videos import write_images
 
@@ -41,13 +41,11 @@ def hostile_set(tmp_path: Path) -> Path:
     """A shard set with a video of a hostile name."""
     folder = tmp_path / "set"
     make_set(folder, {"training": [random_frames(9)], "testing": [random_frames(9)]})
-    data = (folder / MANIFEST).read_bytes()
-    escaped = "".join(f"\\u{ord(character):04x}" for character in HOSTILE).encode()
-    (folder / MANIFEST).write_bytes(data.replace(b'"name": "01"', b'"name": "' + escaped + b'"'))
+    forge(folder, lambda record: [video.update(name=HOSTILE) for video in record["videos"]])
     return folder
 
 
-def test_names_in_a_shard_set_do_not_reach_the_terminal(hostile_set, tmp_path):
+def test_names_in_a_shard_set_do_not_reach_the_terminal(hostile_set: Path, tmp_path: Path) -> None:
     text = invoke("inspect", hostile_set, "--sheet", "none")
     assert r"\x1b]52;c;AAAA" in text.replace("\n", "")
     assert_harmless(text)
@@ -57,7 +55,7 @@ def test_names_in_a_shard_set_do_not_reach_the_terminal(hostile_set, tmp_path):
     assert_harmless(invoke("evaluate", hostile_set, tmp_path / HOSTILE.replace("/", "")))
 
 
-def test_names_of_files_and_folders_do_not_reach_the_terminal(tmp_path):
+def test_names_of_files_and_folders_do_not_reach_the_terminal(tmp_path: Path) -> None:
     source = tmp_path / HOSTILE.replace("/", "")
     write_images(source / "Train" / "a\x1b[2J", random_frames(9))
     write_images(source / "Test" / "\u202eb\nc", random_frames(9))
@@ -85,7 +83,9 @@ def test_names_of_files_and_folders_do_not_reach_the_terminal(tmp_path):
         ("--config", "{}", "inspect", "x"),
     ],
 )
-def test_what_is_given_comes_back_in_harmless_messages(arguments, tmp_path, monkeypatch):
+def test_what_is_given_comes_back_in_harmless_messages(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     if arguments[0] == "synthesize":
         (tmp_path / HOSTILE.replace("/", "")).mkdir()
@@ -95,7 +95,7 @@ def test_what_is_given_comes_back_in_harmless_messages(arguments, tmp_path, monk
     assert_harmless(text)
 
 
-def test_progress_on_a_terminal_shows_foreign_text_as_it_is_without_controls():
+def test_progress_on_a_terminal_shows_foreign_text_as_it_is_without_controls() -> None:
     program = (
         "from pipeline.terminal.progress import progress\n"
         "with progress('work', 1, 'things') as advance: advance(1, '[/red] \\x1b]52;c;AAAA\\x07 \\u202e')"
@@ -120,7 +120,7 @@ def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_outputs_that_break_are_one_line_and_closed_ones_none(tmp_path):
+def test_outputs_that_break_are_one_line_and_closed_ones_none(tmp_path: Path) -> None:
     make_set(tmp_path, {"training": [random_frames(9)] * 300})
     full = shell("inspect >/dev/full", tmp_path)
     assert full.returncode == 1
@@ -137,12 +137,12 @@ def test_outputs_that_break_are_one_line_and_closed_ones_none(tmp_path):
     assert (help_.returncode, help_.stderr.count("\n")) == (1, 1)
 
 
-def test_a_message_of_which_standard_error_takes_nothing_still_ends_with_its_code(tmp_path):
+def test_a_message_of_which_standard_error_takes_nothing_still_ends_with_its_code(tmp_path: Path) -> None:
     result = shell("inspect 2>/dev/full", tmp_path / "nowhere")
     assert result.returncode == 1
 
 
-def test_lone_bytes_in_names_are_written_down_as_escapes(tmp_path):
+def test_lone_bytes_in_names_are_written_down_as_escapes(tmp_path: Path) -> None:
     source, shards = (tmp_path / os.fsdecode(name) for name in (b"source\xe9", b"set\xff"))
     write_images(source / "training" / os.fsdecode(b"cam\xe9"), random_frames(9))
     text = invoke("preprocess", source, shards, "--size", "16", "--workers", "1")
@@ -156,7 +156,7 @@ def test_lone_bytes_in_names_are_written_down_as_escapes(tmp_path):
 
 
 @pytest.mark.slow
-def test_every_folder_may_have_a_name_that_is_not_unicode(tmp_path):
+def test_every_folder_may_have_a_name_that_is_not_unicode(tmp_path: Path) -> None:
     shards, run, out, sweep = (
         tmp_path / os.fsdecode(name) for name in (b"s\xe9", b"r\xe9", b"o\xe9", b"w\xe9")
     )

@@ -43,13 +43,19 @@ class _DeclaredOption(click.Option):
         if field.kind is bool:
             super().__init__([f"{field.flag}/--no-{field.flag[2:]}", field.name], default=None)
         else:
-            super().__init__([field.flag, field.name], type=_Value(field), metavar=_metavar(field))
+            super().__init__(
+                [field.flag, field.name],
+                type=_Value(field),
+                metavar=_metavar(field),
+                required=field.is_required,
+            )
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
         """The option's names and its text with bounds and default."""
         assert isinstance(self.field.about, Option)
         default = self.field.shown_default
-        extras = [self.field.bounds, f"default: {default}" if default is not None else ""]
+        is_default = f"default: {default}" if default is not None else ""
+        extras = ["required" if self.field.is_required else "", self.field.bounds, is_default]
         extra = "; ".join(part for part in extras if part)
         names = f"{self.field.flag} {_metavar(self.field)}"
         if self.field.kind is bool:
@@ -67,7 +73,7 @@ class _DeclaredArgument(click.Argument):
         super().__init__(
             [field.name],
             nargs=-1 if about.is_many else 1,
-            required=not about.is_passed_on,
+            required=not (about.is_passed_on or about.is_optional),
             type=click.UNPROCESSED if about.is_passed_on else click.STRING,
             metavar=about.metavar,
         )

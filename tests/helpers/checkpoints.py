@@ -5,8 +5,10 @@ from typing import Any
 
 import torch
 
+from mnad.model import Task
 from pipeline.runs.checkpoint import Checkpoint
-from pipeline.runs.header import ModelSpec
+from pipeline.runs.spec import ModelSpec
+from tests.helpers import golden
 
 
 def make_checkpoint(
@@ -31,3 +33,10 @@ def make_checkpoint(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(checkpoint.to_bytes())
     return checkpoint
+
+
+def golden_checkpoint(task: Task, size: int = 32) -> Checkpoint:
+    """The golden weights as a checkpoint for square frames; the network takes any size."""
+    spec = ModelSpec(method=task, window=golden.WINDOW[task], items=10, height=size, width=size)
+    tensors = golden.model(task, golden.load()[1]["seed"]).state_dict()
+    return Checkpoint(name="golden", spec=spec, tensors=tensors, step=3, epoch=1, origin={})

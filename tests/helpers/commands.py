@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
-TIMEOUT = 120.0
+TIMEOUT = 300.0
 """Seconds that anything may take."""
 
 

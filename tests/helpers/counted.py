@@ -58,6 +58,7 @@ def write_tracks(
         streams = []
         for number, pictures in enumerate(tracks):
             stream = container.add_stream(codec, rate=25)
+            assert isinstance(stream, av.VideoStream)
             stream.height, stream.width = pictures.shape[1:3]
             stream.pix_fmt = pixels
             if dispositions is not None:

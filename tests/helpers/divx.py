@@ -33,6 +33,7 @@ def pack_b_frames(source: Path, target: Path, *, trailing: int = 0) -> Path:
                 chunks.append(picture)
         chunks += [_not_coded(len(chunks) + number) for number in range(trailing)]
         track = copy.add_stream_from_template(stream)
+        assert stream.time_base is not None
         for number, chunk in enumerate(chunks):
             packet = av.Packet(chunk)
             packet.stream, packet.time_base = track, stream.time_base

@@ -81,7 +81,8 @@ def weight(name: str, tensor: Tensor, seed: int) -> np.ndarray:
 def memory(seed: int) -> np.ndarray:
     """Ten unit items of 512 features."""
     values = np.random.RandomState(seed + 7).random_sample((10, 512)).astype(np.float32)
-    return values / np.linalg.norm(values, axis=1, keepdims=True)
+    unit: np.ndarray = values / np.linalg.norm(values, axis=1, keepdims=True)
+    return unit
 
 
 def video(frames: int, height: int, width: int, seed: int) -> np.ndarray:

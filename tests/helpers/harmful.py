@@ -19,7 +19,7 @@ import safetensors.torch
 import torch
 
 from pipeline.runs.checkpoint import Checkpoint
-from pipeline.runs.header import ModelSpec
+from pipeline.runs.spec import ModelSpec
 from tests.helpers import published
 
 Builder = Callable[[], bytes | Path]

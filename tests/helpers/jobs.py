@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from pipeline.preprocess.config import DecoderName
+from pipeline.preprocess.datasets.layouts import recognise
 from pipeline.preprocess.jobs import Job
-from pipeline.preprocess.layouts import recognise
-from pipeline.preprocess.source import list_tree
-from shards.codec import Codec
+from pipeline.preprocess.sources.source import list_tree
+from shards.codecs import Codec
 
 
 def job_line(
@@ -15,6 +15,7 @@ def job_line(
     """The job of the only video in `source`."""
     (video,) = recognise(list_tree(str(source)), "auto", "training").videos
     return Job(
+        kind="decode",
         source=str(source),
         shards=str(shards),
         video=video,

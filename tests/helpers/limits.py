@@ -60,8 +60,14 @@ def limited(body: str, *arguments: object, imports: str = "", seconds: float = 3
     """
     body = textwrap.indent(textwrap.dedent(body), "    ")
     code = _FRAME.format(imports=textwrap.dedent(imports), body=body, memory=MEMORY)
-    # Each thread of a library, and each arena of malloc, would reserve address space that nobody uses.
-    few = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+    # Each thread of a library, each arena of malloc and Arrow's own malloc (1 GB) would reserve address space
+    # that nobody uses.
+    few = {
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "1",
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
+    }
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
         cwd=ROOT,

@@ -72,7 +72,7 @@ def whole_module(state: dict[str, Tensor], *, legacy: bool = False) -> bytes:
             for step in path:
                 if step not in module._modules:
                     module.add_module(step, part_class())
-                module = module._modules[step]
+                module = module.get_submodule(step)
             if last in ("weight", "bias"):
                 module.register_parameter(last, nn.Parameter(tensor))
             else:

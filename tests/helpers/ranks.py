@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.distributed import TCPStore
 
-TIMEOUT = 120.0
+TIMEOUT = 300.0
 """Seconds without any process's answer, after which they hang."""
 
 
@@ -56,7 +56,7 @@ def run_ranks(world: int, work: Callable[..., Any], *args: Any) -> list[Any]:
             # Of all at once: a process that has failed is the reason why another says nothing.
             ready = wait(waiting, TIMEOUT)
             assert ready, f"ranks {sorted(waiting.values())} say nothing for {TIMEOUT} s"
-            for receiver in ready:
+            for receiver in [one for one in waiting if one in ready]:
                 rank = waiting.pop(receiver)
                 results[rank] = _answer(receiver, rank)
         for rank, (process, _) in enumerate(started):

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -14,6 +15,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,17 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    """Whether something takes connections at a port of this machine."""
+    socket.create_connection(("127.0.0.1", port)).close()
+    return True
+
+
+def answers(url: str) -> bool:
+    """Whether a page can be read."""
+    return bool(urllib.request.urlopen(url).status == 200)
 
 
 def wait_for(
@@ -77,7 +90,7 @@ def nginx(root: Path, scratch: Path) -> Iterator[int]:
     )
     command = [program, "-p", str(scratch), "-c", str(config), "-e", "stderr"]
     with running(command, scratch / "nginx.log") as server:
-        wait_for(lambda: socket.create_connection(("127.0.0.1", port)).close() or True, "nginx", server)
+        wait_for(lambda: listens(port), "nginx", server)
         yield port
 
 
@@ -118,7 +131,7 @@ def seaweedfs(scratch: Path) -> Iterator[int]:
             server = stack.enter_context(running(command, scratch / "weed.log"))
             url = f"http://127.0.0.1:{ports['s3']}/status"
             try:
-                wait_for(lambda url=url: urllib.request.urlopen(url).status == 200, "SeaweedFS", server)
+                wait_for(partial(answers, url), "SeaweedFS", server)
                 break
             except ChildProcessError:
                 if attempt == 4:  # until then, somebody may have taken a port that was free a moment ago
@@ -150,7 +163,7 @@ class Faults:
 
     def take(self, kind: str) -> bool:
         """Whether a fault of that kind is due."""
-        left = getattr(self, kind)
+        left: int = getattr(self, kind)
         setattr(self, kind, max(0, left - 1))
         return left > 0
 
@@ -260,3 +273,48 @@ def faulty_proxy(port: int) -> Iterator[tuple[int, Faults]]:
             each.close()
         for thread in threads:
             thread.join(5)
+
+
+_REQUEST = re.compile(rb"(GET|HEAD|PUT|POST|DELETE) (/[^ \r\n]*) HTTP/1\.1\r\n")
+
+
+@contextlib.contextmanager
+def counting_proxy(port: int) -> Iterator[tuple[int, list[str]]]:
+    """A proxy in front of a local HTTP server; yields its port and the requests so far, as `GET /path`."""
+    requests: list[str] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+    sockets: list[socket.socket] = [listener]
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = socket.create_connection(("127.0.0.1", port))
+                sockets.extend((client, server))
+                for ends in ((client, server, count), (server, client, lambda held: b"")):
+                    threading.Thread(target=pass_on, args=ends, daemon=True).start()
+
+    def pass_on(source: socket.socket, target: socket.socket, seen: Callable[[bytes], bytes]) -> None:
+        held = b""
+        with contextlib.suppress(OSError):
+            while chunk := source.recv(1 << 16):
+                held = seen(held + chunk)
+                target.sendall(chunk)
+            target.shutdown(socket.SHUT_WR)
+
+    def count(held: bytes) -> bytes:
+        """Note the requests in what was asked; what may be the beginning of another is given back."""
+        end = 0
+        for match in _REQUEST.finditer(held):
+            requests.append(b" ".join(match.groups()).decode())
+            end = match.end()
+        return held[max(end, len(held) - 4096) :]
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield listener.getsockname()[1], requests
+    finally:
+        for each in sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()

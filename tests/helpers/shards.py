@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from shards.choices import Split
-from shards.codec import Codec
+from shards.codecs import Codec
 from shards.digests import digest_of
-from shards.manifest import MANIFEST, Geometry, Manifest, Video, load_manifest
+from shards.manifest import Geometry, Manifest, Video, Videos, load_manifest, write_manifest
 from shards.storage import Storage
 from shards.writer import SHARD_BYTES, write_video
 
@@ -37,7 +38,7 @@ def smooth_frames(count: int, size: tuple[int, int] = (64, 64), *, seed: int = 0
     return frames
 
 
-def intervals(labels: np.ndarray) -> tuple[tuple[int, int], ...]:
+def intervals(labels: ArrayLike) -> tuple[tuple[int, int], ...]:
     """The runs [start, end) of True in labels (frames,)."""
     edges = np.flatnonzero(np.diff(np.asarray(labels, np.int8), prepend=0, append=0))
     return tuple((int(start), int(end)) for start, end in edges.reshape(-1, 2))
@@ -49,7 +50,7 @@ def make_set(
     *,
     window: int = 5,
     codec: Codec | None = None,
-    labels: Sequence[np.ndarray] | None = None,
+    labels: Sequence[ArrayLike] | None = None,
     shard_bytes: int = SHARD_BYTES,
 ) -> Manifest:
     """Write a shard set and return its manifest.
@@ -71,7 +72,7 @@ def make_set(
             count, shards = write_video(
                 storage, split, name, frames, window=window, codec=codec, shard_bytes=shard_bytes
             )
-            labelled = labels is not None and split == "testing"
+            abnormal = intervals(labels[index]) if labels is not None and split == "testing" else None
             made.append(
                 Video(
                     name=name,
@@ -79,8 +80,8 @@ def make_set(
                     frames=count,
                     source={"bytes": frames.nbytes, "digest": digest_of([frames.tobytes()])},
                     shards=shards,
-                    abnormal=intervals(labels[index]) if labelled else None,
-                    label_source="test" if labelled else None,
+                    abnormal=abnormal,
+                    label_source=None if abnormal is None else "test",
                 )
             )
     height, width = next(frames.shape[1:3] for split in videos.values() for frames in split)
@@ -89,10 +90,37 @@ def make_set(
         geometry=Geometry(height=height, width=width),
         codec=codec,
         window=window,
-        videos=tuple(made),
+        videos=Videos.of(made),
     )
-    storage.write(MANIFEST, manifest.to_json())
-    return manifest
+    return write_manifest(storage, manifest)
+
+
+def exchange_frames(folder: Path, scratch: Path) -> None:
+    """Put other frames into the shards of the training videos, of which the tables know nothing.
+
+    Args:
+        folder: of a set by `make_set`, in raw frames.
+        scratch: a folder that is not there yet.
+    """
+    manifest = load_manifest(Storage(folder))
+    size = (manifest.geometry.height, manifest.geometry.width)
+    frames = [random_frames(video.frames, size, seed=99) for video in manifest.split("training")]
+    make_set(scratch, {"training": frames}, window=manifest.window)
+    before, after = (sorted(each.glob("training-*.tar")) for each in (folder, scratch))
+    for old, new in zip(before, after, strict=True):
+        new.replace(old)
+
+
+def set_bytes(folder: Path) -> dict[str, bytes]:
+    """The files of a set by their paths in it; not what differs from run to run by design."""
+    files = {
+        path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+    return {
+        name: path.read_bytes()
+        for name, path in files.items()
+        if name != "config.toml" and not name.startswith("stamps-")
+    }
 
 
 def stored_frames(folder: Path, split: Split, name: str) -> np.ndarray:
@@ -106,7 +134,7 @@ def stored_frames(folder: Path, split: Split, name: str) -> np.ndarray:
         for segment in shard.segments:
             record = data[segment.offset : segment.offset + segment.size]
             shape = (segment.frames, height, width, segment.channels)
-            frames[segment.first : segment.first + segment.frames] = manifest.codec.decode(
+            frames[segment.first : segment.first + segment.frames] = manifest.codec.pixels.decode(
                 record, segment.key, shape
             )
     return frames

@@ -6,6 +6,7 @@ from torch import Tensor
 from mnad import MNAD
 from pipeline.processes.distributed import processes
 from pipeline.train.config import train_config
+from pipeline.train.serving import served
 from pipeline.train.step import Trainer
 
 
@@ -18,8 +19,16 @@ def random_windows(count: int, steps: int, *, frames: int = 5, size: int = 16) -
     )
 
 
-def frozen_steps(batch: int, steps: int, method: str, accumulate: int = 1) -> tuple[Tensor, list[Tensor]]:
+def frozen_steps(
+    batch: int, steps: int, method: str, accumulate: int = 1, ranks: int | None = None
+) -> tuple[Tensor, list[Tensor]]:
     """Train with BatchNorm frozen on this process's share of `random_windows`.
+
+    Args:
+        batch, accumulate: options of training.
+        steps: to make.
+        method: of the network.
+        ranks: virtual ranks; None for as many as at a start.
 
     Returns:
         The memory after each step (steps, M, D), and the gradients of the first.
@@ -30,12 +39,14 @@ def frozen_steps(batch: int, steps: int, method: str, accumulate: int = 1) -> tu
     with processes("cpu") as process:
         torch.manual_seed(0)
         model = MNAD(config.method, window=config.window)
-        trainer = Trainer(model, config, process)
+        ranks = ranks or accumulate * process.world
+        trainer = Trainer(model, config, process, ranks)
         model.eval()
-        share = batch * accumulate
-        windows = random_windows(share * process.world, steps, frames=config.window)
-        mine = windows[:, share * process.rank : share * (process.rank + 1)]
-        memories, gradients = [], []
+        windows = random_windows(batch * ranks, steps, frames=config.window)
+        own = served(process, ranks)
+        mine = windows[:, batch * own.start : batch * own.stop]
+        memories: list[Tensor] = []
+        gradients: list[Tensor] = []
         for part in mine:
             trainer.step(part)
             memories.append(model.memory.items.clone())

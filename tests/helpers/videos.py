@@ -37,6 +37,12 @@ def scene(
     return result
 
 
+def tinted(frames: np.ndarray, *, is_gray: bool) -> np.ndarray:
+    """Frames without colour, or with much of it, about as bright."""
+    gray = np.repeat(frames.mean(axis=3, keepdims=True), 3, axis=3)
+    return (gray * ([1.0, 1.0, 1.0] if is_gray else [0.5, 1.0, 1.2])).clip(0, 255).astype(np.uint8)
+
+
 def write_video(
     path: Path,
     frames: Iterable[np.ndarray],
@@ -58,6 +64,7 @@ def write_video(
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate, options=options or {})
+        assert isinstance(stream, av.VideoStream)
         stream.pix_fmt = pixels
         if times is not None:
             stream.codec_context.time_base = stream.time_base = _MILLISECOND

@@ -118,6 +118,13 @@ def commands(folder: Path) -> Iterator[tuple[list[str], int]]:
     yield ["train", shards, run, *few, "--epochs", "1", "--validate", shards, "--every", "1"], 2
     yield ["evaluate", shards, run], 1
     yield ["report", f"{run}/evaluation-shards"], 1
+    clip = str(folder / "videos/training/videos/01.mp4")
+    yield ["calibrate", run, clip, "--on-training-video", "--alarms-per-hour", "10000"], 2
+    yield ["score", clip, "--checkpoint", run, "--out", str(folder / "scored")], 3
+    yield ["watch", clip, "--checkpoint", run, "--out", str(folder / "watched")], 3
+    yield ["events", str(folder / "scored")], 1
+    yield ["doctor", clip, "--checkpoint", run], 2
+    yield ["export", run, str(folder / "exported"), "--format", "torch"], 1
     yield ["sweep", shards, str(folder / "sweep"), "--seeds", "1", *few, "--epochs", "0"], 3
     (folder / "model.pt").write_bytes(published.save(published.state_dict("recon")))
     (folder / "keys.pt").write_bytes(published.save(published.keys()))

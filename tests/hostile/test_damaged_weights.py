@@ -83,7 +83,7 @@ def training_state() -> tuple[torch.nn.Module, dict[str, Any]]:
             module(torch.randn(4, 3)).square().sum().backward()
             optimizer.step()
     scaler = torch.amp.GradScaler("cpu", enabled=True)
-    state = {"optimizer": optimizer.state_dict(), "scaler": scaler.state_dict()}
+    state: dict[str, Any] = {"optimizer": optimizer.state_dict(), "scaler": scaler.state_dict()}
     state |= {"model": module.state_dict(), "averaged": STEP}
     state["losses"] = torch.rand(STEPS, 3, dtype=torch.float64)[: STEP % STEPS]
     return module, state

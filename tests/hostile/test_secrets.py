@@ -43,7 +43,7 @@ def escaped(text: str, spelling: str) -> str:
 @st.composite
 def locations(draw: st.DrawFn) -> str:
     """URLs of http(s) and object stores with secrets in user, password, query, or all, oddly written."""
-    scheme = draw(st.sampled_from(("http", "https", "HTTP", "Https", "s3", "gs", "ftp")))
+    scheme = draw(st.sampled_from(("http", "https", "HTTP", "Https", "s3", "gs", "ftp", "rtsp", "mqtt")))
     slashes = draw(st.sampled_from(("://", "://", "://", ":/", ":", ":///"))) if scheme != "ftp" else "://"
     separators = st.sampled_from(("", "@", "/", "?", "#", ":", "+", "%", " ", "=", "&", "[", "]", "\\", "é"))
     spelling = draw(st.sampled_from(("upper", "lower", "partly", "none")))

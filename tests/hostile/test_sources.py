@@ -14,7 +14,7 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.run import preprocess
-from pipeline.preprocess.source import list_tree
+from pipeline.preprocess.sources.source import list_tree
 from tests.helpers.jobs import job_line
 from tests.helpers.videos import scene, write_images, write_video
 
@@ -174,7 +174,10 @@ def test_a_decoder_that_wants_too_much_memory_is_one_line(suffix: str, tmp_path:
     else:
         write_images(tmp_path / "source", [picture], pattern=f"a{suffix}")
     job = job_line(tmp_path / "source", tmp_path / "shards", size=(32, 32), decoder="pyav")
-    program = "from pipeline.preprocess import worker; worker.DECODING_SPACE = 8 << 20; worker.main()"
+    program = (
+        "from pipeline.preprocess import worker; from pipeline.processes import addressspace; "
+        "addressspace.DECODING_SPACE = 8 << 20; worker.main()"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program],
         input=job,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shards.codec import Codec
+from shards.codecs import Codec
 from shards.records import BLOCK
 from tests.helpers.commands import ROOT
 from tests.helpers.forged import first_record, replace_record
