@@ -7,7 +7,8 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from typing import cast
+from typing import Any, cast
+from weakref import WeakSet
 
 from aiohttp import web
 
@@ -25,7 +26,7 @@ _STILL_SECONDS = 60.0
 """Without a beat, after which the watch is said to stand still."""
 _PATIENCE = 5.0
 _ROUNDS = 4
-"""Of the event loop, in which a connection that was taken gets its protocol, or one that was ended its last call."""
+"""Of the event loop, in which a connection gets its protocol, and one that was ended its last call."""
 
 
 class Server:
@@ -80,9 +81,12 @@ class Server:
         try:
             await runner.setup()
             answering = cast(web.Server, runner.server)
+            transports: WeakSet[asyncio.Transport] = WeakSet()
 
             def protocol() -> asyncio.BaseProtocol:
-                return _Refusal() if len(answering.connections) >= _MOST_CONNECTIONS else answering()
+                if len(answering.connections) >= _MOST_CONNECTIONS:
+                    return _Refusal()
+                return cast(asyncio.BaseProtocol, _Noted(answering(), transports))
 
             listening = await loop.create_server(protocol, sock=self._socket, backlog=_BACKLOG)
         except BaseException as error:
@@ -93,11 +97,10 @@ class Server:
         await stop.wait()
         listening.close()
         await _settled()
-        transports = [each.transport for each in answering.connections if each.transport is not None]
         await runner.cleanup()
         # What a slow reader has not taken would keep its connection open, and the loop ends now.
-        for transport in transports:
-            cast(asyncio.Transport, transport).abort()
+        for transport in list(transports):
+            transport.abort()
         await _settled()
 
     def _is_alive(self) -> bool:
@@ -107,6 +110,21 @@ class Server:
 async def _settled() -> None:
     for _ in range(_ROUNDS):
         await asyncio.sleep(0)
+
+
+class _Noted:
+    """A protocol whose transport is written down: aiohttp forgets one that it closed with data left in it."""
+
+    def __init__(self, protocol: asyncio.Protocol, transports: WeakSet[asyncio.Transport]) -> None:
+        self._protocol, self._transports = protocol, transports
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Write it down."""
+        self._transports.add(transport)
+        self._protocol.connection_made(transport)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._protocol, name)
 
 
 class _Refusal(asyncio.Protocol):

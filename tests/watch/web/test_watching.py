@@ -95,5 +95,7 @@ def test_a_watch_without_the_package_says_what_to_install(
         device="cpu",
         http="127.0.0.1:0",
     )
-    with pytest.raises(ConfigError, match=r"found no package aiohttp, expected it; install it: pip install 'mnad\[watch\]'"):
+    with pytest.raises(
+        ConfigError, match=r"found no package aiohttp, expected it; install it: pip install 'mnad\[watch\]'"
+    ):
         watch(plan)
