@@ -96,6 +96,17 @@ def test_still_pictures_of_many_cameras_are_renewed(browser: Any, tmp_path: Path
         assert tab.complaints == []
 
 
+@pytest.mark.parametrize("script", [True, False])
+def test_nothing_moves_when_the_picture_comes(browser: Any, tmp_path: Path, script: bool) -> None:
+    camera = fake(tmp_path)
+    camera.is_seen = False
+    with page_of({"yard": camera}) as server, Tab(browser, server.url, java_script_enabled=script) as tab:
+        before = tab.page.locator("#yard-snooze button").first.bounding_box()
+        camera.is_seen = True
+        tab.page.wait_for_timeout(1000)
+        assert tab.page.locator("#yard-snooze button").first.bounding_box() == before
+
+
 def test_an_alarm_is_shown_within_a_second(browser: Any, tmp_path: Path) -> None:
     camera = fake(tmp_path)
     with page_of({"yard": camera}) as server, Tab(browser, server.url) as tab:

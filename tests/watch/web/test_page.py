@@ -1,8 +1,13 @@
 """What the page and its programs' side say and do, without a browser."""
 
+import contextlib
+import gc
+import socket
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -247,6 +252,29 @@ def test_the_page_ends_while_others_look(tmp_path: Path) -> None:
         assert [answer.status for answer in opened] == [200, 200]
     for answer in answers:
         answer.__exit__(None, None, None)
+
+
+def test_connections_that_come_while_the_page_ends_are_closed(tmp_path: Path) -> None:
+    """One that is left open is warned of when it is collected, and a warning is an error."""
+    camera, opened = fake(tmp_path), []
+    for _ in range(5):
+        over = threading.Event()
+
+        def connect(over: threading.Event, server: Server) -> None:
+            address = urlsplit(server.url)
+            while not over.is_set():
+                with contextlib.suppress(OSError):
+                    opened.append(socket.create_connection((address.hostname, address.port), 5))
+
+        with page_of({"yard": camera}) as server:
+            thread = threading.Thread(target=connect, args=(over, server))
+            thread.start()
+            wait_until(lambda: len(opened) > 5)
+        over.set()
+        thread.join()
+        while opened:
+            opened.pop().close()
+    gc.collect()
 
 
 def test_a_place_that_is_taken_is_one_line(tmp_path: Path) -> None:
