@@ -12,7 +12,6 @@ stages without networks should not.
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -32,13 +31,9 @@ from pipeline.terminal.output import remark, say
 from pipeline.train.config import PRESET, TrainConfig, train_config
 from pipeline.watch.config import WatchConfig
 from pipeline.watch.plan import Plan, watch_config
-from shards.choices import SPLITS
 
 ALARM = 3
 """Exit code of `score --fail-on-alarm` if there was an alarm."""
-
-if TYPE_CHECKING:
-    from pipeline.preprocess.run import Summary
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -89,40 +84,13 @@ def preprocess(config: PreprocessConfig) -> None:
     only what is missing or changed.
     """
     from pipeline.preprocess.run import preprocess
+    from pipeline.preprocess.words import lines, remarks
 
-    print_preprocess(preprocess(config))
-
-
-def print_preprocess(summary: "Summary") -> None:
-    """Print what was done on standard output, skipped videos and notes on standard error."""
-    manifest = summary.manifest
-    say(f"dataset    {manifest.dataset}: {summary.reason}")
-    for split in SPLITS:
-        videos = manifest.split(split)
-        if videos:
-            frames = int(videos.frames.sum())
-            windows = int(manifest.segments(split, manifest.window).windows.sum())
-            say(f"{split:<10} {len(videos)} videos, {frames} frames, {windows} windows")
-    labelled = [
-        (video, labels) for video in manifest.split("testing") if (labels := video.labels) is not None
-    ]
-    if labelled:
-        known = sum(len(labels) for _, labels in labelled)
-        abnormal = sum(int(labels.sum()) for _, labels in labelled)
-        sources = ", ".join(sorted({video.label_source or "" for video, _ in labelled}))
-        say(f"labels     {abnormal} of {known} frames abnormal, from {sources}")
-    else:
-        say("labels     none")
-    stored = sum(int(part.shard_bytes.sum()) for part in manifest.videos.parts)
-    say(f"stored     {stored / 1e6:.1f} MB, {manifest.geometry}, codec {manifest.codec.name}")
-    say(
-        f"decoded    {summary.done} videos, {summary.frames} frames in {summary.seconds:.1f} s "
-        f"({summary.frames / summary.seconds:.0f} frames/s)"
-    )
-    for name, reason in summary.skipped:
-        remark(f"skipped    {name}: {reason}")
-    for note in summary.notes:
-        remark(f"note       {note}")
+    summary = preprocess(config)
+    for line in lines(summary):
+        say(line)
+    for line in remarks(summary):
+        remark(line)
 
 
 @main.stage(VerifyConfig)
@@ -203,31 +171,12 @@ def evaluate(config: EvaluateConfig) -> None:
     processes (with --memory video or frozen).
     """
     from pipeline.evaluate.run import evaluate
+    from pipeline.evaluate.words import lines
 
     summary = evaluate(config)
-    if summary is None:
-        return
-    record = summary.record
-    for note in record.notes:
-        say(f"note: {note}")
-    say(
-        f"{record.timing.frames} frames at {record.timing.frames_per_second:.1f} frames/s "
-        f"with {record.provenance.runtime}"
-    )
-    if record.auc is not None:
-        labels = ", ".join(record.label_source)
-        say(
-            f"AUC {100 * record.auc:.2f} % (all frames, min-max per video, memory "
-            f"{record.provenance.memory}; labels: {labels})"
-        )
-    if record.online is not None and record.online.local_error is not None and record.online.psnr is not None:
-        say(
-            f"online AUC {100 * record.online.local_error:.2f} % by the local error, "
-            f"{100 * record.online.psnr:.2f} % by the PSNR (no statistic of the test video)"
-        )
-    if summary.report is not None:
-        say(f"report: {summary.report}")
-    say(f"scores: {summary.scores}")
+    if summary is not None:  # rank 0 alone speaks
+        for line in lines(summary):
+            say(line)
 
 
 @main.stage(CalibrateConfig)

@@ -16,6 +16,7 @@ from pipeline.scoring.choices import (
     RuntimeChoice,
     Score,
 )
+from pipeline.scoring.options import MASK_OPTION
 
 
 @described
@@ -58,14 +59,7 @@ class CalibrateConfig:
             metavar="FRAMES/S",
         ),
     ] = None
-    mask: Annotated[
-        str | None,
-        Option(
-            "An image of the camera's view, black where it is not to be looked at, and white elsewhere.",
-            "Input and output",
-            metavar="MASK.png",
-        ),
-    ] = None
+    mask: Annotated[str | None, MASK_OPTION] = None
     profile: Annotated[
         str | None,
         Option(

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 from pipeline.config import DEVICE, Device
 from pipeline.options import Argument, Custom, Option, check, described
 from pipeline.scoring.choices import (
-    CONFIDENCE,
     PRECISION,
     PROFILE,
     RUNTIME,
@@ -15,6 +14,15 @@ from pipeline.scoring.choices import (
     Precision,
     RuntimeChoice,
     Score,
+)
+from pipeline.scoring.options import (
+    ALARMS_OPTION,
+    CHECKPOINT_OPTION,
+    CONFIDENCE_OPTION,
+    MASK_OPTION,
+    PRECISION_OPTION,
+    RUNTIME_OPTION,
+    ZONES_OPTION,
 )
 
 Form = Literal["parquet", "csv"]
@@ -40,12 +48,6 @@ EVERY = Custom(
 )
 """How --every is written."""
 
-_CHECKPOINT = Option(
-    "A run, whose latest checkpoint and calibration are taken, or a checkpoint file.",
-    "Input and output",
-    metavar="RUN",
-)
-
 
 @described
 @dataclass(frozen=True, kw_only=True)
@@ -60,28 +62,12 @@ class ScoreConfig:
             is_many=True,
         ),
     ]
-    checkpoint: Annotated[str, _CHECKPOINT]
+    checkpoint: Annotated[str, CHECKPOINT_OPTION]
     out: Annotated[
         str, Option("Folder for the results, one folder in it for each video.", "Input and output")
     ]
-    mask: Annotated[
-        str | None,
-        Option(
-            "An image of the camera's view, black where it is not to be looked at, and white elsewhere; the "
-            "calibration must be of the same.",
-            "Input and output",
-            metavar="MASK.png",
-        ),
-    ] = None
-    zones: Annotated[
-        str | None,
-        Option(
-            "Polygons with names, which events are told with, and a gain in dB of at most 0 that makes them "
-            "less touchy; no calibration is needed for other ones.",
-            "Input and output",
-            metavar="ZONES.toml",
-        ),
-    ] = None
+    mask: Annotated[str | None, MASK_OPTION] = None
+    zones: Annotated[str | None, ZONES_OPTION] = None
     format: Annotated[Form, Option("Format of the table of scores.", "Input and output")] = "parquet"
     overlay: Annotated[
         bool,
@@ -111,25 +97,8 @@ class ScoreConfig:
             "Input and output",
         ),
     ] = "fail"
-    alarms_per_hour: Annotated[
-        float | None,
-        Option(
-            "The most alarms on normal video.",
-            "Alarms",
-            above=0,
-            metavar="NUMBER",
-            default="what the calibration was made for",
-        ),
-    ] = None
-    confidence: Annotated[
-        float | str | None,
-        Option(
-            "Probability that there are no more; mean keeps the rate on average only.",
-            "Alarms",
-            custom=CONFIDENCE,
-            default="what the calibration was made for",
-        ),
-    ] = None
+    alarms_per_hour: Annotated[float | None, ALARMS_OPTION] = None
+    confidence: Annotated[float | str | None, CONFIDENCE_OPTION] = None
     fail_on_alarm: Annotated[bool, Option("Ends with exit code 3 if there was an alarm.", "Alarms")] = False
     score: Annotated[
         Score | None,
@@ -181,14 +150,8 @@ class ScoreConfig:
         int,
         Option("The most windows scored at a time; the scores do not depend on it.", "Speed", least=1),
     ] = 32
-    runtime: Annotated[
-        RuntimeChoice | None,
-        Option(RUNTIME, "Speed", default="what the calibration was made with, or torch"),
-    ] = None
-    precision: Annotated[
-        Precision | None,
-        Option(PRECISION, "Speed", default="what the calibration was made with, or fp32"),
-    ] = None
+    runtime: Annotated[RuntimeChoice | None, RUNTIME_OPTION] = None
+    precision: Annotated[Precision | None, PRECISION_OPTION] = None
     device: Annotated[Device, DEVICE] = "auto"
 
     def __post_init__(self) -> None:
@@ -211,7 +174,7 @@ class DoctorConfig:
     """What to look at before a camera is watched."""
 
     video: Annotated[str, Argument("VIDEO", "A video file of the camera, or an http(s) file.")]
-    checkpoint: Annotated[str, _CHECKPOINT]
+    checkpoint: Annotated[str, CHECKPOINT_OPTION]
     seconds: Annotated[
         float, Option("How long scoring is timed.", "Speed", above=0, most=600, metavar="SECONDS")
     ] = 10.0

@@ -8,15 +8,15 @@ from typing import Annotated, Any
 from pipeline.config import DEVICE, Device
 from pipeline.events.duration import duration
 from pipeline.options import Argument, Custom, Option, check, described
-from pipeline.scoring.choices import (
-    CONFIDENCE,
-    PRECISION,
-    PROFILE,
-    RUNTIME,
-    Asked,
-    OwnMemory,
-    Precision,
-    RuntimeChoice,
+from pipeline.scoring.choices import PROFILE, Asked, OwnMemory, Precision, RuntimeChoice
+from pipeline.scoring.options import (
+    ALARMS_OPTION,
+    CHECKPOINT_OPTION,
+    CONFIDENCE_OPTION,
+    MASK_OPTION,
+    PRECISION_OPTION,
+    RUNTIME_OPTION,
+    ZONES_OPTION,
 )
 from pipeline.watch.address import address
 
@@ -85,49 +85,11 @@ _ADDRESS = Custom(
 class _Shared:
     """What each camera may have its own of."""
 
-    checkpoint: Annotated[
-        str | None,
-        Option(
-            "A run, whose latest checkpoint and calibration are taken, or a checkpoint file.",
-            "Input and output",
-            metavar="RUN",
-        ),
-    ] = None
-    mask: Annotated[
-        str | None,
-        Option(
-            "An image of the camera's view, black where it is not to be looked at, and white elsewhere.",
-            "Input and output",
-            metavar="MASK.png",
-        ),
-    ] = None
-    zones: Annotated[
-        str | None,
-        Option(
-            "Polygons with names, which events are told with, and a gain in dB that makes them less touchy.",
-            "Input and output",
-            metavar="ZONES.toml",
-        ),
-    ] = None
-    alarms_per_hour: Annotated[
-        float | None,
-        Option(
-            "The most alarms on normal video.",
-            "Alarms",
-            above=0,
-            metavar="NUMBER",
-            default="what the calibration was made for",
-        ),
-    ] = None
-    confidence: Annotated[
-        float | str | None,
-        Option(
-            "Probability that there are no more; mean keeps the rate on average only.",
-            "Alarms",
-            custom=CONFIDENCE,
-            default="what the calibration was made for",
-        ),
-    ] = None
+    checkpoint: Annotated[str | None, CHECKPOINT_OPTION] = None
+    mask: Annotated[str | None, MASK_OPTION] = None
+    zones: Annotated[str | None, ZONES_OPTION] = None
+    alarms_per_hour: Annotated[float | None, ALARMS_OPTION] = None
+    confidence: Annotated[float | str | None, CONFIDENCE_OPTION] = None
     profile: Annotated[
         str | None,
         Option(
@@ -255,14 +217,8 @@ class WatchConfig(_Shared):
     memory: Annotated[
         OwnMemory, Option("Whether scored frames update the memory: each camera's own, or never.", "Method")
     ] = "frozen"
-    runtime: Annotated[
-        RuntimeChoice | None,
-        Option(RUNTIME, "Speed", default="what the calibration was made with, or torch"),
-    ] = None
-    precision: Annotated[
-        Precision | None,
-        Option(PRECISION, "Speed", default="what the calibration was made with, or fp32"),
-    ] = None
+    runtime: Annotated[RuntimeChoice | None, RUNTIME_OPTION] = None
+    precision: Annotated[Precision | None, PRECISION_OPTION] = None
     device: Annotated[Device, DEVICE] = "auto"
 
     def __post_init__(self) -> None:
