@@ -1,7 +1,8 @@
 """A current folder full of traps, as one that was downloaded may be: nothing in it is ever imported.
 
-Every command is started there, as installed and from a checkout. Both are copies, of which each process that
-runs leaves a line, so that it is seen that children run the code of their parent and no other.
+Every command is started there as installed, and those that start processes from a checkout, too. Both are
+copies, of which each process that runs leaves a line, so that it is seen that children run the code of their
+parent and no other.
 """
 
 import os
@@ -123,7 +124,7 @@ def commands(folder: Path) -> Iterator[tuple[list[str], int]]:
     yield ["score", clip, "--checkpoint", run, "--out", str(folder / "scored")], 3
     yield ["watch", clip, "--checkpoint", run, "--out", str(folder / "watched")], 3
     yield ["events", str(folder / "scored")], 1
-    yield ["doctor", clip, "--checkpoint", run], 2
+    yield ["doctor", clip, "--checkpoint", run, "--seconds", "0.5"], 2
     yield ["export", run, str(folder / "exported"), "--format", "torch"], 1
     yield ["sweep", shards, str(folder / "sweep"), "--seeds", "1", *few, "--epochs", "0"], 3
     (folder / "model.pt").write_bytes(published.save(published.state_dict("recon")))
@@ -141,6 +142,8 @@ def test_no_command_imports_from_the_current_folder(
     tried = set()
     for words, processes in commands(tmp_path):
         tried.add(words[0])
+        if place is checkout and processes == 1 and words[0] != "synthesize":  # which makes the videos
+            continue
         started = start([*program, *words], traps, tmp_path)
         assert started.sprung == [], words
         assert started.error == "", words
