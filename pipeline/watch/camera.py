@@ -10,6 +10,7 @@ from datetime import UTC, datetime, time, timedelta
 
 from pipeline.events.event import Event
 from pipeline.events.log import EventLog
+from pipeline.runs.armed import load_armed, save_armed
 from pipeline.runs.calibration import record_name
 from pipeline.scoring.alarms import Alarms, Watch
 from pipeline.scoring.choices import Score
@@ -19,6 +20,7 @@ from pipeline.scoring.moments import Moment
 from pipeline.scoring.telling import known, row_of, tell
 from pipeline.video.tape import Tape
 from pipeline.video.zones import Zones
+from pipeline.watch import normal
 from pipeline.watch.assembler import Window
 from pipeline.watch.config import CameraConfig
 from pipeline.watch.face import Face
@@ -87,6 +89,8 @@ class WatchedCamera:
             return
         for profile, record in alarms.records.items():
             self._folder.write(record_name(profile), record.to_json())
+        armed = load_armed(self._folder).turned(alarms.records.values(), datetime.now(UTC))
+        save_armed(self._folder, armed)
         subject = dataclasses.replace(self._subject, calibration=alarms.digest)
         clock = None if self._tape is None else self._clock
         self._happenings = Happenings(self._folder, self._log, subject, self._clip, clock)
@@ -151,7 +155,7 @@ class WatchedCamera:
                 if self._happenings is not None and self._happenings.current == event:
                     self._happenings.label = label
                 labelled = dataclasses.replace(found, label=label)
-                self._log.append(labelled)
+                self._log.say(labelled)
                 self._told([labelled])
         if self._tape is not None:
             waited = now - (self.feed.since if self.feed.seen is None else self.feed.seen)
@@ -185,6 +189,7 @@ class WatchedCamera:
         """Make events known that have been written down."""
         for event in events:
             self.face.told(event)
+            normal.keep(self.face.folder, event)
             if self._tape is not None and event.kind == "anomaly" and event.label is None:
                 if event.type == "new":
                     self._tape.hold()

@@ -22,7 +22,6 @@ from pipeline.scoring.signals import Signals
 from pipeline.video.profiles import profiles
 from shards.storage import Storage
 
-FOLDER = "learned"
 PIECE_SECONDS = 600.0
 """Of what is seen, that a kill may lose."""
 

@@ -11,7 +11,7 @@ from pipeline.events.event import Model
 from pipeline.processes.distributed import Process
 from pipeline.runs import promises
 from pipeline.runs.calibration import calibrated_profiles
-from pipeline.runs.layout import home_of
+from pipeline.runs.layout import LEARNED, home_of
 from pipeline.runs.trainedon import rate_of
 from pipeline.scoring.alarms import alarms_of, unarmed
 from pipeline.scoring.choices import MEAN, Asked
@@ -24,6 +24,7 @@ from pipeline.video.live import is_live, unheard
 from pipeline.video.profiles import profiler
 from pipeline.video.tape import Tape
 from pipeline.video.zones import read_zones
+from pipeline.watch import normal
 from pipeline.watch.assembler import Assembler
 from pipeline.watch.camera import Clip, WatchedCamera
 from pipeline.watch.config import CameraConfig
@@ -31,7 +32,7 @@ from pipeline.watch.engine import Engine, Post
 from pipeline.watch.face import Face
 from pipeline.watch.feed import Feed, guarded
 from pipeline.watch.incidents import close_interrupted
-from pipeline.watch.learning import FOLDER, Learner
+from pipeline.watch.learning import Learner
 from pipeline.watch.messages import Brokers, Messages
 from pipeline.watch.models import Models
 from pipeline.watch.plan import Plan
@@ -77,7 +78,7 @@ def _post(
     assert config.checkpoint is not None
     folder = Storage(f"{Storage(plan.out).path('')}/{config.name}")
     run = Storage(home_of(config.checkpoint))
-    learned = Storage(f"{folder.path('')}/{FOLDER}")
+    learned = Storage(f"{folder.path('')}/{LEARNED}")
     is_learned = bool(calibrated_profiles(learned))
     home = learned if is_learned else run
     tool, model = models.of(config, home)
@@ -92,12 +93,13 @@ def _post(
         calibration="",
         model=Model(checkpoint_sha256=tool.checkpoint.sha256, version=code_version()),
     )
-    for inside in ("", "scores", "thumbs", CLIPS):
+    for inside in ("", "scores", "thumbs", CLIPS, normal.FOLDER):
         folder.clear_temporary(inside)
     opened = stack.enter_context(log.writing(folder))
     messages = Messages(config, folder, brokers)
     if close_interrupted(opened):
         messages.notify()
+    normal.keep_all(Path(folder.path("")), opened.events)
     feed, name = Feed(expected=rate_of(tool.checkpoint.origin)), config.name
     face = Face(name, source, Path(folder.path("")), feed, lambda: slots.counts(name)[1], opened.events)
     tape = Tape(2 * MARGIN) if footage is None else None
