@@ -130,7 +130,10 @@ class WatchedCamera:
         if self._learner is not None and self._learner.push(moment):
             self._learner, self.face.is_learning = None, False
             logger.info("%s: learned", self._config.name)
-            self.arm(self._armed(), "local", None)
+            alarms = self._armed()
+            for note in () if alarms is None else alarms.notes:
+                logger.warning("%s: %s", self._config.name, note)
+            self.arm(alarms, "local", None)
         if happenings is not None:
             is_suppressed = self._is_suppressed or self._health.is_moved or self.feed.is_off_rate
             self._told(
@@ -140,7 +143,8 @@ class WatchedCamera:
             )
         time = None if last.time is None else self._clock(moment.seconds)
         self._parts.append(row_of(self._config.name, moment, watched, place, happenings, time))
-        self.face.saw(watched, place, last.time or datetime.now(UTC), now - last.at)
+        shown = last.time or datetime.now(UTC)
+        self.face.saw(watched, place, moment.profile, shown, now - last.at)
         self._messages.show(now, alarm=watched.alarm, rarity_hours=known(watched.rarity_hours))
 
     def tick(self, now: float) -> None:

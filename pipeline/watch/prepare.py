@@ -18,6 +18,7 @@ from pipeline.scoring.choices import MEAN, Asked
 from pipeline.scoring.happenings import CLIPS, Subject
 from pipeline.scoring.instrument import Instrument
 from pipeline.version import code_version
+from pipeline.video.daytimes import is_by_clock
 from pipeline.video.decoding import Decoder
 from pipeline.video.footage import Footage, found
 from pipeline.video.live import is_live, unheard
@@ -86,6 +87,11 @@ def _post(
     alarms = None if is_learning else alarms_of(tool, home, config.asked)
     location = revealed(config.url, f"camera {config.name}: url")
     footage = None if is_live(location) else _file(location)
+    if footage is not None and is_by_clock(config.profile):
+        raise ConfigError(
+            f"camera {config.name}: profile: found times of the day for a video file, which has no clock, "
+            "expected the name of its profile, or chroma; give that"
+        )
     source = locations.shown(location if footage is None else locations.absolute(footage.location))
     subject = Subject(
         camera=config.name,

@@ -87,7 +87,8 @@ def camera_page(view: View, name: str) -> str:
         _part("events", made),
     ]
     if snapshot.promise is not None:
-        body.append(f"<h2>What an alarm means</h2>\n<p>{text(snapshot.promise)}</p>")
+        of = "" if snapshot.profile is None else f" in {text(snapshot.profile)}"
+        body.append(f"<h2>What an alarm means{of}</h2>\n<p>{text(snapshot.promise)}</p>")
     return document(name, body, policy=POLICY, head=_HEAD)
 
 
@@ -170,7 +171,7 @@ def _now(snapshot: Snapshot, events: Iterable[Event]) -> Iterator[str]:
     )
     yield f'<p class="words {snapshot.state}">{words}</p>'
     drift = f"Drift: {snapshot.drift}" if snapshot.drift else ""
-    lines = [snapshot.reason, snapshot.missing or "", drift]
+    lines = [snapshot.reason, snapshot.missing or "", *snapshot.notes, drift]
     yield "".join(f'<p class="muted">{text(line)}</p>' for line in lines if line)
 
 

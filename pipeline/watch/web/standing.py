@@ -47,6 +47,8 @@ def standing(snapshot: Snapshot, events: Iterable[Event]) -> list[Word]:
     going = {event.kind for event in events if event.type != "end"}
     words += [Word("warn", text) for kind, text in _TROUBLE.items() if kind in going]
     words.append(_readiness(snapshot))
+    if snapshot.profile is not None:
+        words.append(Word("plain", snapshot.profile))
     if snapshot.missed_rate is not None:
         words.append(Word("warn", "rate off, nobody is told"))
     if snapshot.snoozed_until is not None:

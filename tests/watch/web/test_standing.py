@@ -29,6 +29,7 @@ def going(kind: str) -> Event:
         ({}, [live_event(kind="moved", peak=None)], ["live", "armed"]),
         (UNARMED, [], ["live", "no alarms"]),
         ({**UNARMED, "learning": True}, [], ["live", "learning"]),
+        ({"profile": "night"}, [], ["live", "armed", "night"]),
         ({"missed_rate": 12.0}, [], ["live", "armed", "rate off, nobody is told"]),
     ],
 )
