@@ -135,7 +135,7 @@ class WatchedCamera:
                 logger.warning("%s: %s", self._config.name, note)
             self.arm(alarms, "local", None)
         if happenings is not None:
-            is_suppressed = self._is_suppressed or self._health.is_moved or self.feed.is_off_rate
+            is_suppressed = self._is_suppressed or self._health.pauses_alarms or self.feed.is_off_rate
             self._told(
                 tell(
                     happenings, self._watch, watched, moment, place, self._zones, is_suppressed=is_suppressed

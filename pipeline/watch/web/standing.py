@@ -16,6 +16,7 @@ _FEED: dict[str, tuple[Weight, str]] = {
     "ended": ("plain", "ended"),
 }
 _TROUBLE: dict[Kind, str] = {
+    "black": "black, alarms pause",
     "frozen": "frozen",
     "moved": "moved, alarms pause",
     "drift": "drift, recalibrate",
