@@ -14,7 +14,6 @@ from pipeline.runs.armed import load_armed, save_armed
 from pipeline.runs.calibration import record_name
 from pipeline.scoring.alarms import Alarms, Watch
 from pipeline.scoring.choices import Score
-from pipeline.scoring.drifting import drift
 from pipeline.scoring.happenings import Happenings, Subject
 from pipeline.scoring.moments import Moment
 from pipeline.scoring.telling import known, row_of, tell
@@ -206,17 +205,17 @@ class WatchedCamera:
             self._messages.notify()
 
     def _tell_drift(self) -> None:
-        alarms, seen = self._watch.alarms, self._watch.seen
+        drifts = self._watch.drifts
         is_gained = self._zones is not None and bool(self._zones.gain.any())
-        if alarms is None or seen is None or is_gained:
+        if not drifts or is_gained:
             return
-        found = drift(alarms.record, seen)
-        self.face.drift = found.words
+        of = {profile: "" if profile is None else f"{profile}: " for profile in drifts}
+        self.face.drift = "; ".join(f"{of[name]}{one.words}" for name, one in drifts.items() if one.words)
         if self._tape is not None:
             self._told(
                 self._incidents.turn(
                     "drift",
-                    found.verdict == "recalibrate",
+                    any(one.verdict == "recalibrate" for one in drifts.values()),
                     self._seconds,
                     datetime.now(UTC),
                     is_suppressed=self._is_suppressed,
