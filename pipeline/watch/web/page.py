@@ -87,7 +87,7 @@ def camera_page(view: View, name: str) -> str:
         _part("events", made),
     ]
     if snapshot.promise is not None:
-        of = "" if snapshot.profile is None else f" in {text(snapshot.profile)}"
+        of = "" if snapshot.profile is None else f" ({text(snapshot.profile)})"
         body.append(f"<h2>What an alarm means{of}</h2>\n<p>{text(snapshot.promise)}</p>")
     return document(name, body, policy=POLICY, head=_HEAD)
 

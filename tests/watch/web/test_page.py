@@ -64,6 +64,14 @@ def test_the_page_of_one_camera_has_its_figures_strips_and_promise(tmp_path: Pat
     assert 'class="unseen"' in page
 
 
+def test_the_page_says_which_profile_is_in_force_and_what_it_is_held_against(tmp_path: Path) -> None:
+    note = "no calibration of profile night: its frames are held against the strictest, that of day"
+    with page_of({"yard": fake(tmp_path, profile="night", notes=(note,))}) as server:
+        page = ask(server, "/cameras/yard").data.decode()
+    for words in ("armed", "night", note, "What an alarm means (night)"):
+        assert f">{words}<" in page
+
+
 def test_a_camera_without_promise_has_no_strip(tmp_path: Path) -> None:
     with page_of({"yard": fake(tmp_path, limit_hours=None, least_hours=None)}) as server:
         assert "<figure" not in ask(server, "/").data.decode()
