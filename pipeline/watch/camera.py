@@ -5,7 +5,7 @@ All of it runs in the thread that scores; what others may see of it is in `Face`
 
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time, timedelta
 
 from pipeline.events.event import Event
@@ -49,7 +49,7 @@ class WatchedCamera:
         zones: of its picture, or None.
         feed, face, messages: of the camera.
         clip: copies a part of its video.
-        tape: of its packets; None of a file, which has no clock.
+        tapes: of its packets; none of a file, which has no clock.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class WatchedCamera:
         face: Face,
         messages: Messages,
         clip: Clip,
-        tape: Tape | None,
+        tapes: Sequence[Tape],
     ) -> None:
         self.face, self.feed = face, feed
         self._config, self._folder, self._log, self._subject = config, folder, log, subject
-        self._zones, self._messages, self._clip, self._tape = zones, messages, clip, tape
+        self._zones, self._messages, self._clip, self._tapes = zones, messages, clip, tapes
         self._parts = Parts(folder)
         self._health = Health()
         self._incidents = Incidents(log, subject)
@@ -91,7 +91,7 @@ class WatchedCamera:
         armed = load_armed(self._folder).turned(alarms.records.values(), datetime.now(UTC))
         save_armed(self._folder, armed)
         subject = dataclasses.replace(self._subject, calibration=alarms.digest)
-        clock = None if self._tape is None else self._clock
+        clock = self._clock if self._is_live else None
         self._happenings = Happenings(self._folder, self._log, subject, self._clip, clock)
 
     def learn(self, learner: Learner, armed: Callable[[], Alarms | None]) -> None:
@@ -160,7 +160,7 @@ class WatchedCamera:
                 labelled = dataclasses.replace(found, label=label)
                 self._log.say(labelled)
                 self._told([labelled])
-        if self._tape is not None:
+        if self._is_live:
             waited = now - (self.feed.since if self.feed.seen is None else self.feed.seen)
             moment = datetime.now(UTC)
             for kind, is_on in self._health.wait(waited):
@@ -181,7 +181,7 @@ class WatchedCamera:
         episode = self._watch.finish()
         if episode is not None and self._happenings is not None:
             self._told([self._happenings.end(episode)])
-        if self._tape is not None:
+        if self._is_live:
             self._told(self._incidents.close(datetime.now(UTC)))
         if self._learner is not None:
             self._learner.keep()
@@ -193,11 +193,11 @@ class WatchedCamera:
         for event in events:
             self.face.told(event)
             normal.keep(self.face.folder, event)
-            if self._tape is not None and event.kind == "anomaly" and event.label is None:
+            for tape in self._tapes if event.kind == "anomaly" and event.label is None else ():
                 if event.type == "new":
-                    self._tape.hold()
+                    tape.hold()
                 else:
-                    self._tape.release()
+                    tape.release()
             if not event.suppressed:
                 logger.info("%s: %s %s", event.camera, event.kind, event.type)
         if events:
@@ -211,7 +211,7 @@ class WatchedCamera:
             return
         of = {profile: "" if profile is None else f"{profile}: " for profile in drifts}
         self.face.drift = "; ".join(f"{of[name]}{one.words}" for name, one in drifts.items() if one.words)
-        if self._tape is not None:
+        if self._is_live:
             self._told(
                 self._incidents.turn(
                     "drift",
@@ -225,6 +225,10 @@ class WatchedCamera:
     def _clock(self, seconds: float) -> datetime:
         assert self._zero is not None
         return self._zero + timedelta(seconds=seconds)
+
+    @property
+    def _is_live(self) -> bool:
+        return bool(self._tapes)
 
     @property
     def _is_suppressed(self) -> bool:

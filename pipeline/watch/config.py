@@ -162,6 +162,14 @@ class _Shared:
             custom=_LENGTH,
         ),
     ] = None
+    record_url: Annotated[
+        str | None,
+        Option(
+            "Makes clips of another stream of the camera, such as its full resolution, which is not decoded.",
+            "Input and output",
+            metavar="URL",
+        ),
+    ] = None
     quiet: Annotated[
         str | None,
         Option(

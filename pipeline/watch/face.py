@@ -120,7 +120,7 @@ class Face:
                 least_hours=None if alarms is None else alarms.least_hours,
                 limit_hours=None if alarms is None else alarms.limit_hours,
                 profile=self._profile if every is not None and every.profiles else None,
-                notes=() if every is None else every.notes,
+                notes=self._notes(every),
                 missing=self._missing,
                 learning=self.is_learning,
                 promise=None if alarms is None else alarms.promise,
@@ -138,6 +138,12 @@ class Face:
                 waiting_bytes=self.waiting_bytes,
             )
         return snapshot
+
+    def _notes(self, alarms: Alarms | None) -> tuple[str, ...]:
+        notes = () if alarms is None else alarms.notes
+        if not self._feed.unrecorded:
+            return notes
+        return (*notes, f"clips are of the stream that is watched; of record_url: {self._feed.unrecorded}")
 
     def _words(self, skipped: int) -> str:
         feed, watched = self._feed, self._watched

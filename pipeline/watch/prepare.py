@@ -3,6 +3,7 @@
 import contextlib
 import math
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import ConfigError, SourceError
@@ -38,6 +39,7 @@ from pipeline.watch.messages import Brokers, Messages
 from pipeline.watch.models import Models
 from pipeline.watch.plan import Plan
 from pipeline.watch.readers import Reader, read_file
+from pipeline.watch.recorder import Recorder
 from pipeline.watch.secrets import revealed
 from pipeline.watch.slots import Slots
 from shards import locations
@@ -108,10 +110,10 @@ def _post(
     normal.keep_all(Path(folder.path("")), opened.events)
     feed, name = Feed(expected=rate_of(tool.checkpoint.origin)), config.name
     face = Face(name, source, Path(folder.path("")), feed, lambda: slots.counts(name)[1], opened.events)
-    tape = Tape(2 * MARGIN) if footage is None else None
-    clip = _clip_of_tape(tape, folder) if tape is not None else _clip_of_file(footage, folder, stack)
+    tapes = [Tape(2 * MARGIN) for _ in _streams(config)] if footage is None else []
+    clip = _clip_of_tapes(tapes, folder) if footage is None else _clip_of_file(footage, folder, stack)
     zones = None if config.zones is None else read_zones(config.zones, tool.size)
-    camera = WatchedCamera(config, folder, opened, subject, zones, feed, face, messages, clip, tape)
+    camera = WatchedCamera(config, folder, opened, subject, zones, feed, face, messages, clip, tapes)
     score = "local" if alarms is None else alarms.record.belongs.score
     camera.arm(alarms, score, unarmed(alarms, config.checkpoint))
     if is_learning:
@@ -119,8 +121,25 @@ def _post(
             _learner(config, tool, learned), lambda: alarms_of(tool, learned, Asked(profile=config.profile))
         )
     assembler = Assembler(tool.window, tool.size, profiler(config.profile))
-    reader = _reader(config.name, location, footage, tool, assembler, feed, tape, slots)
-    return Post(camera=camera, tool=tool, model=model, reader=reader)
+    readers = [_reader(config.name, location, footage, tool, assembler, feed, tapes, slots)]
+    readers += [_recorder(config.name, url, feed, tapes[0]) for url in _streams(config)[:-1]]
+    return Post(camera=camera, tool=tool, model=model, readers=tuple(readers))
+
+
+def _streams(config: CameraConfig) -> list[str]:
+    """What clips are made of, what is best first; the last is the stream that is watched.
+
+    Raises:
+        ConfigError: clips are to be of something that is no live stream.
+    """
+    if config.record_url is None:
+        return [config.url]
+    live = [revealed(url, f"camera {config.name}") for url in (config.record_url, config.url)]
+    if not all(map(is_live, live)):
+        raise ConfigError(
+            f"camera {config.name}: record_url: found a video file, expected two streams of a live camera"
+        )
+    return [live[0], config.url]
 
 
 def _learner(config: CameraConfig, tool: Instrument, home: Storage) -> Learner:
@@ -159,13 +178,14 @@ def _reader(
     tool: Instrument,
     assembler: Assembler,
     feed: Feed,
-    tape: Tape | None,
+    tapes: Sequence[Tape],
     slots: Slots,
 ) -> threading.Thread:
     rate = rate_of(tool.checkpoint.origin)
     if footage is None:
-        assert tape is not None
-        live = Reader(name, location, rate, assembler, feed, tape, lambda window: slots.put(name, window))
+        live = Reader(
+            name, location, rate, assembler, feed, tapes[-1], lambda window: slots.put(name, window)
+        )
         work = live.run
     else:
 
@@ -183,12 +203,19 @@ def _reader(
     return threading.Thread(target=run, name=f"reader {name}", daemon=True)
 
 
-def _clip_of_tape(tape: Tape, folder: Storage) -> Clip:
+def _recorder(name: str, location: str, feed: Feed, tape: Tape) -> threading.Thread:
+    run = guarded(feed, Recorder(name, location, feed, tape).run, lambda: None)
+    return threading.Thread(target=run, name=f"recorder {name}", daemon=True)
+
+
+def _clip_of_tapes(tapes: Sequence[Tape], folder: Storage) -> Clip:
+    """A clip of the first tape that has these seconds; None where none has: it was told, and that counts."""
+
     def clip(stem: str, span: tuple[float, float]) -> str | None:
-        try:
-            return tape.clip((span[0] - MARGIN, span[1] + MARGIN), folder, f"{CLIPS}/{stem}")
-        except SourceError:  # it was told, and that is what counts
-            return None
+        for tape in tapes:
+            with contextlib.suppress(SourceError):
+                return tape.clip((span[0] - MARGIN, span[1] + MARGIN), folder, f"{CLIPS}/{stem}")
+        return None
 
     return clip
 

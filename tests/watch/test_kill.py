@@ -72,6 +72,7 @@ def test_an_event_that_is_open_when_the_program_ends_is_closed(
         source.fault = "refuse"
         with started(arguments) as process:
             until(lambda: [each["type"] for each in told(hook)] == ["new", "end"], 60)
+            until(lambda: any((out / "yard" / "scores").glob("*.parquet")), 60)
             process.terminate()
             process.communicate(timeout=60)
         assert (
