@@ -159,7 +159,7 @@ class WatchedCamera:
                     self._happenings.label = label
                 labelled = dataclasses.replace(found, label=label)
                 self._log.say(labelled)
-                self._told([labelled])
+                self._told([labelled], is_said=True)
         if self._is_live:
             waited = now - (self.feed.since if self.feed.seen is None else self.feed.seen)
             moment = datetime.now(UTC)
@@ -188,12 +188,12 @@ class WatchedCamera:
         self._parts.close()
         self._messages.close()
 
-    def _told(self, events: list[Event]) -> None:
-        """Make events known that have been written down."""
+    def _told(self, events: list[Event], *, is_said: bool = False) -> None:
+        """Make events known that have been written down, or what a person has said of them."""
         for event in events:
             self.face.told(event)
             normal.keep(self.face.folder, event)
-            for tape in self._tapes if event.kind == "anomaly" and event.label is None else ():
+            for tape in self._tapes if event.kind == "anomaly" and not is_said else ():
                 if event.type == "new":
                     tape.hold()
                 else:
