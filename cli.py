@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.calibrate.config import CalibrateConfig
+from pipeline.calibrate.config import CalibrateConfig, FeedbackConfig
 from pipeline.evaluate.config import EvaluateConfig
 from pipeline.events.config import EventsConfig
 from pipeline.export.config import ExportConfig
@@ -54,6 +54,7 @@ def main(ctx: click.Context, config: Path | None) -> None:
     score       any video and a checkpoint in, rarity, alarms, events and pictures out
     watch       cameras and a checkpoint in, the same live, for as long as you like
     calibrate   a checkpoint and normal video in, how often it raises alarms out
+    feedback    events that were called normal in, a calibration that knows of them out
     """
     if config is not None:
         use_file(ctx, config, main.commands)
@@ -195,6 +196,24 @@ def calibrate(config: CalibrateConfig) -> None:
         for note in summary.notes:
             remark(f"note: {note}")
         say(f"calibration: {summary.file}")
+
+
+@main.stage(FeedbackConfig)
+def feedback(config: FeedbackConfig) -> None:
+    """Count the events that a person has called normal as alarms of normal video, in the calibration.
+
+    Labels come from the page of watch. Thresholds rise by them or stay, and only by this command. Run again,
+    it follows the labels of now: one that was taken away is taken back.
+    """
+    from pipeline.calibrate.feedback import feedback
+    from pipeline.calibrate.words import counted, remarks
+
+    found = feedback(config)
+    for one in found:
+        for line in counted(one):
+            say(line)
+    for line in remarks(found):
+        remark(f"note: {line}")
 
 
 @main.stage(ScoreConfig)

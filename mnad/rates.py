@@ -6,6 +6,10 @@
     R⁺(v)  = φ μ / T, μ the smallest with Q(N*(v) / φ + 1, μ) <= δ        exceeded with probability δ
     threshold(λ, δ) = the lowest v with R⁺(v) <= λ; refused if -φ ln δ / T > λ
 
+Events that a person has called normal while the camera was watched count as alarms, too: N*(v) is larger by
+one at every v up to the peak of each. T stays as it is, for nobody has said that all of those hours were
+normal; so they only ever raise a threshold.
+
 Q is the regularised upper incomplete gamma function: Q(n + 1, μ) is the probability that a Poisson variable
 of mean μ is at most n. Alarms of a real camera come in bunches; φ, their variance over their mean in blocks
 of ten minutes, with what neighbouring blocks share, counts a bunch as one.
@@ -43,6 +47,7 @@ class Threshold:
         delta: δ, the risk that the promise is not kept; None where it is of the mean.
         expected, bound: R̂ and R⁺ at `on`, per hour; both R̂ where the promise is of the mean.
         hours: T.
+        labelled: events called normal among the alarms that it answers for.
     """
 
     on: float
@@ -52,6 +57,7 @@ class Threshold:
     expected: float
     bound: float
     hours: float
+    labelled: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +90,7 @@ class Calibration:
             hysteresis and cooldown make one alarm of several, or several of one.
         block_level: evidence with about 6 alarms per hour, at which `blocks` are counted.
         blocks: alarms in each whole block of ten minutes.
+        labelled: peaks of events outside these hours that a person has called normal, descending.
     """
 
     hours: float
@@ -91,6 +98,7 @@ class Calibration:
     peaks: tuple[float, ...]
     block_level: float
     blocks: tuple[int, ...]
+    labelled: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, recordings: Sequence[Recording]) -> "Calibration":
@@ -142,7 +150,13 @@ class Calibration:
 
     def alarms(self, on: np.ndarray) -> np.ndarray:
         """N* of levels (V,): never more at a higher level. Below the floor it is that of the floor."""
-        return len(self.peaks) - np.searchsorted(np.array(self.peaks[::-1]), on)
+        rising = self._falling[::-1]
+        return len(rising) - np.searchsorted(rising, on)
+
+    @property
+    def _falling(self) -> np.ndarray:
+        """All peaks that count, descending."""
+        return np.sort(np.array(self.peaks + self.labelled, np.float64))[::-1]
 
     def rarity(self, evidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Hours (V,) in which normal video shows evidence (V,) once, and whether that is "more than T hours".
@@ -162,11 +176,13 @@ class Calibration:
         """The threshold at `block_level`, whose alarms drift is told by (`mnad.drift`).
 
         Alarms at a promised rate are too few: of one per hour, four times as many are no sign within hours.
-        Its rate is R⁺ with the confidence that drift asks for.
+        Its rate is R⁺ with the confidence that drift asks for. Events called normal are none of its alarms:
+        they come without the hours in which they happened, and would hide that there are more of them now.
         """
+        alone = replace(self, labelled=())
         on = np.array([self.block_level])
-        bound = float(self.bound(on, delta)[0])
-        return self._threshold(on, alarms_per_hour=bound, delta=delta, bound=bound)
+        bound = float(alone.bound(on, delta)[0])
+        return alone._threshold(on, alarms_per_hour=bound, delta=delta, bound=bound)
 
     def threshold(self, alarms_per_hour: float, delta: float | None = 0.1) -> Threshold | Refusal:
         """The lowest threshold that keeps a rate with confidence 1 - δ, or what is missing for one.
@@ -191,7 +207,7 @@ class Calibration:
                 hours_needed=alarm_hours / alarms_per_hour,
                 carried=alarm_hours / self.hours,
             )
-        candidates = np.append(np.nextafter(self.peaks, np.inf), self.levels.floor)
+        candidates = np.append(np.nextafter(self._falling, np.inf), self.levels.floor)
         alarms = self.alarms(candidates)
         if delta is None:
             kept = (alarms + 1) / self.hours <= alarms_per_hour
@@ -217,6 +233,7 @@ class Calibration:
             expected=self._expected(on),
             bound=bound,
             hours=self.hours,
+            labelled=len(self.labelled),
         )
 
 

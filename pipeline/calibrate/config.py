@@ -120,3 +120,20 @@ class CalibrateConfig:
     def share(self) -> float | None:
         """The confidence; None for the mean."""
         return None if self.confidence == MEAN else float(self.confidence)
+
+
+@described
+@dataclass(frozen=True, kw_only=True)
+class FeedbackConfig:
+    """What a person has said, and of what."""
+
+    run: Annotated[
+        str,
+        Argument("RUN-or-CHECKPOINT", "What the cameras are watched with."),
+    ]
+    watched: Annotated[
+        str, Argument("DIR", "The folder of watch, or that of one camera in it, whose events have labels.")
+    ]
+
+    def __post_init__(self) -> None:
+        check(self)

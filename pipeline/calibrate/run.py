@@ -209,9 +209,11 @@ def _scored(
         notes.said.extend(_remarks(record, new, notes.findings))
         replaced = before[profile]
         if replaced is not None and not config.add:
+            count = len(replaced.labelled)
+            called = f" with {count} event{'' if count == 1 else 's'} called normal" if count else ""
             notes.said.append(
                 f"in place of the calibration that was there, {duration(replaced.calibration.hours)} of "
-                "other video; --add keeps it"
+                f"other video{called}; --add keeps it"
             )
     return records
 

@@ -14,7 +14,7 @@ from shards.jsonfile import parse_json
 from shards.locations import shown
 
 Type = Literal["new", "update", "end"]
-Kind = Literal["anomaly", "camera_down", "camera_up", "frozen", "moved", "drift"]
+Kind = Literal["anomaly", "camera_down", "black", "frozen", "moved", "drift"]
 Label = Literal["normal", "real"]
 Box = tuple[float, float, float, float]
 """Left, top, width and height, as parts of the picture."""

@@ -26,15 +26,21 @@ def listed(config: EventsConfig, now: datetime) -> list[Event]:
         StorageError: one cannot be read.
     """
     since = None if config.since is None else now - duration(config.since)
-    logs = sorted(_logs(Path(config.folder)))
-    if not logs:
-        raise SourceError(
-            f"{locations.shown(config.folder)}: found no {LOG}, expected one in it or in a folder in it; "
-            "give a folder that score wrote with a calibration"
-        )
-    events = [event for log in logs for event in read_events(Storage(str(log.parent)))]
+    events = [event for folder in folders(config.folder) for event in read_events(Storage(str(folder)))]
     return selected(events, since=since, camera=config.camera)
 
 
-def _logs(folder: Path) -> list[Path]:
-    return [path for path in (folder / LOG, *folder.glob(f"*/{LOG}")) if path.is_file()]
+def folders(location: str) -> list[Path]:
+    """The folders with a log: one itself, or those in it, by name.
+
+    Raises:
+        SourceError: there is none.
+    """
+    folder = Path(location)
+    logs = sorted(path for path in (folder / LOG, *folder.glob(f"*/{LOG}")) if path.is_file())
+    if not logs:
+        raise SourceError(
+            f"{locations.shown(location)}: found no {LOG}, expected one in it or in a folder in it; "
+            "give a folder that score or watch wrote with a calibration"
+        )
+    return [log.parent for log in logs]

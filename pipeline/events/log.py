@@ -26,7 +26,10 @@ class EventLog:
     def __init__(self, folder: Storage, descriptor: int, events: Iterable[Event]) -> None:
         self._folder = folder
         self._descriptor = descriptor
-        self._logged = dict.fromkeys(events)
+        self._logged: dict[Event, None] = {}
+        for event in events:  # in the order in which they were last said
+            self._logged.pop(event, None)
+            self._logged[event] = None
 
     @property
     def events(self) -> list[Event]:
@@ -37,17 +40,22 @@ class EventLog:
         """Append an event that begins or is over.
 
         Nothing happens if the log has that line already, as when a killed run is repeated; a label that a
-        person has given since then stays. What a person says is appended however often they change it.
+        person has given since then stays.
 
         Raises:
             StorageError: it cannot be written; the log is then as it was.
         """
+        if event not in self._logged or event.label is not None:
+            self.say(event)
+
+    def say(self, event: Event) -> None:
+        """Append what a person says of an event, however often they change it and take it back.
+
+        Raises:
+            StorageError: as `append`.
+        """
         if event.type == "update":
             raise ValueError("an update is no line of a log")
-        if event in self._logged:
-            if event.label is None:
-                return
-            del self._logged[event]  # and put at the end
         before = os.lseek(self._descriptor, 0, os.SEEK_END)
         try:
             _write(self._descriptor, to_json(event).encode() + b"\n")
@@ -56,6 +64,7 @@ class EventLog:
             with contextlib.suppress(OSError):  # what then stays is half a line, which readers pass over
                 os.ftruncate(self._descriptor, before)
             raise _refused(self._folder, error) from error
+        self._logged.pop(event, None)
         self._logged[event] = None
 
     def publish(self) -> None:

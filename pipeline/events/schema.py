@@ -6,7 +6,7 @@ from typing import Any, Final
 
 VERSION = 1
 TYPES = ("new", "update", "end")
-KINDS: Final = ("anomaly", "camera_down", "camera_up", "frozen", "moved", "drift")
+KINDS: Final = ("anomaly", "camera_down", "black", "frozen", "moved", "drift")
 LABELS = ("normal", "real")
 
 _MOST_NUMBER = 2**53

@@ -21,6 +21,7 @@ from mnad.rates import Calibration, Threshold
 from pipeline.errors import CalibrationError
 from pipeline.runs.entries import entries
 from pipeline.runs.promises import promise
+from shards.digests import digest_of
 from shards.jsonfile import read_json
 from shards.storage import Storage
 
@@ -83,6 +84,21 @@ class Calibrated:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """An event of a watched camera that a person has called normal: an alarm more of normal video.
+
+    Attributes:
+        event: its id, by which it is known when it comes again.
+        camera: name.
+        evidence: of its peak.
+    """
+
+    event: str
+    camera: str
+    evidence: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trace:
     """The signals of a recording's scored frames.
 
@@ -115,6 +131,7 @@ class CalibrationRecord:
         calibration: from evidence to rarity.
         quantiles: evidence below which 0, 0.1 % ... 100 % of the time lie.
         usual: how hours differ from one another.
+        labelled: events that count as alarms, see `with_labelled`.
     """
 
     belongs: Belongings
@@ -132,11 +149,25 @@ class CalibrationRecord:
     calibration: Calibration
     quantiles: tuple[float, ...]
     usual: Usual
+    labelled: tuple[Labelled, ...] = ()
 
     @property
     def standard(self) -> Standard:
         """What signals are held against."""
         return Standard(mean=np.array(self.mean, np.float64), deviation=np.array(self.deviation, np.float64))
+
+    @property
+    def standard_digest(self) -> str:
+        """What evidence is measured by: that of calibrations with another is not comparable."""
+        parts = (dataclasses.asdict(self.belongs), self.weights, self.boxes, self.mean, self.deviation)
+        return digest_of([json.dumps(parts).encode()])
+
+    def with_labelled(self, labelled: Sequence[Labelled]) -> "CalibrationRecord":
+        """With these events as alarms of normal video, in place of those that were; hours stay."""
+        ordered = tuple(sorted(labelled, key=lambda each: (-each.evidence, each.event)))
+        peaks = tuple(each.evidence for each in ordered)
+        calibration = dataclasses.replace(self.calibration, labelled=peaks)
+        return dataclasses.replace(self, calibration=calibration, labelled=ordered)
 
     def added(self, traces: Sequence[Trace]) -> "CalibrationRecord":
         """With the hours of more normal video. Standard and closing levels stay as they are."""
@@ -281,7 +312,7 @@ def record_from_json(value: Any) -> CalibrationRecord:
     Raises:
         ValueError: one line that names the first entry that cannot be right.
     """
-    record = entries(CalibrationRecord, value)
+    record = entries(CalibrationRecord, _with_labels(value))
     if (value.get("format"), value.get("version")) != (_FORMAT, _VERSION):
         raise ValueError(f"found {value.get('format')!r:.80}, expected {_FORMAT} version {_VERSION}")
     made, belongs, usual = record.calibration, record.belongs, record.usual
@@ -305,6 +336,8 @@ def record_from_json(value: Any) -> CalibrationRecord:
         ("calibration.hours", _SMALL <= made.hours <= _LARGE),
         ("calibration.levels.floor", _bounded([made.levels.floor])),
         ("calibration.peaks", _bounded(made.peaks) and _descends(made.peaks)),
+        ("calibration.labelled", _bounded(made.labelled) and _descends(made.labelled)),
+        ("calibration.labelled", made.labelled == tuple(each.evidence for each in record.labelled)),
         ("calibration.levels.peaks", _bounded(made.levels.peaks) and _descends(made.levels.peaks)),
         ("calibration.block_level", made.block_level >= made.levels.floor),
         ("calibration.blocks", all(0 <= block <= 1 << 20 for block in made.blocks)),
@@ -317,6 +350,13 @@ def record_from_json(value: Any) -> CalibrationRecord:
         if not holds:
             raise ValueError(f"found {name} that cannot be")
     return record
+
+
+def _with_labels(value: Any) -> Any:
+    """A record as it is written now: those from before events could be called normal have none."""
+    if not isinstance(value, dict) or not isinstance(value.get("calibration"), dict):
+        return value
+    return {"labelled": [], **value, "calibration": {"labelled": [], **value["calibration"]}}
 
 
 def _bounded(values: Sequence[float]) -> bool:

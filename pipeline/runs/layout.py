@@ -12,6 +12,8 @@ FOLDER = "checkpoints"
 """Where in a run its checkpoints lie."""
 METRICS = "metrics.jsonl"
 """Losses and speed, one JSON object per line."""
+LEARNED = "learned"
+"""Where in the results of a watched camera its own calibration lies."""
 _MODEL = re.compile(r"model-(\d{8,})\.safetensors")
 
 

@@ -18,10 +18,15 @@ def promise(threshold: Threshold, *, optimistic: bool = False) -> str:
     most = "is at most one alarm per hour" if rate == 1 else f"are at most {rate:g} alarms per hour"
     sure = "on average" if threshold.delta is None else f"with {_percent(threshold.delta)} confidence"
     kept = f"{sure} there {most}"
+    count = threshold.labelled
+    events = "1 event that was called normal is added as an alarm"
+    if count != 1:
+        events = f"{count} events that were called normal are added as alarms"
+    added = f", to which {events}," if count else ","
     words = (
-        f"If the camera goes on seeing what it saw in the {duration(threshold.hours)} of calibration, then "
-        f"{kept}. It is no promise about what happens when season, light, framing or traffic change; the "
-        "page shows when they have. It says nothing about how much is found."
+        f"If the camera goes on seeing what it saw in the {duration(threshold.hours)} of calibration{added} "
+        f"then {kept}. It is no promise about what happens when season, light, framing or traffic change; "
+        "the page shows when they have. It says nothing about how much is found."
     )
     return f"Optimistic, for the model was trained on this video: {words}" if optimistic else words
 

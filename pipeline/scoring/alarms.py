@@ -30,7 +30,7 @@ from pipeline.runs.calibration import (
 )
 from pipeline.runs.promises import promise, refusal
 from pipeline.scoring.choices import MEAN, Asked, Score
-from pipeline.scoring.drifting import Counter, Seen
+from pipeline.scoring.drifting import Counter, Drift, Seen, drift
 from pipeline.scoring.instrument import Instrument
 from pipeline.scoring.moments import Moment
 from pipeline.scoring.signals import Signals, signals_of, uncalibrated
@@ -224,7 +224,12 @@ class Watch:
         self._profile: str | None = None
         self._signals: Signals | None = None if alarms is None else signals_of(alarms.record)
         self._watcher = Watcher(Baseline.uncalibrated() if alarms is None else alarms.baseline)
-        self._counter = None if alarms is None or alarms.profiles else Counter(alarms.record)
+        self._counters: dict[str | None, Counter] = {}
+        if alarms is not None:
+            self._counters = {None: Counter(alarms.record)}
+        if alarms is not None and alarms.profiles:
+            own = {name: one.record for name, one in alarms.profiles.items() if one.record.profile == name}
+            self._counters = {name: Counter(record) for name, record in own.items()}
 
     @property
     def episode(self) -> Episode | None:
@@ -237,14 +242,28 @@ class Watch:
         signals = self._signals
         values = uncalibrated(moment, self._score) if signals is None else signals.of(moment)
         watched = self._watcher.push(moment.frame, moment.seconds, values, restart=moment.gap)
-        if self._counter is not None:
-            self._counter.push(moment.seconds, watched.evidence if watched.is_settled else -math.inf)
+        counter = self._counters.get(moment.profile if self._is_of_several else None)
+        if counter is not None:
+            counter.push(moment.seconds, watched.evidence if watched.is_settled else -math.inf)
         return watched
+
+    @property
+    def _is_of_several(self) -> bool:
+        return self._alarms is not None and bool(self._alarms.profiles)
 
     @property
     def seen(self) -> Seen | None:
         """What tells drift; None without a calibration, or with several."""
-        return None if self._counter is None else self._counter.seen
+        counter = None if self._is_of_several else self._counters.get(None)
+        return None if counter is None else counter.seen
+
+    @property
+    def drifts(self) -> dict[str | None, Drift]:
+        """How each profile that has a calibration of its own compares with it; that of all video is None."""
+        alarms = self._alarms
+        if alarms is None:
+            return {}
+        return {name: drift(alarms.of(name).record, one.seen) for name, one in self._counters.items()}
 
     def _turn(self, profile: str | None) -> None:
         """Hold what comes against the calibration of its profile; moments begin anew where that changes."""

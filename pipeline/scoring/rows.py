@@ -18,7 +18,7 @@ Form = Literal["parquet", "csv"]
 Table: TypeAlias = pa.Table
 
 FOLDER = "scores"
-_GROUP = 4096
+GROUP = 4096
 """Rows that are written at a time; so many take 3 MB until then."""
 
 
@@ -93,7 +93,7 @@ class Rows:
     def append(self, row: Row) -> None:
         """Add a row."""
         self._held.append(vars(row))
-        if len(self._held) == _GROUP:
+        if len(self._held) == GROUP:
             self.flush()
 
     def flush(self) -> None:
@@ -120,10 +120,17 @@ def writing_rows(out: Storage, form: Form, name: str | None = None) -> Iterator[
     Raises:
         StorageError: it cannot be written.
     """
-    with out.writing(name or table_name(form)) as file, _writer(file, form) as writer:
-        rows = Rows(writer.write_table)
+    with writing_tables(out, form, name) as write:
+        rows = Rows(write)
         yield rows
         rows.flush()
+
+
+@contextlib.contextmanager
+def writing_tables(out: Storage, form: Form, name: str | None = None) -> Iterator[Callable[[Table], None]]:
+    """The same of rows that are in tables already; gives what writes one."""
+    with out.writing(name or table_name(form)) as file, _writer(file, form) as writer:
+        yield writer.write_table
 
 
 def read_rows(folder: Storage) -> Table:

@@ -111,6 +111,20 @@ class LiveStream:
         self._reformatter = VideoReformatter()
         self.form = _form(self._stream, name)
 
+    def packets(self) -> Iterator[LivePacket]:
+        """Each packet as it comes, in place of iterating; none is decoded.
+
+        Raises:
+            DroppedError: none comes any more.
+        """
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.size:
+                    yield _kept(packet)
+        except (av.FFmpegError, OSError) as error:
+            raise DroppedError(_reason(error)) from None
+        raise DroppedError("the stream ended")
+
     def __iter__(self) -> Iterator[tuple[LivePacket | None, list[LiveFrame]]]:
         """Each packet with the frames that it completes, as they come; at the end those without a packet.
 
@@ -132,10 +146,7 @@ class LiveStream:
                         LiveFrame(frame, self.form.unit, is_corrupt=is_corrupt, reformatter=self._reformatter)
                     )
                     is_corrupt = False
-                kept = LivePacket(
-                    data=bytes(packet), shown=packet.pts, decoded=packet.dts, is_key=packet.is_keyframe
-                )
-                yield kept if packet.size else None, found
+                yield _kept(packet) if packet.size else None, found
         except (av.FFmpegError, OSError) as error:
             raise DroppedError(_reason(error)) from None
         raise DroppedError("the stream ended")
@@ -211,6 +222,10 @@ def _form(stream: VideoStream, name: str) -> Form:
         container=container,
         rate=rate if rate else None,
     )
+
+
+def _kept(packet: "av.Packet[VideoStream]") -> LivePacket:
+    return LivePacket(data=bytes(packet), shown=packet.pts, decoded=packet.dts, is_key=packet.is_keyframe)
 
 
 def _reason(error: Any) -> str:

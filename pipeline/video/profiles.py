@@ -1,12 +1,15 @@
 """Which profile a frame is of: those of one camera look so different that each has a calibration of its own.
 
-A profiler goes through one video, or follows one camera; another one may tell day from night by a clock.
+A profiler goes through one video, or follows one camera. Which profiles there are is a text: a name, which
+all frames are of; `chroma`; or names with times of the day (`pipeline.video.daytimes`).
 """
 
 from collections.abc import Callable
+from datetime import datetime, time
 
 import numpy as np
 
+from pipeline.video.daytimes import by_minute, is_by_clock
 from pipeline.video.timed import TimedFrame
 
 CHROMA = "chroma"
@@ -26,13 +29,34 @@ Profiler = Callable[[TimedFrame], str | None]
 
 
 def profiler(profile: str | None) -> Profiler:
-    """A new video's: by chroma, or one name, or none, for all of its frames."""
+    """A new video's or camera's."""
+    if is_by_clock(profile):
+        return ByClock(str(profile))
     return ByChroma() if profile == CHROMA else lambda _: profile
 
 
 def profiles(profile: str | None) -> tuple[str | None, ...]:
     """What a profiler may give."""
+    if is_by_clock(profile):
+        return tuple(dict.fromkeys(by_minute(str(profile))))
     return (COLOUR, INFRARED) if profile == CHROMA else (profile,)
+
+
+class ByClock:
+    """Tells profiles by the time of the day at which a frame comes.
+
+    Args:
+        text: as of `by_minute`.
+        now: gives the time, by default that of the machine's zone.
+    """
+
+    def __init__(self, text: str, now: Callable[[], time] = lambda: datetime.now().time()) -> None:
+        self._names, self._now = by_minute(text), now
+
+    def __call__(self, frame: TimedFrame) -> str:
+        """The profile of the next frame."""
+        now = self._now()
+        return self._names[60 * now.hour + now.minute]
 
 
 class ByChroma:

@@ -5,20 +5,21 @@ All of it runs in the thread that scores; what others may see of it is in `Face`
 
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time, timedelta
 
 from pipeline.events.event import Event
 from pipeline.events.log import EventLog
+from pipeline.runs.armed import load_armed, save_armed
 from pipeline.runs.calibration import record_name
 from pipeline.scoring.alarms import Alarms, Watch
 from pipeline.scoring.choices import Score
-from pipeline.scoring.drifting import drift
 from pipeline.scoring.happenings import Happenings, Subject
 from pipeline.scoring.moments import Moment
 from pipeline.scoring.telling import known, row_of, tell
 from pipeline.video.tape import Tape
 from pipeline.video.zones import Zones
+from pipeline.watch import normal
 from pipeline.watch.assembler import Window
 from pipeline.watch.config import CameraConfig
 from pipeline.watch.face import Face
@@ -48,7 +49,7 @@ class WatchedCamera:
         zones: of its picture, or None.
         feed, face, messages: of the camera.
         clip: copies a part of its video.
-        tape: of its packets; None of a file, which has no clock.
+        tapes: of its packets; none of a file, which has no clock.
     """
 
     def __init__(
@@ -62,11 +63,11 @@ class WatchedCamera:
         face: Face,
         messages: Messages,
         clip: Clip,
-        tape: Tape | None,
+        tapes: Sequence[Tape],
     ) -> None:
         self.face, self.feed = face, feed
         self._config, self._folder, self._log, self._subject = config, folder, log, subject
-        self._zones, self._messages, self._clip, self._tape = zones, messages, clip, tape
+        self._zones, self._messages, self._clip, self._tapes = zones, messages, clip, tapes
         self._parts = Parts(folder)
         self._health = Health()
         self._incidents = Incidents(log, subject)
@@ -87,8 +88,10 @@ class WatchedCamera:
             return
         for profile, record in alarms.records.items():
             self._folder.write(record_name(profile), record.to_json())
+        armed = load_armed(self._folder).turned(alarms.records.values(), datetime.now(UTC))
+        save_armed(self._folder, armed)
         subject = dataclasses.replace(self._subject, calibration=alarms.digest)
-        clock = None if self._tape is None else self._clock
+        clock = self._clock if self._is_live else None
         self._happenings = Happenings(self._folder, self._log, subject, self._clip, clock)
 
     def learn(self, learner: Learner, armed: Callable[[], Alarms | None]) -> None:
@@ -126,9 +129,12 @@ class WatchedCamera:
         if self._learner is not None and self._learner.push(moment):
             self._learner, self.face.is_learning = None, False
             logger.info("%s: learned", self._config.name)
-            self.arm(self._armed(), "local", None)
+            alarms = self._armed()
+            for note in () if alarms is None else alarms.notes:
+                logger.warning("%s: %s", self._config.name, note)
+            self.arm(alarms, "local", None)
         if happenings is not None:
-            is_suppressed = self._is_suppressed or self._health.is_moved or self.feed.is_off_rate
+            is_suppressed = self._is_suppressed or self._health.pauses_alarms or self.feed.is_off_rate
             self._told(
                 tell(
                     happenings, self._watch, watched, moment, place, self._zones, is_suppressed=is_suppressed
@@ -136,7 +142,8 @@ class WatchedCamera:
             )
         time = None if last.time is None else self._clock(moment.seconds)
         self._parts.append(row_of(self._config.name, moment, watched, place, happenings, time))
-        self.face.saw(watched, place, last.time or datetime.now(UTC), now - last.at)
+        shown = last.time or datetime.now(UTC)
+        self.face.saw(watched, place, moment.profile, shown, now - last.at)
         self._messages.show(now, alarm=watched.alarm, rarity_hours=known(watched.rarity_hours))
 
     def tick(self, now: float) -> None:
@@ -151,9 +158,9 @@ class WatchedCamera:
                 if self._happenings is not None and self._happenings.current == event:
                     self._happenings.label = label
                 labelled = dataclasses.replace(found, label=label)
-                self._log.append(labelled)
-                self._told([labelled])
-        if self._tape is not None:
+                self._log.say(labelled)
+                self._told([labelled], is_said=True)
+        if self._is_live:
             waited = now - (self.feed.since if self.feed.seen is None else self.feed.seen)
             moment = datetime.now(UTC)
             for kind, is_on in self._health.wait(waited):
@@ -174,22 +181,23 @@ class WatchedCamera:
         episode = self._watch.finish()
         if episode is not None and self._happenings is not None:
             self._told([self._happenings.end(episode)])
-        if self._tape is not None:
+        if self._is_live:
             self._told(self._incidents.close(datetime.now(UTC)))
         if self._learner is not None:
             self._learner.keep()
         self._parts.close()
         self._messages.close()
 
-    def _told(self, events: list[Event]) -> None:
-        """Make events known that have been written down."""
+    def _told(self, events: list[Event], *, is_said: bool = False) -> None:
+        """Make events known that have been written down, or what a person has said of them."""
         for event in events:
             self.face.told(event)
-            if self._tape is not None and event.kind == "anomaly" and event.label is None:
+            normal.keep(self.face.folder, event)
+            for tape in self._tapes if event.kind == "anomaly" and not is_said else ():
                 if event.type == "new":
-                    self._tape.hold()
+                    tape.hold()
                 else:
-                    self._tape.release()
+                    tape.release()
             if not event.suppressed:
                 logger.info("%s: %s %s", event.camera, event.kind, event.type)
         if events:
@@ -197,17 +205,17 @@ class WatchedCamera:
             self._messages.notify()
 
     def _tell_drift(self) -> None:
-        alarms, seen = self._watch.alarms, self._watch.seen
+        drifts = self._watch.drifts
         is_gained = self._zones is not None and bool(self._zones.gain.any())
-        if alarms is None or seen is None or is_gained:
+        if not drifts or is_gained:
             return
-        found = drift(alarms.record, seen)
-        self.face.drift = found.words
-        if self._tape is not None:
+        of = {profile: "" if profile is None else f"{profile}: " for profile in drifts}
+        self.face.drift = "; ".join(f"{of[name]}{one.words}" for name, one in drifts.items() if one.words)
+        if self._is_live:
             self._told(
                 self._incidents.turn(
                     "drift",
-                    found.verdict == "recalibrate",
+                    any(one.verdict == "recalibrate" for one in drifts.values()),
                     self._seconds,
                     datetime.now(UTC),
                     is_suppressed=self._is_suppressed,
@@ -217,6 +225,10 @@ class WatchedCamera:
     def _clock(self, seconds: float) -> datetime:
         assert self._zero is not None
         return self._zero + timedelta(seconds=seconds)
+
+    @property
+    def _is_live(self) -> bool:
+        return bool(self._tapes)
 
     @property
     def _is_suppressed(self) -> bool:

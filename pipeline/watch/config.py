@@ -18,6 +18,7 @@ from pipeline.scoring.options import (
     RUNTIME_OPTION,
     ZONES_OPTION,
 )
+from pipeline.video.daytimes import by_minute, is_by_clock
 from pipeline.watch.address import address
 
 _QUIET = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
@@ -35,6 +36,15 @@ def _quiet(given: Any) -> str:
     if not isinstance(given, str) or not _QUIET.fullmatch(given):
         raise ValueError(given)
     return given
+
+
+def _profile(given: Any) -> str:
+    """Of a name, a text with times, or a table of them as TOML has it."""
+    text = ",".join(f"{name}={times}" for name, times in given.items()) if isinstance(given, dict) else given
+    if not isinstance(text, str) or not is_by_clock(text):
+        return str(PROFILE.parse(text))
+    by_minute(text)
+    return text
 
 
 def _length(given: Any) -> str:
@@ -64,6 +74,13 @@ NAME = Custom(
 )
 """How a camera is called: its folder, its topic and its address have the name."""
 
+_PROFILE = Custom(
+    notation=f"{PROFILE.notation} | NAME=FROM-TO,...",
+    parse=_profile,
+    expected=f"{PROFILE.expected}, or names with times that fill the day once, such as "
+    "day=07:00-19:00,night=19:00-07:00",
+    show=str,
+)
 _COMMAND = Custom(
     notation="COMMAND",
     parse=_words,
@@ -93,9 +110,10 @@ class _Shared:
     profile: Annotated[
         str | None,
         Option(
-            "Which calibration frames are held against: NAME, or with chroma that of colour or infrared.",
+            "Which calibration frames are held against: NAME; with chroma that of colour or infrared; or one "
+            "by the time of the day, such as day=07:00-19:00,night=19:00-07:00.",
             "Alarms",
-            custom=PROFILE,
+            custom=_PROFILE,
         ),
     ] = None
     learn: Annotated[
@@ -104,6 +122,14 @@ class _Shared:
             "Calibrates the camera on what it sees for so long, and raises alarms then.",
             "Alarms",
             custom=_LENGTH,
+        ),
+    ] = None
+    record_url: Annotated[
+        str | None,
+        Option(
+            "Makes clips of another stream of the camera, such as its full resolution, which is not decoded.",
+            "Input and output",
+            metavar="URL",
         ),
     ] = None
     quiet: Annotated[

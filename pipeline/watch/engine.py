@@ -37,13 +37,13 @@ class Post:
         camera: it.
         tool: what its frames are measured with.
         model: number of its model; cameras with the same are scored together.
-        reader: its thread, not started.
+        readers: its threads, not started.
     """
 
     camera: WatchedCamera
     tool: Instrument
     model: int
-    reader: threading.Thread
+    readers: tuple[threading.Thread, ...]
 
 
 class Engine:
@@ -78,7 +78,8 @@ class Engine:
         models = {name: post.model for name, post in self._posts.items()}
         most = {post.model: post.tool.batch for post in self._posts.values()}
         for post in self._posts.values():
-            post.reader.start()
+            for reader in post.readers:
+                reader.start()
         try:
             while not stop.is_set() and not self.slots.is_over:
                 taken = self.slots.take(models, most, _WAIT_SECONDS)
@@ -132,5 +133,6 @@ class Engine:
                 stack.callback(post.camera.close)
         deadline = time.monotonic() + _PATIENCE
         for post in self._posts.values():
-            if post.reader.is_alive():
-                post.reader.join(max(0.0, deadline - time.monotonic()))
+            for reader in post.readers:
+                if reader.is_alive():
+                    reader.join(max(0.0, deadline - time.monotonic()))

@@ -54,6 +54,7 @@ class Face:
         self._watched: Watched | None = None
         self._place: Place | None = None
         self._alarms: Alarms | None = None
+        self._profile: str | None = None
         self._missing: str | None = None
         self._scored = 0
         self._snoozed: datetime | None = None
@@ -66,11 +67,13 @@ class Face:
         """Say what frames are held against from now on, and why no alarm is raised, if none is."""
         self._alarms, self._missing = alarms, missing
 
-    def saw(self, watched: Watched, place: Place, time: datetime, latency: float) -> None:
+    def saw(
+        self, watched: Watched, place: Place, profile: str | None, time: datetime, latency: float
+    ) -> None:
         """Show a frame that was scored."""
         rarity = known(watched.rarity_hours)
         with self._lock:
-            self._watched, self._place, self._time = watched, place, time
+            self._watched, self._place, self._time, self._profile = watched, place, time, profile
             self._scored += 1
             self._latencies.append(latency)
             for strip in (self._minutes, self._day):
@@ -98,8 +101,9 @@ class Face:
     def snapshot(self) -> Snapshot:
         """As it is now."""
         skipped = self._skipped()
-        feed, alarms = self._feed, self._alarms
+        feed, every = self._feed, self._alarms
         with self._lock:
+            alarms = None if every is None else every.of(self._profile)
             watched, place = self._watched, self._place
             latencies = np.sort(np.array(self._latencies))
             snapshot = Snapshot(
@@ -115,6 +119,8 @@ class Face:
                 box=None if place is None else place.box,
                 least_hours=None if alarms is None else alarms.least_hours,
                 limit_hours=None if alarms is None else alarms.limit_hours,
+                profile=self._profile if every is not None and every.profiles else None,
+                notes=self._notes(every),
                 missing=self._missing,
                 learning=self.is_learning,
                 promise=None if alarms is None else alarms.promise,
@@ -132,6 +138,12 @@ class Face:
                 waiting_bytes=self.waiting_bytes,
             )
         return snapshot
+
+    def _notes(self, alarms: Alarms | None) -> tuple[str, ...]:
+        notes = () if alarms is None else alarms.notes
+        if not self._feed.unrecorded:
+            return notes
+        return (*notes, f"clips are of the stream that is watched; of record_url: {self._feed.unrecorded}")
 
     def _words(self, skipped: int) -> str:
         feed, watched = self._feed, self._watched

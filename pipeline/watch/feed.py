@@ -23,10 +23,12 @@ class Feed:
         reason: why it is down, or empty.
         reconnects: connections that had frames, after the first.
         seen: when the last frame came, on the clock of this process; None before the first.
+        shown: when that frame was shown, in seconds of the camera.
         since: when the state began.
         picture: the last frame, uint8 (H, W, 3) BGR, or None.
         rate: frames per second that are scored, or None.
         expected: frames per second that the model was trained on, or None.
+        unrecorded: why nothing comes of the stream that clips are to be of, or empty.
         failure: what ended its reader, which is for the main thread to raise.
     """
 
@@ -34,10 +36,12 @@ class Feed:
     reason: str = ""
     reconnects: int = 0
     seen: float | None = None
+    shown: float = 0.0
     since: float = field(default_factory=time.monotonic)
     picture: np.ndarray | None = None
     rate: float | None = None
     expected: float | None = None
+    unrecorded: str = ""
     failure: BaseException | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -47,6 +51,10 @@ class Feed:
         if self.rate is None or self.expected is None:
             return False
         return abs(self.rate / self.expected - 1) > TOLERANCE
+
+    def seconds(self, now: float) -> float | None:
+        """Of the camera at a time on the clock of this process, about; None before its first frame."""
+        return None if self.seen is None else self.shown + now - self.seen
 
     def turn(self, state: State, now: float, reason: str = "") -> None:
         """Change the state."""

@@ -1,4 +1,4 @@
-"""What happens to a camera itself: it is gone, its picture stands still, or it looks elsewhere."""
+"""What happens to a camera itself: it is gone, sees nothing, stands still or looks elsewhere."""
 
 import numpy as np
 
@@ -8,6 +8,11 @@ from shards.opencv import cv2
 DOWN_SECONDS = 10.0
 """Without a frame, after which a camera is down; shorter breaks are nobody's business."""
 FROZEN_SECONDS = 30.0
+BLACK_SECONDS = 30.0
+DARK = 20
+"""Of 255 levels, at most, in each channel of a black pixel; compression and a capped lens give some."""
+LIT = 0.02
+"""Of the pixels, that may be brighter in a black picture: what a camera writes on it."""
 MOVED_SECONDS = 60.0
 CORRELATION = 0.6
 """Of the background with the one before, below which the camera looks elsewhere."""
@@ -28,6 +33,24 @@ class Still:
         if self._before is None or not np.array_equal(small, self._before):
             self._before, self._since = small, seconds
         return seconds - self._since >= FROZEN_SECONDS
+
+
+class Black:
+    """Whether there is nothing in a picture: the lens is covered, the light is off, or the signal is gone."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self.is_dark = False
+        """Whether the last frame was."""
+
+    def push(self, seconds: float, small: np.ndarray) -> bool:
+        """Take the next frame; whether the picture has been black for long."""
+        self.is_dark = bool((small > DARK).any(axis=2).mean() <= LIT)
+        if not self.is_dark:
+            self._since = None
+        elif self._since is None:
+            self._since = seconds
+        return self._since is not None and seconds - self._since >= BLACK_SECONDS
 
 
 class Moved:
@@ -65,18 +88,23 @@ class Health:
     """All that may happen to one camera."""
 
     def __init__(self) -> None:
-        self._still, self._moved = Still(), Moved()
-        self._is_on: dict[Kind, bool] = {"camera_down": False, "frozen": False, "moved": False}
+        self._black, self._still, self._moved = Black(), Still(), Moved()
+        self._is_on: dict[Kind, bool] = dict.fromkeys(("camera_down", "black", "frozen", "moved"), False)
 
     @property
-    def is_moved(self) -> bool:
-        """Whether it looks elsewhere, so that its calibration says nothing."""
-        return self._is_on["moved"]
+    def pauses_alarms(self) -> bool:
+        """Whether it is black or looks elsewhere, so that its calibration says nothing."""
+        return self._is_on["black"] or self._is_on["moved"]
 
     def push(self, seconds: float, small: np.ndarray) -> list[tuple[Kind, bool]]:
-        """Take a frame; what begins or ends with it."""
+        """Take a frame, uint8 (H, W, 3); what begins or ends with it.
+
+        A black picture often stands still, too; that is the same thing, and told once.
+        """
+        is_black, is_still = self._black.push(seconds, small), self._still.push(seconds, small)
         return [
-            *self._turned("frozen", self._still.push(seconds, small)),
+            *self._turned("black", is_black),
+            *self._turned("frozen", is_still and not self._black.is_dark),
             *self._turned("moved", self._moved.push(seconds, small)),
         ]
 

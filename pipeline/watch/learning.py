@@ -22,7 +22,6 @@ from pipeline.scoring.signals import Signals
 from pipeline.video.profiles import profiles
 from shards.storage import Storage
 
-FOLDER = "learned"
 PIECE_SECONDS = 600.0
 """Of what is seen, that a kill may lose."""
 
@@ -100,16 +99,21 @@ class Learner:
 
     def _is_made(self) -> bool:
         """Whether what was seen carries the rate that is asked for; else a tenth more is learned."""
-        try:
-            records = [made for each in self._profiles if (made := self._record(each)) is not None]
-        except ValueError as error:
-            self._later(str(error))
-            return False
-        for record in records:
+        records = []
+        for profile in self._profiles:
+            of = "" if profile is None else f"{profile}: "
+            try:
+                record = self._record(profile)
+            except ValueError as error:
+                self._later(f"{of}{error}")
+                return False
+            if record is None:
+                continue
             found = record.calibration.threshold(record.alarms_per_hour, delta_of(record.confidence))
             if isinstance(found, Refusal):
-                self._later(refusal(found))
+                self._later(f"{of}{refusal(found)}")
                 return False
+            records.append(record)
         for record in records:
             record.save(self._home)
         self._keeper.clear()

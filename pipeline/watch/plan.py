@@ -32,7 +32,7 @@ _CAMERAS = "cameras"
 _MOST_BYTES = 1 << 14
 _NAMED = re.compile("^name = .*\n", re.MULTILINE)
 """What a recorded camera has as the name of its table."""
-_SECRET = ("url", "webhook", "webhook_secret", "mqtt")
+_SECRET = ("url", "record_url", "webhook", "webhook_secret", "mqtt")
 """Options that may hold a secret of the environment."""
 
 
@@ -75,6 +75,8 @@ def watch_config(**given: Any) -> Plan:
             + ("no camera" if config.url is None else "a URL and --config")
             + ", expected one URL, or --config CAMERAS.toml; give one of them"
         )
+    if config.config is not None and config.record_url is not None:
+        raise ConfigError("watch: found --record-url and --config, expected it in the table of its camera")
     if config.out is None:
         raise ConfigError("watch: found no folder for the results, expected one; give --out DIR")
     where = "watch" if file is None else locations.shown(str(file))
@@ -148,7 +150,7 @@ def _read(location: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:  # they would share a folder on file systems that do not tell capitals
         raise ConfigError(f"{where}: found two cameras {twice!r}, expected names that differ; rename one")
-    general = _options(where, WatchConfig, table, but=("url", "config", "name"))
+    general = _options(where, WatchConfig, table, but=("url", "config", "name", "record_url"))
     return general, {
         name: _options(f"{where}: camera {name}", CameraConfig, own, but=("name",))
         for name, own in cameras.items()

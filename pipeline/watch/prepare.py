@@ -3,6 +3,7 @@
 import contextlib
 import math
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import ConfigError, SourceError
@@ -11,19 +12,21 @@ from pipeline.events.event import Model
 from pipeline.processes.distributed import Process
 from pipeline.runs import promises
 from pipeline.runs.calibration import calibrated_profiles
-from pipeline.runs.layout import home_of
+from pipeline.runs.layout import LEARNED, home_of
 from pipeline.runs.trainedon import rate_of
 from pipeline.scoring.alarms import alarms_of, unarmed
 from pipeline.scoring.choices import MEAN, Asked
 from pipeline.scoring.happenings import CLIPS, Subject
 from pipeline.scoring.instrument import Instrument
 from pipeline.version import code_version
+from pipeline.video.daytimes import is_by_clock
 from pipeline.video.decoding import Decoder
 from pipeline.video.footage import Footage, found
 from pipeline.video.live import is_live, unheard
 from pipeline.video.profiles import profiler
 from pipeline.video.tape import Tape
 from pipeline.video.zones import read_zones
+from pipeline.watch import normal
 from pipeline.watch.assembler import Assembler
 from pipeline.watch.camera import Clip, WatchedCamera
 from pipeline.watch.config import CameraConfig
@@ -31,11 +34,12 @@ from pipeline.watch.engine import Engine, Post
 from pipeline.watch.face import Face
 from pipeline.watch.feed import Feed, guarded
 from pipeline.watch.incidents import close_interrupted
-from pipeline.watch.learning import FOLDER, Learner
+from pipeline.watch.learning import Learner
 from pipeline.watch.messages import Brokers, Messages
 from pipeline.watch.models import Models
 from pipeline.watch.plan import Plan
 from pipeline.watch.readers import Reader, read_file
+from pipeline.watch.recorder import Recorder
 from pipeline.watch.secrets import revealed
 from pipeline.watch.slots import Slots
 from shards import locations
@@ -77,7 +81,7 @@ def _post(
     assert config.checkpoint is not None
     folder = Storage(f"{Storage(plan.out).path('')}/{config.name}")
     run = Storage(home_of(config.checkpoint))
-    learned = Storage(f"{folder.path('')}/{FOLDER}")
+    learned = Storage(f"{folder.path('')}/{LEARNED}")
     is_learned = bool(calibrated_profiles(learned))
     home = learned if is_learned else run
     tool, model = models.of(config, home)
@@ -85,6 +89,11 @@ def _post(
     alarms = None if is_learning else alarms_of(tool, home, config.asked)
     location = revealed(config.url, f"camera {config.name}: url")
     footage = None if is_live(location) else _file(location)
+    if footage is not None and is_by_clock(config.profile):
+        raise ConfigError(
+            f"camera {config.name}: profile: found times of the day for a video file, which has no clock, "
+            "expected the name of its profile, or chroma; give that"
+        )
     source = locations.shown(location if footage is None else locations.absolute(footage.location))
     subject = Subject(
         camera=config.name,
@@ -92,18 +101,19 @@ def _post(
         calibration="",
         model=Model(checkpoint_sha256=tool.checkpoint.sha256, version=code_version()),
     )
-    for inside in ("", "scores", "thumbs", CLIPS):
+    for inside in ("", "scores", "thumbs", CLIPS, normal.FOLDER):
         folder.clear_temporary(inside)
     opened = stack.enter_context(log.writing(folder))
     messages = Messages(config, folder, brokers)
     if close_interrupted(opened):
         messages.notify()
+    normal.keep_all(Path(folder.path("")), opened.events)
     feed, name = Feed(expected=rate_of(tool.checkpoint.origin)), config.name
     face = Face(name, source, Path(folder.path("")), feed, lambda: slots.counts(name)[1], opened.events)
-    tape = Tape(2 * MARGIN) if footage is None else None
-    clip = _clip_of_tape(tape, folder) if tape is not None else _clip_of_file(footage, folder, stack)
+    tapes = [Tape(2 * MARGIN) for _ in _streams(config)] if footage is None else []
+    clip = _clip_of_tapes(tapes, folder) if footage is None else _clip_of_file(footage, folder, stack)
     zones = None if config.zones is None else read_zones(config.zones, tool.size)
-    camera = WatchedCamera(config, folder, opened, subject, zones, feed, face, messages, clip, tape)
+    camera = WatchedCamera(config, folder, opened, subject, zones, feed, face, messages, clip, tapes)
     score = "local" if alarms is None else alarms.record.belongs.score
     camera.arm(alarms, score, unarmed(alarms, config.checkpoint))
     if is_learning:
@@ -111,8 +121,25 @@ def _post(
             _learner(config, tool, learned), lambda: alarms_of(tool, learned, Asked(profile=config.profile))
         )
     assembler = Assembler(tool.window, tool.size, profiler(config.profile))
-    reader = _reader(config.name, location, footage, tool, assembler, feed, tape, slots)
-    return Post(camera=camera, tool=tool, model=model, reader=reader)
+    readers = [_reader(config.name, location, footage, tool, assembler, feed, tapes, slots)]
+    readers += [_recorder(config.name, url, feed, tapes[0]) for url in _streams(config)[:-1]]
+    return Post(camera=camera, tool=tool, model=model, readers=tuple(readers))
+
+
+def _streams(config: CameraConfig) -> list[str]:
+    """What clips are made of, what is best first; the last is the stream that is watched.
+
+    Raises:
+        ConfigError: clips are to be of something that is no live stream.
+    """
+    if config.record_url is None:
+        return [config.url]
+    live = [revealed(url, f"camera {config.name}") for url in (config.record_url, config.url)]
+    if not all(map(is_live, live)):
+        raise ConfigError(
+            f"camera {config.name}: record_url: found a video file, expected two streams of a live camera"
+        )
+    return [live[0], config.url]
 
 
 def _learner(config: CameraConfig, tool: Instrument, home: Storage) -> Learner:
@@ -151,13 +178,14 @@ def _reader(
     tool: Instrument,
     assembler: Assembler,
     feed: Feed,
-    tape: Tape | None,
+    tapes: Sequence[Tape],
     slots: Slots,
 ) -> threading.Thread:
     rate = rate_of(tool.checkpoint.origin)
     if footage is None:
-        assert tape is not None
-        live = Reader(name, location, rate, assembler, feed, tape, lambda window: slots.put(name, window))
+        live = Reader(
+            name, location, rate, assembler, feed, tapes[-1], lambda window: slots.put(name, window)
+        )
         work = live.run
     else:
 
@@ -175,12 +203,19 @@ def _reader(
     return threading.Thread(target=run, name=f"reader {name}", daemon=True)
 
 
-def _clip_of_tape(tape: Tape, folder: Storage) -> Clip:
+def _recorder(name: str, location: str, feed: Feed, tape: Tape) -> threading.Thread:
+    run = guarded(feed, Recorder(name, location, feed, tape).run, lambda: None)
+    return threading.Thread(target=run, name=f"recorder {name}", daemon=True)
+
+
+def _clip_of_tapes(tapes: Sequence[Tape], folder: Storage) -> Clip:
+    """A clip of the first tape that has these seconds; None where none has: it was told, and that counts."""
+
     def clip(stem: str, span: tuple[float, float]) -> str | None:
-        try:
-            return tape.clip((span[0] - MARGIN, span[1] + MARGIN), folder, f"{CLIPS}/{stem}")
-        except SourceError:  # it was told, and that is what counts
-            return None
+        for tape in tapes:
+            with contextlib.suppress(SourceError):
+                return tape.clip((span[0] - MARGIN, span[1] + MARGIN), folder, f"{CLIPS}/{stem}")
+        return None
 
     return clip
 

@@ -2,6 +2,7 @@
 
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -57,6 +58,38 @@ def read_file(
     feed.turn("ended", time.monotonic())
 
 
+def stay_connected(
+    location: str,
+    name: str,
+    stopping: threading.Event,
+    read: Callable[[LiveStream], None],
+    dropped: Callable[[str], None],
+    count: Callable[[], int],
+) -> None:
+    """Connect to a camera, read, and connect again, until it is to end.
+
+    Args:
+        location: of it, with its secrets.
+        name: of the camera.
+        stopping: ends it.
+        read: of one connection.
+        dropped: is told why that has ended.
+        count: gives how much has come so far; after a connection of which nothing came, pauses grow.
+    """
+    pause = FIRST_PAUSE
+    while not stopping.is_set():
+        before = count()
+        try:
+            with connected(location, name) as stream:
+                read(stream)
+        except DroppedError as error:
+            dropped(str(error))
+        if count() > before:
+            pause = FIRST_PAUSE
+        stopping.wait(pause * random.uniform(0.5, 1))
+        pause = min(LONGEST_PAUSE, 2 * pause)
+
+
 class Reader:
     """Reads a live camera for ever.
 
@@ -86,20 +119,14 @@ class Reader:
 
     def run(self) -> None:
         """Connect, read, and connect again, until the feed stops."""
-        feed, pause = self._feed, FIRST_PAUSE
-        while not feed.stopping.is_set():
-            before = self._number
-            try:
-                with connected(self._location, self._name) as stream:
-                    self._read(stream)
-            except DroppedError as error:
-                if feed.reason != str(error):
-                    logger.warning("%s: %s; it is tried again until it is back", self._name, error)
-                feed.turn("down" if self._number else "connecting", time.monotonic(), str(error))
-            if self._number > before:
-                pause = FIRST_PAUSE
-            feed.stopping.wait(pause * random.uniform(0.5, 1))
-            pause = min(LONGEST_PAUSE, 2 * pause)
+        feed = self._feed
+
+        def dropped(reason: str) -> None:
+            if feed.reason != reason:
+                logger.warning("%s: %s; it is tried again until it is back", self._name, reason)
+            feed.turn("down" if self._number else "connecting", time.monotonic(), reason)
+
+        stay_connected(self._location, self._name, feed.stopping, self._read, dropped, lambda: self._number)
 
     def _read(self, stream: LiveStream) -> None:
         moving = Moving(stream.form)
@@ -131,7 +158,7 @@ class Reader:
         self._size = frame.size
         self._is_corrupt |= frame.is_corrupt or is_broken or is_other
         number, self._number = self._number, self._number + 1
-        feed.seen = now
+        feed.seen, feed.shown = now, seconds
         feed.turn("up", now)
         if not self._grid.takes(seconds):
             return seconds

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.scoring import rows
 from pipeline.scoring.happenings import CLIPS, THUMBNAILS
+from pipeline.scoring.journal import SUFFIX
 from shards.storage import TEMPORARY_PREFIX
 
 _SECONDS = 600.0
@@ -57,7 +58,8 @@ class Retention:
         for folder in self._folders:
             for inside in (CLIPS, THUMBNAILS, rows.FOLDER):
                 for path in (folder / inside).glob("*"):
-                    if not path.name.startswith(TEMPORARY_PREFIX) and not path.is_symlink():
+                    is_written = path.name.startswith(TEMPORARY_PREFIX) or path.suffix == SUFFIX
+                    if not is_written and not path.is_symlink():
                         state = path.stat()
                         files.append((state.st_mtime, state.st_size, path))
         total = sum(size for _, size, _ in files)

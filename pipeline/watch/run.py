@@ -63,9 +63,9 @@ def watch(
         out.clear_temporary()
         out.write(CONFIG, plan.recorded().encode())
         for name in made.view.cameras:
-            missing = made.view.snapshot(name).missing
-            if missing is not None:
-                say(f"note: {name}: {missing}")
+            snapshot = made.view.snapshot(name)
+            for note in (*snapshot.notes, *filter(None, [snapshot.missing])):
+                say(f"note: {name}: {note}")
         folders = [made.view.folder(name) for name in made.view.cameras]
         retention = Retention(folders, plan.config.retain_days, plan.config.retain_gb)
         lines = _Lines(made, say)

@@ -51,9 +51,11 @@ class Snapshot:
         box: its most abnormal place (left, top, width, height as parts of the picture), or None.
         least_hours, limit_hours: the rarity of all that is usual, and the one that opens an alarm; None where
             no alarm is raised.
+        profile: of that frame, if frames are of several; else None.
+        notes: what else must be known of what frames are held against.
         missing: why no alarm is raised, and the command that mends it; None if alarms are.
         learning: whether none is raised because the camera is being learned.
-        promise: what holds of the alarms, in words; None where there is none.
+        promise: what holds of the alarms, of that profile, in words; None where there is none.
         drift: what the drift of the camera is, in words; empty where it cannot be told.
         minutes, day: strips of the last ten minutes and of the last day, oldest first.
         rate: frames per second that are scored, or None.
@@ -77,6 +79,8 @@ class Snapshot:
     box: tuple[float, float, float, float] | None
     least_hours: float | None
     limit_hours: float | None
+    profile: str | None
+    notes: tuple[str, ...]
     missing: str | None
     learning: bool
     promise: str | None

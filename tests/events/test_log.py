@@ -109,6 +109,19 @@ def test_a_repeated_run_keeps_what_a_person_said_and_people_may_change_their_min
     assert [one.label for one in read_events(Storage(tmp_path))] == [None, "real"]
 
 
+def test_what_a_person_takes_back_is_taken_back_for_good(tmp_path: Path) -> None:
+    append_all(tmp_path)
+    for label in ("normal", None):
+        with writing(Storage(tmp_path)) as log:
+            log.say(event(1, label=label))
+            assert log.events[1].label == label
+        assert read_events(Storage(tmp_path))[1].label == label
+    append_all(tmp_path)
+    with writing(Storage(tmp_path)) as log:
+        assert log.events[1].label is None
+    assert read_events(Storage(tmp_path))[1].label is None
+
+
 @pytest.mark.parametrize("tail", [b"\0" * 4096, b"\xff{", b"x" * 200_000, b"{}"])
 def test_whatever_follows_the_last_line_is_cut(tmp_path: Path, tail: bytes) -> None:
     (tmp_path / LOG).write_bytes(WHOLE + tail)

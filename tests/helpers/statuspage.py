@@ -39,6 +39,8 @@ def snapshot(**changes: Any) -> Snapshot:
         "box": (0.5, 0.25, 0.2, 0.3),
         "least_hours": 0.005,
         "limit_hours": 2.1,
+        "profile": None,
+        "notes": (),
         "missing": None,
         "learning": False,
         "promise": "With 90 % confidence there is at most one alarm per hour.",

@@ -202,3 +202,31 @@ def test_a_rate_that_is_none_is_refused(rate: float) -> None:
 def test_a_risk_that_is_none_is_refused(delta: float) -> None:
     with pytest.raises(ValueError, match="expected one above 0 and below 1"):
         kept((1.0,), 10.0).threshold(1.0, delta)
+
+
+@given(calibrations, st.lists(st.integers(1, 400).map(lambda n: n / 8), min_size=1, max_size=9))
+def test_events_called_normal_count_up_to_their_peaks_and_lower_no_threshold(
+    calibration: Calibration, peaks: list[float]
+) -> None:
+    more = replace(calibration, labelled=tuple(sorted(peaks, reverse=True)))
+    on = np.array([0.0, *peaks, *np.nextafter(peaks, np.inf)])
+    added = [sum(peak >= level for peak in peaks) for level in on]
+    assert (more.alarms(on) - calibration.alarms(on)).tolist() == added
+    assert more.frequent() == calibration.frequent()
+    for rate, delta in ((0.5, 0.1), (3.0, 0.1), (20.0, None), (1e3, 0.1)):
+        before, after = calibration.threshold(rate, delta), more.threshold(rate, delta)
+        if isinstance(before, Refusal):
+            assert after == before
+            continue
+        assert isinstance(after, Threshold)
+        assert after.on >= before.on
+        assert after.labelled == len(peaks)
+        assert after.bound <= rate * (1 + 1e-9)
+
+
+def test_a_rate_that_leaves_room_for_no_alarm_raises_none_of_what_was_called_normal() -> None:
+    calibration = kept((3.0, 2.0, 1.0), hours=2.4)
+    more = replace(calibration, labelled=(7.5, 2.5))
+    after = more.threshold(1.0)
+    assert isinstance(after, Threshold)
+    assert after.on == np.nextafter(7.5, np.inf)

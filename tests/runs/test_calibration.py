@@ -21,6 +21,7 @@ from pipeline.runs.calibration import (
     RECORD,
     Belongings,
     CalibrationRecord,
+    Labelled,
     delta_of,
     evidence,
     load_calibration,
@@ -81,6 +82,33 @@ def test_evidence_of_recordings_is_that_of_single_frames() -> None:
         smooth, settled = mean.push(float(trace.seconds[frame]), values)
         expected = float(record().standard.evidence(smooth)[0]) if settled else -np.inf
         assert found.evidence[frame] == expected
+
+
+def test_events_called_normal_stay_over_a_file_and_more_hours(tmp_path: Path) -> None:
+    said = [
+        Labelled(event=f"{n:016x}", camera="yard", evidence=evidence) for n, evidence in ((1, 4.5), (2, 6))
+    ]
+    with_events = record().with_labelled(said)
+    assert with_events.calibration.labelled == (6, 4.5)
+    assert with_events.standard_digest == record().standard_digest
+    with_events.save(Storage(str(tmp_path)))
+    assert load_calibration(Storage(str(tmp_path))) == with_events
+    assert with_events.added([noise(3)]).labelled == with_events.labelled
+    assert with_events.with_labelled([]) == record()
+    assert made_of([noise(5)]).standard_digest != record().standard_digest
+
+
+def test_a_calibration_from_before_events_could_be_called_normal_has_none() -> None:
+    fields = parse_json(record().to_json(), "it")
+    del fields["labelled"], fields["calibration"]["labelled"]
+    assert record_from_json(fields) == record()
+
+
+def test_peaks_of_events_that_are_not_listed_are_refused() -> None:
+    fields = parse_json(record().to_json(), "it")
+    fields["calibration"]["labelled"] = [4.5]
+    with pytest.raises(ValueError, match=r"calibration\.labelled that cannot be"):
+        record_from_json(fields)
 
 
 def test_added_hours_count_and_the_standard_stays() -> None:

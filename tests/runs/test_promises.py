@@ -1,5 +1,7 @@
 """The words of a calibration: the promise as it is documented, and refusals whose advice works."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -50,6 +52,17 @@ def test_other_promises_say_what_differs() -> None:
     assert "then on average there is at most one alarm per hour." in promise(kept(made.threshold(1, None)))
     words = promise(kept(made.threshold(1)), optimistic=True)
     assert words.startswith("Optimistic, for the model was trained on this video: If the camera")
+
+
+def test_a_promise_names_the_events_that_were_called_normal() -> None:
+    made = calibration(6.3)
+    one, two = (dataclasses.replace(made, labelled=peaks) for peaks in ((4.0,), (4.0, 2.5)))
+    assert (
+        "in the 6.3 hours of calibration, to which 1 event that was called normal is added as an alarm, then "
+    ) in promise(kept(one.threshold(1)))
+    assert "to which 2 events that were called normal are added as alarms, then" in promise(
+        kept(two.threshold(1))
+    )
 
 
 def test_a_refusal_says_how_many_hours_are_missing_and_what_there_is_instead() -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from mnad.rates import Refusal, Threshold
 from pipeline.errors import CalibrationError
 from pipeline.runs.calibration import Belongings, CalibrationRecord, delta_of
 from pipeline.runs.checkpoint import load_checkpoint
-from pipeline.scoring.alarms import alarms_of
+from pipeline.scoring.alarms import Watch, alarms_of
 from pipeline.scoring.choices import Asked
 from pipeline.scoring.instrument import Instrument, instrument
 from shards.storage import Storage
@@ -123,6 +124,39 @@ def test_by_chroma_each_kind_has_its_own_and_one_that_promises_nothing_is_told(
     assert both.threshold == both.of("colour").threshold
     assert both.notes[0].startswith("no alarm is raised in frames of profile infrared: 0.5 alarms/h at 90 %")
     assert set(both.records) == {"colour", "infrared"}
+
+
+def test_each_profile_is_held_against_its_own_calibration_for_drift(
+    tool: Instrument, record: CalibrationRecord, tmp_path: Path
+) -> None:
+    home = Storage(str(tmp_path))
+    for profile in ("colour", "infrared"):
+        saved(home, record, profile, 0.0)
+    both = alarms_of(tool, home, Asked(profile="chroma"))
+    assert both is not None
+    watch = Watch(both)
+    usual, rare = (record.standard.mean + z * record.standard.deviation for z in (-1.0, 20.0))
+    for second in range(800):
+        profile, began = ("colour", 0) if second < 400 else ("infrared", 400)
+        is_rare = profile == "infrared" and second % 40 < 4
+        moment: Any = SimpleNamespace(
+            frame=second,
+            seconds=float(second),
+            local=rare if is_rare else usual,
+            gap=second == began,
+            profile=profile,
+        )
+        watch.push(moment)
+    assert {name: one.verdict for name, one in watch.drifts.items()} == {
+        "colour": None,
+        "infrared": "recalibrate",
+    }
+    assert watch.drifts["colour"].seen_hours == pytest.approx(398 / 3600, abs=2 / 3600)
+    assert watch.seen is None
+    saved(home, record, None, 0.0)
+    strictest = alarms_of(tool, home, Asked(profile="dusk"))
+    assert Watch(strictest).drifts == {}
+    assert list(Watch(alarms_of(tool, home, Asked())).drifts) == [None]
 
 
 OTHER: dict[str, Any] = {

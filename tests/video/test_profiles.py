@@ -1,11 +1,13 @@
 """Frames are told apart by their colours, through compression and whatever is written on them."""
 
+from datetime import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline.video.profiles import COLOUR, INFRARED, ByChroma, profiler, profiles
+from pipeline.video.daytimes import by_minute, is_by_clock
+from pipeline.video.profiles import COLOUR, INFRARED, ByChroma, ByClock, profiler, profiles
 from pipeline.video.timed import TimedFrame, timed_frames
 from tests.helpers.videos import scene, tinted, write_video
 
@@ -49,3 +51,43 @@ def test_a_name_is_of_all_frames_and_each_video_is_told_anew() -> None:
         (None,),
         (COLOUR, INFRARED),
     )
+
+
+DAYS = "day=07:00-19:00,night=19:00-07:00"
+
+
+@pytest.mark.parametrize(
+    ("now", "name"),
+    [("06:59:59", "night"), ("07:00", "day"), ("18:59:59", "day"), ("19:00", "night"), ("00:00", "night")],
+)
+def test_a_clock_tells_day_from_night(now: str, name: str) -> None:
+    assert ByClock(DAYS, lambda: time.fromisoformat(now))(frame(flat(0))) == name
+
+
+def test_times_give_their_profiles_each_once() -> None:
+    assert sorted(map(str, profiles(f"dusk=06:00-07:00,{DAYS[:15]},dusk=19:00-20:00,night=20:00-06:00"))) == [
+        "day",
+        "dusk",
+        "night",
+    ]
+    assert isinstance(profiler(DAYS), ByClock)
+    assert [is_by_clock(each) for each in (None, "night", "chroma", DAYS)] == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "day=07:00-19:00",
+        "day=07:00-19:00,night=19:00-06:59",
+        "day=07:00-19:00,night=18:59-07:00",
+        "day=07:00-19:00,day=19:00-07:00",
+        "day=07:00-07:00,night=08:00-09:00",
+        "day=7-19,night=19-7",
+        "Day=07:00-19:00,night=19:00-07:00",
+        "day=07:00-24:00,night=00:00-07:00",
+        "=",
+    ],
+)
+def test_times_must_fill_the_day_once(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        by_minute(text)

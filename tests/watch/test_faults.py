@@ -86,6 +86,17 @@ def test_no_thread_and_no_descriptor_is_left_of_a_drop(world: World, normal: Pat
 
 
 @pytest.mark.slow
+def test_a_covered_lens_is_one_event_which_ends_when_it_is_uncovered(world: World, tmp_path: Path) -> None:
+    lit = normal_video()[:40]
+    frames = np.concatenate([lit, np.zeros((70, *lit.shape[1:]), np.uint8), lit])
+    video = write_video(tmp_path / "a.mp4", frames, rate=RATE, options={"g": str(RATE), "bf": "0"})
+    out = tmp_path / "out"
+    with camera(video, speed=SPEED) as source, watching(world, out, source.url):
+        until(lambda: [each.type for each in events_of(out) if each.kind == "black"][:1] == ["end"], 60)
+    assert not any(each.kind == "frozen" for each in events_of(out))
+
+
+@pytest.mark.slow
 def test_another_resolution_begins_windows_anew(world: World, normal: Path, tmp_path: Path) -> None:
     large = write_video(
         tmp_path / "large.mp4",

@@ -36,6 +36,27 @@ def test_a_camera_that_looks_elsewhere_is_told_after_a_minute() -> None:
     assert 260 <= found[0][0] <= 320
 
 
+def test_a_black_picture_is_told_after_half_a_minute_once_whatever_is_written_on_it() -> None:
+    walking = list(scene(10, size=(48, 72)))
+    capped = [noisy(np.full_like(walking[0], 8), number) for number in range(80)]
+    for number, each in enumerate(capped):
+        each[2:5, 2 + number % 3 : 20] = 255  # a clock in the corner, 1.6 % of it
+    unplugged = [np.zeros_like(walking[0])] * 80
+    expected = [(35.0, "black", True), (45.0, "black", False)]
+    for black in (capped, unplugged):
+        assert turns([*walking, *black, *walking]) == expected
+
+
+def test_alarms_pause_while_the_picture_is_black_or_elsewhere() -> None:
+    health = Health()
+    assert not health.pauses_alarms
+    for number in range(61):
+        health.push(number * 0.5, np.zeros((16, 24, 3), np.uint8))
+    assert health.pauses_alarms
+    health.push(31.0, np.full((16, 24, 3), 90, np.uint8))
+    assert not health.pauses_alarms
+
+
 def test_walkers_darkness_and_noise_are_no_move() -> None:
     walking = [noisy(each, number) for number, each in enumerate(scene(400))]
     darker = [noisy((each * 0.3).astype(np.uint8), number) for number, each in enumerate(scene(400))]

@@ -3,14 +3,16 @@
 import json
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from pipeline.events.event import Event
+from pipeline.scoring.rows import read_rows
+from shards.storage import Storage
 from tests.helpers.commands import TIMEOUT, command, run, started
 from tests.helpers.receivers import Receiver, receiver, until
 from tests.helpers.rtsp import camera
@@ -20,9 +22,18 @@ from tests.helpers.yard import World
 SPEED = 6
 
 
+IMPATIENT = "import cli, pipeline.scoring.journal as journal; journal.HELD_SECONDS = 0; cli.main()"
+"""The command, which holds no rows for a minute."""
+
+
 def watch(world: World, out: Path, url: str, *options: object) -> list[str]:
     given = ("--checkpoint", world.run, "--out", out, "--name", "yard", "--device", "cpu")
-    return command("watch", url, *given, *options)
+    return [sys.executable, "-c", IMPATIENT, *command("watch", url, *given, *options)[2:]]
+
+
+def frames(out: Path) -> list[int]:
+    found: list[int] = read_rows(Storage(str(out / "yard")))["frame"].to_pylist()
+    return found
 
 
 def alarms(out: Path) -> list[Event]:
@@ -48,21 +59,25 @@ def test_an_event_that_is_open_when_the_program_ends_is_closed(
             while not (found := alarms(out)) and process.poll() is None:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
-            assert found[0].type == "new"
+            assert found[0].type == "new" and found[0].peak is not None
             os.killpg(process.pid, number)
             _, said = process.communicate(timeout=60)
         if number == signal.SIGTERM:
             assert process.returncode == 0, said
             (event,) = alarms(out)
             assert (event.type, event.interrupted) == ("end", False)
-            (part,) = (out / "yard" / "scores").glob("*.parquet")
-            assert event.peak is not None
-            assert event.peak.frame in pq.read_table(part)["frame"].to_pylist()
+            assert found[0].peak.frame in frames(out)
+        else:
+            assert list((out / "yard" / "scores").glob("*.parquet")) == []
         source.fault = "refuse"
         with started(arguments) as process:
             until(lambda: [each["type"] for each in told(hook)] == ["new", "end"], 60)
+            until(lambda: any((out / "yard" / "scores").glob("*.parquet")), 60)
             process.terminate()
             process.communicate(timeout=60)
+        assert (
+            max(frames(out)) >= found[0].peak.frame - 4
+        )  # the row follows the event, and frames are skipped
         (event,) = alarms(out)
         assert event.interrupted == (number == signal.SIGKILL)
         assert [(each["id"], each["type"]) for each in told(hook)] == [(event.id, "new"), (event.id, "end")]

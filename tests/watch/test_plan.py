@@ -53,6 +53,15 @@ def test_the_command_line_wins_over_the_file(file: Path) -> None:
     assert watch_config(config=str(file), out="elsewhere", alarms_per_hour=3.0).out == "elsewhere"
 
 
+def test_profiles_by_the_clock_are_a_table_or_a_text(file: Path) -> None:
+    file.write_text(CAMERAS + 'profile = { day = "07:00-19:00", night = "19:00-07:00" }\n')
+    assert watch_config(config=str(file)).cameras[1].profile == "day=07:00-19:00,night=19:00-07:00"
+    given = {"url": "rtsp://host/a", "checkpoint": "runs/yard", "out": "watched"}
+    plan = watch_config(**given, profile="day=07:00-19:00,night=19:00-07:00")
+    file.write_text(plan.recorded())
+    assert watch_config(config=str(file)).cameras[0].profile == plan.cameras[0].profile
+
+
 def test_a_secret_is_revealed_to_whoever_opens_it_and_recorded_nowhere(file: Path) -> None:
     plan = watch_config(config=str(file))
     assert revealed(plan.cameras[0].url, "url") == "rtsp://user:hunter2@192.0.2.7/stream"
@@ -83,6 +92,11 @@ def test_what_is_recorded_can_be_given_back(file: Path) -> None:
         ('out = "watched"', 'out = "watched"\nwebhook_secret = "s3cret"', "expected \\${NAME}"),
         ('out = "watched"', "", "found no folder for the results"),
         ("[watch]", "[watch", "not TOML"),
+        (
+            'quiet = "22:00-06:00"',
+            'profile = { day = "07:00-19:00" }',
+            "camera gate: --profile: found {'day': '07:00-19:00'}, expected a name .* that fill the day once",
+        ),
     ],
 )
 def test_an_error_is_one_line_that_names_file_and_camera(file: Path, old: str, new: str, words: str) -> None:

@@ -18,6 +18,8 @@ def folder(tmp_path: Path) -> Path:
     for days, name in enumerate(("scores/a.parquet", "thumbs/b.jpg", "clips/c.mp4", "clips/.tmp-d")):
         (tmp_path / name).write_bytes(b"x" * 1000)
         os.utime(tmp_path / name, (NOW - days * DAY, NOW - days * DAY))
+    (tmp_path / "scores/now.parquet.journal").write_bytes(b"x")
+    os.utime(tmp_path / "scores/now.parquet.journal", (0, 0))
     (tmp_path / "events.jsonl").write_text("{}\n")
     os.utime(tmp_path / "events.jsonl", (0, 0))
     return tmp_path
@@ -42,6 +44,7 @@ def test_the_oldest_go_first(
     assert not any(path.exists() for path in removed)
     assert (folder / "events.jsonl").exists()
     assert (folder / "clips" / ".tmp-d").exists()
+    assert (folder / "scores" / "now.parquet.journal").exists()
 
 
 def test_links_are_left_alone(folder: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.events.event import Event
+from pipeline.watch import normal
 
 Part = Literal["clip", "thumbnail"]
 _TYPES = {
@@ -26,7 +27,11 @@ def file_of(folder: Path, event: Event, part: Part) -> tuple[Path, str] | None:
     name = event.files.clip if part == "clip" else event.files.thumbnail
     if name is None:
         return None
-    home = folder.resolve()
+    names = (name, f"{normal.FOLDER}/{Path(name).name}") if part == "clip" else (name,)
+    return next((found for each in names if (found := _file(folder.resolve(), each)) is not None), None)
+
+
+def _file(home: Path, name: str) -> tuple[Path, str] | None:
     try:
         path = (home / name).resolve()
         is_there = path.is_file()

@@ -1,6 +1,6 @@
 """The pages as HTML. What changes while one looks at them are parts with an id, of which they are made."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
@@ -29,6 +29,7 @@ _MOST_LIVE = 3
 """Cameras on one page whose pictures are streams: browsers open six connections to a server, and no more."""
 _MOST_CARDS = {True: 60, False: 12}
 """Events on the page of one camera, and on that of all."""
+_NORMAL = "What was called normal keeps its clip, and counts in the calibration once feedback has been run."
 _LOST = '<p id="lost" class="note warn" hidden>No connection to the watch; what is shown here is old.</p>'
 
 Parts = Mapping[str, str]
@@ -87,7 +88,8 @@ def camera_page(view: View, name: str) -> str:
         _part("events", made),
     ]
     if snapshot.promise is not None:
-        body.append(f"<h2>What an alarm means</h2>\n<p>{text(snapshot.promise)}</p>")
+        of = "" if snapshot.profile is None else f" ({text(snapshot.profile)})"
+        body.append(f"<h2>What an alarm means{of}</h2>\n<p>{text(snapshot.promise)}</p>")
     return document(name, body, policy=POLICY, head=_HEAD)
 
 
@@ -170,7 +172,7 @@ def _now(snapshot: Snapshot, events: Iterable[Event]) -> Iterator[str]:
     )
     yield f'<p class="words {snapshot.state}">{words}</p>'
     drift = f"Drift: {snapshot.drift}" if snapshot.drift else ""
-    lines = [snapshot.reason, snapshot.missing or "", drift]
+    lines = [snapshot.reason, snapshot.missing or "", *snapshot.notes, drift]
     yield "".join(f'<p class="muted">{text(line)}</p>' for line in lines if line)
 
 
@@ -218,12 +220,14 @@ def _snooze(name: str, snapshot: Snapshot) -> Iterator[str]:
     yield "</form>"
 
 
-def _events(found: Iterable[_Found], *, is_named: bool) -> Iterator[str]:
+def _events(found: Sequence[_Found], *, is_named: bool) -> Iterator[str]:
     cards = [piece for each in found for piece in _card(each, is_named=is_named)]
     if not cards:
         yield '<p class="muted">None so far.</p>'
         return
     yield from ('<div class="cards">', *cards, "</div>")
+    if any(each.event.label == "normal" for each in found):
+        yield f'<p class="muted">{_NORMAL}</p>'
 
 
 def _card(found: _Found, *, is_named: bool) -> Iterator[str]:

@@ -16,6 +16,7 @@ _FEED: dict[str, tuple[Weight, str]] = {
     "ended": ("plain", "ended"),
 }
 _TROUBLE: dict[Kind, str] = {
+    "black": "black, alarms pause",
     "frozen": "frozen",
     "moved": "moved, alarms pause",
     "drift": "drift, recalibrate",
@@ -47,6 +48,8 @@ def standing(snapshot: Snapshot, events: Iterable[Event]) -> list[Word]:
     going = {event.kind for event in events if event.type != "end"}
     words += [Word("warn", text) for kind, text in _TROUBLE.items() if kind in going]
     words.append(_readiness(snapshot))
+    if snapshot.profile is not None:
+        words.append(Word("plain", snapshot.profile))
     if snapshot.missed_rate is not None:
         words.append(Word("warn", "rate off, nobody is told"))
     if snapshot.snoozed_until is not None:

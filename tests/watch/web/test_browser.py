@@ -68,6 +68,8 @@ def yard(folder: Path) -> FakeCamera:
         alarm=True,
         rarity_hours=6.3,
         censored=True,
+        profile="night",
+        notes=("no calibration of profile night: its frames are held against the strictest, that of day",),
         drift="ok: as in the calibration",
         events=[
             goes_on,
@@ -230,7 +232,8 @@ def test_the_pages_fit_their_windows(browser: Any, tmp_path: Path, width: int, s
         least_hours=None,
         missing="no calibration, so no alarm is raised; make one: python cli.py calibrate runs/yard",
     )
-    gate = fake(tmp_path / "gate", state="down", reason="connection refused")
+    black = live_event(3, type="new", kind="black", peak=None, threshold=None)
+    gate = fake(tmp_path / "gate", state="down", reason="connection refused", events=[black])
     cameras = {"yard": yard(tmp_path / "yard"), "gate": gate, "lane": lane}
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     with page_of(cameras) as server:

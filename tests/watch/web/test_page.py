@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.events.event import Event, Files
+from pipeline.events.event import Event, Files, Label
 from pipeline.watch.address import address
 from pipeline.watch.view import View
 from pipeline.watch.web import routes
@@ -67,6 +67,21 @@ def test_the_page_of_one_camera_has_its_figures_strips_and_promise(tmp_path: Pat
     assert "at most one alarm per hour" in page
     assert 'class="alarm"' in page
     assert 'class="unseen"' in page
+
+
+def test_the_page_says_which_profile_is_in_force_and_what_it_is_held_against(tmp_path: Path) -> None:
+    note = "no calibration of profile night: its frames are held against the strictest, that of day"
+    with page_of({"yard": fake(tmp_path, profile="night", notes=(note,))}) as server:
+        page = ask(server, "/cameras/yard").data.decode()
+    for words in ("armed", "night", note, "What an alarm means (night)"):
+        assert f">{words}<" in page
+
+
+@pytest.mark.parametrize("label", ["normal", "real", None])
+def test_what_becomes_of_a_label_is_said_where_one_is_normal(tmp_path: Path, label: Label | None) -> None:
+    with page_of({"yard": fake(tmp_path, events=[live_event(label=label)])}) as server:
+        page = ask(server, "/").data.decode()
+    assert ("keeps its clip, and counts in the calibration once feedback" in page) == (label == "normal")
 
 
 def test_a_camera_without_promise_has_no_strip(tmp_path: Path) -> None:

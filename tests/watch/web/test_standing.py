@@ -26,9 +26,11 @@ def going(kind: str) -> Event:
         ({"alarm": True}, [live_event(type="new")], ["alarm", "live", "armed"]),
         ({}, [going("frozen"), going("drift")], ["live", "frozen", "drift, recalibrate", "armed"]),
         ({}, [going("moved"), going("moved")], ["live", "moved, alarms pause", "armed"]),
+        ({}, [going("black")], ["live", "black, alarms pause", "armed"]),
         ({}, [live_event(kind="moved", peak=None)], ["live", "armed"]),
         (UNARMED, [], ["live", "no alarms"]),
         ({**UNARMED, "learning": True}, [], ["live", "learning"]),
+        ({"profile": "night"}, [], ["live", "armed", "night"]),
         ({"missed_rate": 12.0}, [], ["live", "armed", "rate off, nobody is told"]),
     ],
 )

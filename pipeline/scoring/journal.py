@@ -1,0 +1,137 @@
+"""Rows of a table that goes on: what was written down is there after SIGKILL, and becomes a whole table then.
+
+A journal is an Arrow stream beside the table that it becomes, appended to a batch at a time. Half a batch at
+its end, of a program that was killed while it wrote, is passed over.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.scoring.rows import FOLDER, GROUP, SCHEMA, Row, Rows, writing_tables
+from shards.errors import StorageError, os_error_line
+from shards.storage import Storage
+
+SUFFIX = ".journal"
+HELD_SECONDS = 60.0
+"""Of rows in memory, which a kill loses. An hour at 25 frames/s is 60 batches of 1,500 rows."""
+
+
+class Journal:
+    """A table that is being written.
+
+    Args:
+        out: local.
+        name: of the table.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+
+    def __init__(self, out: Storage, name: str) -> None:
+        self._out, self._name, self._path = out, name, _path(out, name)
+        self._since: float | None = None
+        path = self._path
+        with _refused(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("wb")
+            options = pa.ipc.IpcWriteOptions(compression="zstd")
+            self._stream = pa.ipc.new_stream(self._file, SCHEMA, options=options)
+        self._rows = Rows(self._write)
+
+    def append(self, row: Row) -> None:
+        """Add a row.
+
+        Raises:
+            StorageError: what was held cannot be written.
+        """
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        self._rows.append(row)
+        if now - self._since >= HELD_SECONDS:
+            self._rows.flush()
+            self._since = None
+
+    def finish(self) -> None:
+        """Make it a whole table.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        try:
+            self._rows.flush()
+        finally:
+            self._file.close()
+        publish(self._out, self._name)
+
+    def _write(self, table: pa.Table) -> None:
+        with _refused(self._path):
+            self._stream.write_table(table)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+
+def recover(out: Storage) -> None:
+    """Make whole tables of what killed programs have left; nobody may be writing there.
+
+    Raises:
+        StorageError: one cannot be read or written.
+    """
+    for name in out.names(FOLDER) if Path(out.path(FOLDER)).is_dir() else ():
+        if name.endswith(SUFFIX):
+            publish(out, f"{FOLDER}/{name.removesuffix(SUFFIX)}")
+
+
+def publish(out: Storage, name: str) -> None:
+    """Make a table of its journal, which then goes; of one without rows there is none."""
+    path = _path(out, name)
+    with _refused(path):
+        groups = _groups(path)
+        first = next(groups, None)
+        if first is not None:
+            with writing_tables(out, "parquet", name) as write:
+                write(first)
+                for table in groups:
+                    write(table)
+        path.unlink()
+
+
+def _groups(path: Path) -> Iterator[pa.Table]:
+    """What a journal has, some thousand rows at a time."""
+    held: list[pa.RecordBatch] = []
+    with pa.OSFile(str(path)) as source:
+        for batch in _batches(source):
+            held.append(batch)
+            if sum(each.num_rows for each in held) >= GROUP:
+                yield pa.Table.from_batches(held, SCHEMA).combine_chunks()
+                held = []
+    if held:
+        yield pa.Table.from_batches(held, SCHEMA).combine_chunks()
+
+
+def _batches(source: pa.NativeFile) -> Iterator[pa.RecordBatch]:
+    """The whole batches of a stream, up to where it is cut off."""
+    with contextlib.suppress(pa.ArrowException, StopIteration, OSError, EOFError):
+        stream = pa.ipc.open_stream(source)
+        if stream.schema != SCHEMA:
+            return
+        while True:
+            batch = stream.read_next_batch()
+            batch.validate(full=True)
+            yield batch
+
+
+def _path(out: Storage, name: str) -> Path:
+    return Path(out.path(f"{name}{SUFFIX}"))
+
+
+@contextlib.contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(os_error_line(error, str(path))) from error
