@@ -210,6 +210,8 @@ def evaluate(config: EvaluateConfig) -> None:
     record = summary.record
     for note in record.notes:
         say(f"note: {note}")
+    if summary.reused:
+        say(f"{summary.reused} of {len(record.videos)} videos have the scores of the evaluation before")
     say(
         f"{record.timing.frames} frames at {record.timing.frames_per_second:.1f} frames/s "
         f"with {record.provenance.runtime}"
