@@ -230,6 +230,13 @@ class Videos(Rows[Video]):
             yield _source(self.parts[part], row, texts[part][row])
 
     @property
+    def source_texts(self) -> list[str]:
+        """(V,) what each video was made from, in JSON as it is stored."""
+        texts = self._gathered(lambda tables: np.array(text_column(tables.videos, "source"), object), object)
+        found: list[str] = texts.tolist()
+        return found
+
+    @property
     def files(self) -> list[str | None]:
         """(V,) the file that each was made from, or None of those that were not made from a video file."""
         files: list[str | None] = self._gathered(lambda tables: tables.source_files, object).tolist()

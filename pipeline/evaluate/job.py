@@ -9,8 +9,9 @@ from pipeline.processes.distributed import Process
 from pipeline.runs.checkpoint import Checkpoint, load_checkpoint
 from pipeline.runs.provenance import Provenance
 from pipeline.scoring.choices import ALPHA, THRESHOLD
-from pipeline.scoring.runtime import Network, network_of
+from pipeline.scoring.runtime import Network, int8_record, network_of
 from pipeline.scoring.scorer import largest_batch
+from pipeline.scoring.works import works_of
 from pipeline.version import code_version
 from shards.choices import Split
 from shards.manifest import Manifest, Videos, load_manifest
@@ -19,7 +20,10 @@ from shards.storage import Storage
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Everything that the processes agree on."""
+    """Everything that the processes agree on.
+
+    `works` (V,) has the digest of all that the scores of each of the split's videos depend on.
+    """
 
     config: EvaluateConfig
     storage: Storage
@@ -30,6 +34,7 @@ class Job:
     network: Network
     device: str
     out: Storage
+    works: list[str]
 
     @property
     def videos(self) -> Videos:
@@ -84,6 +89,8 @@ def prepare(config: EvaluateConfig, process: Process, out: Storage) -> Job:
         report=config.report,
         maps=config.maps,
     )
+    scored = manifest.split(split).frames >= checkpoint.spec.window
+    exported = int8_record(config.checkpoint) if ready.precision == "int8" else ""
     return Job(
         config=config,
         storage=storage,
@@ -94,6 +101,7 @@ def prepare(config: EvaluateConfig, process: Process, out: Storage) -> Job:
         network=ready,
         device=process.device.type,
         out=out,
+        works=works_of(provenance, manifest, split, scored, device=process.device.type, model=exported),
     )
 
 

@@ -1,7 +1,8 @@
 """The stage: score this process's videos, write its part of the table; the first process sums up.
 
 `metrics.json` is written last: an evaluation that has it is whole. Parts of an evaluation that was
-killed are kept where they are whole and from the same work, so only the missing ones are redone.
+killed are kept where they are whole and from the same work, so only the missing ones are redone. Of an
+evaluation of another version of the set, the scores of videos that are still the same are taken.
 """
 
 import dataclasses
@@ -34,7 +35,7 @@ def evaluate(config: EvaluateConfig) -> Summary | None:
             with together(process):
                 if process.is_first:
                     claim(config, out)
-                    clear(config, out, job.provenance)
+                    clear(job)
             if not is_whole(out, process.rank, job.provenance):
                 with full_float32():
                     score(job, process)

@@ -1,15 +1,17 @@
 """The work of one process: its videos through the model, and what comes out into its sinks."""
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from mnad import MNAD
 from mnad.networks import STRIDE
 from mnad.scoring import Distance, feature_distance
 from pipeline.evaluate.job import Job
+from pipeline.evaluate.known import Known, known_of, stride_of
 from pipeline.processes.distributed import Process
 from pipeline.report.pictures import draw_pictures
-from pipeline.runs.provenance import work_digest
-from pipeline.scoring.exhibitwriter import ExhibitWriter, stride_for
+from pipeline.scoring.exhibitwriter import ExhibitWriter
 from pipeline.scoring.maps import MapWriter
 from pipeline.scoring.places import normal_places
 from pipeline.scoring.scorer import Scorer
@@ -30,17 +32,22 @@ def score(job: Job, process: Process) -> None:
     """
     window = job.checkpoint.spec.window
     frames = job.videos.frames
-    mine = videos_of_rank(frames.tolist(), process.rank, process.world)
     counts = np.maximum(0, frames - window + 1)
+    mine = videos_of_rank(frames.tolist(), process.rank, process.world)
+    known = known_of(job, mine)
+    videos = [video for video in mine if video not in known.videos]
+    total = int(counts[videos].sum())
     model = job.network.model
+    memory = None if known.memory is None else torch.from_numpy(known.memory).to(process.device)
     scorer = Scorer(
         model=model,
         memory=job.config.memory,
         threshold=job.provenance.threshold,
         bf16=job.network.autocasts,
-        distance=_distance(job, process, model),
+        distance=_distance(job, process, model) if total else feature_distance,
+        start=memory,
     )
-    sinks = _sinks(job, process, model, int(counts.sum()))
+    sinks = _sinks(job, process, known, memory)
     batches = evaluation_batches(
         job.storage,
         job.manifest,
@@ -48,10 +55,9 @@ def score(job: Job, process: Process) -> None:
         window=window,
         batch=job.provenance.batch_size,
         device=process.device,
-        videos=mine,
+        videos=videos,
         threads=job.config.threads,
     )
-    total = int(counts[mine].sum())
     with progress("evaluate", total, "frames", quiet=not process.is_first) as advance:
         feed(sinks, scorer.scored(batches), advance)
 
@@ -72,12 +78,12 @@ def _distance(job: Job, process: Process, model: MNAD) -> Distance:
     ).distance
 
 
-def _sinks(job: Job, process: Process, model: MNAD, frames: int) -> list[Sink]:
-    """Those that the options ask for, given the scored frames of all processes; the table is the last."""
+def _sinks(job: Job, process: Process, known: Known, memory: Tensor | None) -> list[Sink]:
+    """Those that the options ask for; the table is the last."""
     sinks: list[Sink] = []
     if job.config.maps:
         stems = [video_stem(job.split, name) for name in job.videos.names]
-        sinks.append(MapWriter(job.out, work_digest(job.provenance.to_json()), stems))
+        sinks.append(MapWriter(job.out, job.works, stems))
     if job.config.report:
         geometry = job.manifest.geometry
         sinks.append(
@@ -86,10 +92,20 @@ def _sinks(job: Job, process: Process, model: MNAD, frames: int) -> list[Sink]:
                 process.rank,
                 job.provenance,
                 job.videos,
-                items=model.memory.items,
-                stride=stride_for(frames),
+                items=job.network.model.memory.items,
+                stride=stride_of(job),
                 grid=(geometry.height // STRIDE, geometry.width // STRIDE),
                 draw=draw_pictures,
+                known=known.exhibits,
             )
         )
-    return [*sinks, TableWriter(job.out, process.rank, job.provenance, job.videos)]
+    table = TableWriter(
+        job.out,
+        process.rank,
+        job.provenance,
+        job.videos,
+        works=job.works,
+        known=known.videos,
+        memory=memory,
+    )
+    return [*sinks, table]

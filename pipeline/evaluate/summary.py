@@ -10,6 +10,7 @@ from pipeline.report.plotfiles import delete_plots, write_plots
 from pipeline.report.render import REPORT, render
 from pipeline.runs.evaluation import EvaluationRecord, Localisation, ScoredModel, Speed
 from pipeline.runs.provenance import work_digest
+from pipeline.scoring.earlier import forget
 from pipeline.scoring.exhibits import read_exhibits
 from pipeline.scoring.figures import compute_figures
 from pipeline.scoring.localisation import MaskedVideo, fit_masks, localisation
@@ -32,12 +33,14 @@ class Summary:
         scores: where the table lies.
         report: where the page lies, if one was asked for.
         record: its figures and how they came about.
+        reused: videos whose scores an earlier evaluation had.
     """
 
     out: str
     scores: str
     report: str | None
     record: EvaluationRecord
+    reused: int
 
 
 def conclude(job: Job) -> Summary:
@@ -49,7 +52,8 @@ def conclude(job: Job) -> Summary:
     provenance = job.provenance.to_json()
     order = [video.name for video in job.videos]
     videos = read_scores(job.out, provenance, order)
-    record = _record(job, videos, read_timings(job.out, job.provenance))
+    timings = read_timings(job.out, job.provenance)
+    record = _record(job, videos, timings)
     job.out.delete(REPORT)
     delete_plots(job.out)
     if job.config.report:
@@ -58,11 +62,13 @@ def conclude(job: Job) -> Summary:
         shown = Evaluation(name=str(job.out), record=record, videos=videos, exhibits=exhibits)
         job.out.write(REPORT, render([shown]).encode())
     record.save(job.out)
+    forget(job.out)
     return Summary(
         out=str(job.out),
         scores=f"{job.out}/{FOLDER}",
         report=f"{job.out}/{REPORT}" if job.config.report else None,
         record=record,
+        reused=sum(timing.reused for timing in timings),
     )
 
 
@@ -85,7 +91,7 @@ def _record(job: Job, videos: list[VideoScores], timings: list[Timing]) -> Evalu
         dataset=job.manifest.dataset,
         config=recordable(job.config),
         timing=Speed(
-            frames_per_second=scored / seconds,
+            frames_per_second=scored / seconds if scored else 0.0,
             seconds=seconds,
             frames=scored,
             timed=_TIMED,
@@ -98,7 +104,7 @@ def _localisation(job: Job, videos: list[VideoScores]) -> Localisation | None:
     """Figures over the videos with masks, or None without maps or masks."""
     by_name = {video.name: video for video in job.videos}
     geometry = job.manifest.geometry
-    work = work_digest(job.provenance.to_json())
+    works = dict(zip(job.videos.names, job.works, strict=True))
     masked = []
     for video in videos if job.config.maps else ():
         source = by_name[video.name]
@@ -112,7 +118,7 @@ def _localisation(job: Job, videos: list[VideoScores]) -> Localisation | None:
                         job.out,
                         video_stem(job.split, video.name),
                         video.frames,
-                        work,
+                        works[video.name],
                         (geometry.height, geometry.width),
                     ),
                     masks=fit_masks(masks, geometry.height, geometry.width),

@@ -5,17 +5,18 @@ from pathlib import Path
 from pipeline.config import dump_config
 from pipeline.errors import BusyError, ConfigError
 from pipeline.evaluate.config import EvaluateConfig
+from pipeline.evaluate.job import Job
 from pipeline.processes.distributed import Process, from_first, together
 from pipeline.report import plotfiles
 from pipeline.runs.evaluation import RECORD
 from pipeline.runs.ownership import CONFIG, recorded_options, refuse_foreign_folder, refuse_links
-from pipeline.runs.provenance import Provenance
-from pipeline.scoring import exhibits, maps, parts
+from pipeline.scoring import earlier, exhibits, maps, parts
 from shards import locations
+from shards.names import video_stem
 from shards.storage import Storage
 
 COMMAND = "evaluate"
-FOLDERS = (parts.FOLDER, exhibits.FOLDER, plotfiles.FOLDER, maps.FOLDER)
+FOLDERS = (parts.FOLDER, exhibits.FOLDER, plotfiles.FOLDER, maps.FOLDER, earlier.FOLDER)
 
 
 def open_target(config: EvaluateConfig, process: Process) -> Storage:
@@ -56,12 +57,20 @@ def claim(config: EvaluateConfig, out: Storage) -> None:
         out.clear_temporary(folder)
 
 
-def clear(config: EvaluateConfig, out: Storage, provenance: Provenance) -> None:
-    """Leave the parts that this work goes on from: of one that is whole none, for it was asked for again."""
+def clear(job: Job) -> None:
+    """Leave the parts that this work goes on from: of one that is whole none, for it was asked for again.
+
+    Of an evaluation of another version of the set, what can be taken from it is kept aside.
+    """
+    out, provenance = job.out, job.provenance
     finished = out.exists(RECORD)
+    stale = parts.stale_parts(out, None if finished else provenance)
+    goes_on = earlier.set_aside(out, stale, job.works, provenance.manifest_sha256 if finished else None)
     out.delete(RECORD)
-    out.write(CONFIG, dump_config(COMMAND, config).encode())
-    parts.delete_stale(out, None if finished else provenance)
+    out.write(CONFIG, dump_config(COMMAND, job.config).encode())
+    for name in stale:
+        out.delete(name)
     exhibits.delete_without_part(out)
-    if not parts.part_names(out):
-        maps.delete_maps(out)
+    stems = (video_stem(job.split, name) for name in job.videos.names)
+    is_kept = job.config.maps and goes_on
+    maps.delete_maps(out, dict(zip(stems, job.works, strict=True)) if is_kept else {})

@@ -11,6 +11,8 @@ def lines(summary: Summary) -> Iterator[str]:
     timing, provenance, online = record.timing, record.provenance, record.online
     for note in record.notes:
         yield f"note: {note}"
+    if summary.reused:
+        yield f"{summary.reused} of {len(record.videos)} videos have the scores of the evaluation before"
     yield f"{timing.frames} frames at {timing.frames_per_second:.1f} frames/s with {provenance.runtime}"
     if record.auc is not None:
         yield (

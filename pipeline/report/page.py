@@ -105,10 +105,8 @@ def _tiles(record: EvaluationRecord) -> list[tuple[str, str, str]]:
             ("TBDC", places.track_auc, f"of {places.tracks} labelled tracks"),
         ]
     speed = f"{record.timing.frames_per_second:.1f}"
-    return [
-        *((name, _percent(value), remark) for name, value, remark in rows),
-        ("frames per second", speed, record.timing.device),
-    ]
+    tiles = [(name, _percent(value), remark) for name, value, remark in rows]
+    return [*tiles, ("frames per second", speed, record.timing.device)] if record.timing.frames else tiles
 
 
 def _online(value: float | None, smoothed: float | None) -> tuple[float | None, str]:

@@ -3,15 +3,19 @@
 import io
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
+"""What reading a damaged npz file may raise."""
 _KINDS = "biufU"
 """Of values without pointers and without code: numbers and text."""
 
 
-def read_arrays(data: bytes, names: Mapping[str, str], most: int) -> dict[str, np.ndarray]:
+def read_arrays(
+    data: bytes, names: Mapping[str, str], most: int, optional: Collection[str] = ()
+) -> dict[str, np.ndarray]:
     """The arrays of an npz file.
 
     Args:
@@ -19,6 +23,7 @@ def read_arrays(data: bytes, names: Mapping[str, str], most: int) -> dict[str, n
         names: of the arrays that it must hold, no others, and the type of each as numpy writes it: `<i8`, or
             `<U` for text of any length.
         most: bytes that all arrays together may take.
+        optional: those of the names that may be missing.
 
     Raises:
         ValueError: one line: it is damaged, holds other arrays, or arrays that are larger.
@@ -26,17 +31,28 @@ def read_arrays(data: bytes, names: Mapping[str, str], most: int) -> dict[str, n
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            if members.keys() != names.keys() or len(archive.infolist()) != len(names):
+            wrong = members.keys() - names.keys() or names.keys() - members.keys() - {*optional}
+            if wrong or len(archive.infolist()) != len(members):
                 raise ValueError(f"found arrays {sorted(members)!r:.200}, expected {sorted(names)}")
             if sum(info.file_size for info in members.values()) > most + 4096 * len(members):
                 raise ValueError(f"found arrays of more than {most} bytes")
             contents = {name: archive.read(info) for name, info in members.items()}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except DAMAGE as error:
         raise ValueError(f"not a whole npz file ({type(error).__name__})") from error
-    return {name: _array(name, content, names[name]) for name, content in contents.items()}
+    return {name: array_of(name, content, names[name]) for name, content in contents.items()}
 
 
-def _array(name: str, content: bytes, kind: str) -> np.ndarray:
+def array_of(name: str, content: bytes, kind: str) -> np.ndarray:
+    """One array, from the bytes of its npy file.
+
+    Args:
+        name: of it, for messages.
+        content: the bytes.
+        kind: as the types of `read_arrays`.
+
+    Raises:
+        ValueError: as `read_arrays`.
+    """
     file = io.BytesIO(content)
     try:
         np.lib.format.read_magic(file)

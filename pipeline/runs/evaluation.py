@@ -149,7 +149,7 @@ class Speed:
     Attributes:
         frames_per_second: of all processes together.
         seconds: that the slowest process took.
-        frames: scored.
+        frames: scored; those whose scores were taken from an earlier evaluation do not count.
         timed: what is in the time, in words.
         device: `cpu` or `cuda`.
     """

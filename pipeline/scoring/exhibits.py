@@ -31,7 +31,9 @@ class Exhibits:
         pictures: P JPEGs: real frame, prediction and error side by side.
         queries: (P, D) float32, one query of each of those frames.
         items: (M, D) float32, the trained memory.
-        nearest: (rows, columns, M) int64, in how many frames each item was the nearest at each place.
+        nearest: (rows, columns, M) int64, in how many of those frames each item was the nearest at a place.
+        places: (P, rows, columns) uint16, the nearest item at each place of each of those frames; None in
+            files of before, where `nearest` is of all scored frames.
     """
 
     video: np.ndarray
@@ -40,6 +42,7 @@ class Exhibits:
     queries: np.ndarray
     items: np.ndarray
     nearest: np.ndarray
+    places: np.ndarray | None
 
 
 _TYPES = {
@@ -48,6 +51,7 @@ _TYPES = {
     "queries": "<f4",
     "items": "<f4",
     "nearest": "<i8",
+    "places": "<u2",
     "picture_ends": "<i8",
     "picture_data": "|u1",
     "work": "<U",
@@ -60,12 +64,17 @@ def exhibits_name(rank: int, processes: int) -> str:
     return f"{FOLDER}/part-{rank:05d}-of-{processes:05d}.npz"
 
 
+def beside(part: str) -> str:
+    """The file of exhibits of the process that wrote a part of the table."""
+    return f"{FOLDER}/{part.removeprefix(f'{SCORES}/').removesuffix('.parquet')}.npz"
+
+
 def write_exhibits(out: Storage, rank: int, processes: int, exhibits: Exhibits, work: str) -> None:
     """Write one process's exhibits, marked with the digest of the evaluation's provenance."""
     arrays = {
         field.name: getattr(exhibits, field.name)
         for field in dataclasses.fields(Exhibits)
-        if field.name != "pictures"
+        if field.name != "pictures" and getattr(exhibits, field.name) is not None
     }
     ends = np.cumsum([len(picture) for picture in exhibits.pictures])
     data = np.frombuffer(b"".join(exhibits.pictures), np.uint8)
@@ -89,22 +98,50 @@ def read_exhibits(out: Storage, processes: int, work: str) -> Exhibits | None:
     """
     if not all(out.exists(exhibits_name(rank, processes)) for rank in range(processes)):
         return None
-    return _join([_read(out, exhibits_name(rank, processes), work) for rank in range(processes)])
+    return joined([read_one(out, exhibits_name(rank, processes), work) for rank in range(processes)])
 
 
-def _read(out: Storage, name: str, work: str) -> Exhibits:
+def nearest_counts(places: np.ndarray, items: int) -> np.ndarray:
+    """(rows, columns, M) in how many frames each of M items is that of a place, of (P, rows, columns)."""
+    _, rows, columns = places.shape
+    numbers = np.arange(rows * columns).reshape(rows, columns) * items + places.astype(np.int64)
+    return np.bincount(numbers.ravel(), minlength=rows * columns * items).reshape(rows, columns, items)
+
+
+def chosen(exhibits: Exhibits, rows: np.ndarray) -> Exhibits:
+    """Those of the pictured frames whose numbers are in `rows` (K,), in that order."""
+    places = exhibits.places
+    assert places is not None
+    return Exhibits(
+        video=np.array(exhibits.video[rows].tolist(), np.str_),  # as wide as the longest name
+        frame=exhibits.frame[rows],
+        pictures=[exhibits.pictures[row] for row in rows.tolist()],
+        queries=exhibits.queries[rows],
+        items=exhibits.items,
+        nearest=nearest_counts(places[rows], len(exhibits.items)),
+        places=places[rows],
+    )
+
+
+def read_one(out: Storage, name: str, work: str) -> Exhibits:
+    """One file of exhibits.
+
+    Raises:
+        ReportError: it is damaged, or of another work.
+    """
     data = out.read(name)
     try:
-        arrays = read_arrays(data, _TYPES, len(data))
+        arrays = read_arrays(data, _TYPES, len(data), optional=("places",))
+        places = arrays.pop("places", None)
         if arrays.pop("work").tolist() != work:
             raise ValueError("pictures of another evaluation")
         ends, pictures = arrays.pop("picture_ends"), arrays.pop("picture_data").tobytes()
-        _check(ends, len(pictures), **arrays)
+        _check(ends, len(pictures), **arrays, places=places)
     except ValueError as error:
         raise ReportError(f"{out}/{name}: {error}; run evaluate again, one at a time in a folder") from error
     starts = [0, *ends[:-1].tolist()]
     cut = [pictures[start:end] for start, end in zip(starts, ends.tolist(), strict=False)]
-    return Exhibits(pictures=cut, **arrays)
+    return Exhibits(pictures=cut, **arrays, places=places)
 
 
 def _check(
@@ -116,6 +153,7 @@ def _check(
     queries: np.ndarray,
     items: np.ndarray,
     nearest: np.ndarray,
+    places: np.ndarray | None,
 ) -> None:
     """Refuse what no evaluation writes; `ends` are those of pictures in `size` bytes."""
     count = len(frame) if frame.ndim == 1 else -1
@@ -125,13 +163,20 @@ def _check(
         raise ValueError("pictures overlap or are cut off")
     if items.ndim != 2 or queries.shape != (count, items.shape[1]):
         raise ValueError(f"found queries {queries.shape}, items {items.shape}")
-    if nearest.ndim != 3 or nearest.shape[2] != len(items) or nearest.min(initial=0) < 0 or not nearest.any():
+    is_empty = count > 0 and not nearest.any()
+    if nearest.ndim != 3 or nearest.shape[2] != len(items) or nearest.min(initial=0) < 0 or is_empty:
         raise ValueError(f"found counts {nearest.shape} of {len(items)} items")
+    if places is not None and places.shape != (count, *nearest.shape[:2]):
+        raise ValueError(f"found nearest items {places.shape} of {count} frames")
+    if places is not None and places.max(initial=0) >= len(items):
+        raise ValueError(f"found nearest items beyond {len(items)}")
     if not (np.isfinite(queries).all() and np.isfinite(items).all()):
         raise ValueError("found queries or items that are not finite")
 
 
-def _join(parts: Sequence[Exhibits]) -> Exhibits:
+def joined(parts: Sequence[Exhibits]) -> Exhibits:
+    """Those of several processes, at least one, in one."""
+    places = [part.places for part in parts if part.places is not None]
     return Exhibits(
         video=np.concatenate([part.video for part in parts]),
         frame=np.concatenate([part.frame for part in parts]),
@@ -139,4 +184,5 @@ def _join(parts: Sequence[Exhibits]) -> Exhibits:
         queries=np.concatenate([part.queries for part in parts]),
         items=parts[0].items,
         nearest=np.sum([part.nearest for part in parts], axis=0),
+        places=np.concatenate(places) if len(places) == len(parts) else None,
     )

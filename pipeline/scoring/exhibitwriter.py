@@ -9,7 +9,14 @@ from torch import Tensor
 from mnad import Observed
 from mnad.memory import similarity
 from pipeline.runs.provenance import Provenance, work_digest
-from pipeline.scoring.exhibits import Exhibits, exhibits_name, write_exhibits
+from pipeline.scoring.exhibits import (
+    Exhibits,
+    chosen,
+    exhibits_name,
+    joined,
+    nearest_counts,
+    write_exhibits,
+)
 from pipeline.scoring.scorer import ScoredBatch
 from shards.manifest import Video
 from shards.storage import Storage
@@ -33,6 +40,7 @@ class ExhibitWriter:
         stride: see `stride_for`.
         grid: rows and columns of queries in a frame.
         draw: makes pictures.
+        known: exhibits of other videos of this process, which are there already.
     """
 
     def __init__(
@@ -46,6 +54,7 @@ class ExhibitWriter:
         stride: int,
         grid: tuple[int, int],
         draw: Draw,
+        known: Exhibits | None = None,
     ) -> None:
         self._out = out
         self._rank = rank
@@ -54,7 +63,8 @@ class ExhibitWriter:
         self._items = items
         self._stride = stride
         self._draw = draw
-        self._nearest = torch.zeros((*grid, len(items)), dtype=torch.int64, device=items.device)
+        self._known = known
+        self._places = [np.zeros((0, *grid), np.uint16)]
         self._video: list[str] = []
         self._frame: list[int] = []
         self._pictures: list[bytes] = []
@@ -63,35 +73,44 @@ class ExhibitWriter:
 
     def observe(self, scored: ScoredBatch) -> None:
         """Take what is wanted of the next batch."""
-        video, seen = self._videos[scored.video], scored.seen
-        nearest = similarity(seen.queries, seen.items).argmax(dim=-1)
-        self._nearest.view(-1, len(self._items)).scatter_add_(1, nearest.mT, torch.ones_like(nearest.mT))
-        chosen = np.flatnonzero(scored.frames % self._stride == 0)
-        if not len(chosen):
+        wanted = np.flatnonzero(scored.frames % self._stride == 0)
+        if not len(wanted):
             return
-        numbers = scored.frames[chosen]
-        rows = torch.from_numpy(chosen).to(seen.frame.device)
-        # All places in turn, in an order without pattern.
-        places = torch.from_numpy(numbers // self._stride * 7919 % seen.queries.shape[1])
+        video, seen = self._videos[scored.video], scored.seen
+        numbers = scored.frames[wanted]
+        rows = torch.from_numpy(wanted).to(seen.frame.device)
+        nearest = similarity(seen.queries[rows], seen.items[rows]).argmax(dim=-1)
+        self._places.append(nearest.cpu().numpy().astype(np.uint16).reshape(-1, *self._places[0].shape[1:]))
+        places = torch.from_numpy(_places(numbers, seen.queries.shape[1]))
         self._queries.append(seen.queries[rows, places.to(rows.device)].cpu().numpy())
-        self._video += [video.name] * len(chosen)
+        self._video += [video.name] * len(wanted)
         self._frame += numbers.tolist()
         self._pictures += self._draw(video, seen, rows)
 
     def close(self) -> None:
         """Write the file."""
         width = self._items.shape[1]
+        nearest = np.concatenate(self._places)
         exhibits = Exhibits(
             video=np.array(self._video, np.str_),
             frame=np.array(self._frame, np.int64),
             pictures=self._pictures,
             queries=np.concatenate([np.zeros((0, width), np.float32), *self._queries]),
             items=self._items.cpu().numpy(),
-            nearest=self._nearest.cpu().numpy(),
+            nearest=nearest_counts(nearest, len(self._items)),
+            places=nearest,
         )
+        if self._known is not None and len(self._known.frame):
+            exhibits = self._in_order(joined([self._known, exhibits]))
         processes, work = self._provenance.processes, work_digest(self._provenance.to_json())
         write_exhibits(self._out, self._rank, processes, exhibits, work)
         self._is_written = True
+
+    def _in_order(self, exhibits: Exhibits) -> Exhibits:
+        """Sorted by the order of their videos; the frames of each are in order."""
+        position = {video.name: number for number, video in enumerate(self._videos)}
+        order = np.argsort([position[name] for name in exhibits.video.tolist()], kind="stable")
+        return chosen(exhibits, order)
 
     def discard(self) -> None:
         """Remove the file."""
@@ -99,6 +118,15 @@ class ExhibitWriter:
             self._out.delete(exhibits_name(self._rank, self._provenance.processes))
 
 
+def _places(frames: np.ndarray, count: int) -> np.ndarray:
+    """(P,) int64 of [0, count): a place for each frame number (P,), in an order without pattern."""
+    mixed = frames.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # the golden ratio, in 64 bits
+    return ((mixed >> np.uint64(32)) % np.uint64(count)).astype(np.int64)
+
+
 def stride_for(frames: int) -> int:
-    """The smallest stride that gives at most MOST_PICTURES of all `frames`."""
-    return max(1, -(-frames // MOST_PICTURES))
+    """The smallest power of two that as a stride gives at most MOST_PICTURES of all `frames`.
+
+    So where a set grows, the pictures of fewer frames are among those that were drawn before.
+    """
+    return 1 << max(0, (-(-frames // MOST_PICTURES) - 1).bit_length())

@@ -1,21 +1,23 @@
 """Error maps of frames as files: where in a frame the anomaly is.
 
 `OUT/maps/<video>-<first frame>.npz` holds CHUNK consecutive frames, the last of a video's fewer: `maps` uint8
-(F, H, W), `first`, the number of the first, and `work`, a digest of what they were computed from. A value v
+(F, H, W), `first`, the number of the first, and `work`, a digest of what they were computed from
+(`pipeline.scoring.works`). A value v
 stands for the error (v / 255)⁴, squared error times its weight in the point score; so v grows with the
 difference of the pixel itself, and one byte is enough.
 """
 
 import io
 import re
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
 from mnad.scoring import error_map
 from pipeline.errors import ReportError
-from pipeline.runs.arrays import read_arrays
+from pipeline.runs.arrays import DAMAGE, array_of, read_arrays
 from pipeline.scoring.scorer import ScoredBatch
 from shards.names import STEM
 from shards.storage import Storage
@@ -27,6 +29,8 @@ _TYPES = {"maps": "|u1", "first": "<i8", "work": "<U"}
 """Of the arrays in a file."""
 CHUNK = 512
 """Frames per file; of 256x256 they take 34 MB of memory, and a fraction of that on disk."""
+_MOST_TEXT = 4096
+"""Bytes of the array `work`; it takes 384."""
 
 
 class MapWriter:
@@ -34,13 +38,13 @@ class MapWriter:
 
     Args:
         out: the evaluation.
-        work: digest of its provenance.
+        works: what the maps of each of the split's videos are computed from.
         stems: of the file names of the split's videos.
     """
 
-    def __init__(self, out: Storage, work: str, stems: Sequence[str]) -> None:
+    def __init__(self, out: Storage, works: Sequence[str], stems: Sequence[str]) -> None:
         self._out = out
-        self._work = work
+        self._works = works
         self._stems = stems
         self._video = 0
         self._first = 0
@@ -73,7 +77,10 @@ class MapWriter:
         if self._held:
             buffer = io.BytesIO()
             np.savez_compressed(
-                buffer, maps=np.stack(self._held), first=np.int64(self._first), work=np.str_(self._work)
+                buffer,
+                maps=np.stack(self._held),
+                first=np.int64(self._first),
+                work=np.str_(self._works[self._video]),
             )
             name = _name(self._stems[self._video], self._first)
             self._out.write(name, buffer.getvalue())
@@ -88,7 +95,7 @@ def read_maps(out: Storage, stem: str, frames: np.ndarray, work: str, size: tupl
         out: the evaluation.
         stem: of the video's file names.
         frames: (F,) its scored frames.
-        work: digest of the evaluation's provenance.
+        work: what they are computed from.
         size: H and W.
 
     Raises:
@@ -114,11 +121,30 @@ def read_maps(out: Storage, stem: str, frames: np.ndarray, work: str, size: tupl
     return np.concatenate(parts)
 
 
-def delete_maps(out: Storage) -> None:
-    """Remove all maps."""
+def delete_maps(out: Storage, works: Mapping[str, str]) -> None:
+    """Remove all maps but those of works that are wanted, by the stem of each video."""
     for name in out.names(FOLDER):
-        if _MAPS.fullmatch(name):
+        stem = name.rpartition("-")[0]
+        if _MAPS.fullmatch(name) and not (stem in works and _work_of(out, f"{FOLDER}/{name}") == works[stem]):
             out.delete(f"{FOLDER}/{name}")
+
+
+def has_maps(out: Storage, stem: str, frames: np.ndarray, work: str) -> bool:
+    """Whether all of a video's maps are there, from exactly this work; arguments as of `read_maps`."""
+    names = [_name(stem, int(first)) for first in frames[::CHUNK]]
+    return all(_work_of(out, name) == work for name in names)
+
+
+def _work_of(out: Storage, name: str) -> str | None:
+    """What the maps in a file are computed from; None if it is missing or damaged."""
+    try:
+        with out.open(name) as file, zipfile.ZipFile(file) as archive:
+            info = archive.getinfo("work.npy")
+            if info.file_size > _MOST_TEXT:
+                return None
+            return str(array_of("work", archive.read(info), _TYPES["work"]))
+    except (*DAMAGE, KeyError, ValueError):
+        return None
 
 
 def _name(stem: str, first: int) -> str:

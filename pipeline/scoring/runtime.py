@@ -4,6 +4,7 @@ Encoder and decoder are run elsewhere; what lies between them, the memory and th
 float32. So batches stay exact, whatever computes them, and sinks see what they always see.
 """
 
+import hashlib
 import importlib.util
 import warnings
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from pipeline.processes.measuring import CLEARLY_FASTER, least_seconds
 from pipeline.runs.calibration import Runtime, calibrated_profiles, load_calibration, record_name
 from pipeline.runs.checkpoint import Checkpoint
 from pipeline.runs.layout import home_of
-from pipeline.runtimes.exported import int8_networks
+from pipeline.runtimes.exported import INT8, RECORD, int8_networks
 from pipeline.scoring.choices import Precision, RuntimeChoice
 from pipeline.scoring.scorer import largest_batch
 from pipeline.video.profiles import profiles
@@ -74,6 +75,16 @@ def network_of(
     """
     int8 = partial(int8_networks, home_of(checkpoint.name), checkpoint.sha256)
     return network(checkpoint.model(), size, device, runtime, precision, int8)
+
+
+def int8_record(checkpoint: str) -> str:
+    """What the networks in int8 are that lie exported in the run of a checkpoint: a digest of their record.
+
+    Raises:
+        FileNotFoundError: there are none.
+    """
+    folder = Storage(f"{Storage(home_of(checkpoint))}/{INT8}")
+    return hashlib.sha256(folder.read(RECORD)).hexdigest()
 
 
 def network(

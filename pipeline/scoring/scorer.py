@@ -48,12 +48,14 @@ class ScoredBatch:
         frames: (B,) int64, numbers of the scored frames.
         scores: of those frames.
         seen: of those windows, all B; what it holds on the device goes with it.
+        after: (M, D) the memory after the last of them.
     """
 
     video: int
     frames: np.ndarray
     scores: FrameScores
     seen: Observed
+    after: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,8 @@ class Scorer:
         threshold: frames whose point score is below it update the memory.
         bf16: whether convolutions run in bfloat16.
         distance: gives the feature distances.
+        start: (M, D) the memory that the first video starts with where it is carried on; None for the trained
+            one.
     """
 
     model: MNAD
@@ -73,6 +77,7 @@ class Scorer:
     threshold: float
     bf16: bool
     distance: Distance = feature_distance
+    start: Tensor | None = None
 
     def scored(self, batches: Iterable[VideoBatch]) -> Iterator[ScoredBatch]:
         """Score batches of videos in order, each as soon as it is there; nothing is kept but the memory.
@@ -80,14 +85,15 @@ class Scorer:
         Raises:
             CheckpointError: the model gives something that is no number.
         """
-        items = trained = self.model.memory.items
+        trained = self.model.memory.items
+        items = trained if self.start is None else self.start
         video, guess = -1, False
         for batch in batches:
             if batch.video != video:
                 video, guess = batch.video, self.memory != "frozen"
                 items = items if self.memory == "carry" else trained
-            scored, items = self._score(batch, items, guess)
-            guess = bool(scored.scores.memory_updated[-1])
+            scored = self._score(batch, items, guess)
+            items, guess = scored.after, bool(scored.scores.memory_updated[-1])
             yield scored
 
     def apart(self, windows: Tensor, items: Tensor) -> tuple[FrameScores, Observed, Tensor]:
@@ -110,7 +116,7 @@ class Scorer:
         _check_finite(scores, lambda index: f"window {index} of several cameras")
         return scores, seen, after
 
-    def _score(self, batch: VideoBatch, items: Tensor, guess: bool) -> tuple[ScoredBatch, Tensor]:
+    def _score(self, batch: VideoBatch, items: Tensor, guess: bool) -> ScoredBatch:
         passes: list[Observed] = []
 
         def keep(seen: Observed) -> None:
@@ -129,7 +135,7 @@ class Scorer:
             )
         _check_finite(scores, lambda index: f"frame {batch.frames[index]} of video {batch.video}")
         seen = passes[0] if len(passes) == 1 else _joined(passes)
-        return ScoredBatch(video=batch.video, frames=batch.frames, scores=scores, seen=seen), items
+        return ScoredBatch(video=batch.video, frames=batch.frames, scores=scores, seen=seen, after=items)
 
 
 def _joined(passes: Sequence[Observed]) -> Observed:

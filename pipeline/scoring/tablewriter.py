@@ -1,7 +1,7 @@
 """The sink that keeps scores: one process's part of the table."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ from torch import Tensor
 from mnad import FrameScores, normality
 from mnad.local_error import TABLE_SCALES, LocalError
 from pipeline.runs.provenance import Provenance
-from pipeline.scoring.parts import Timing, marked, part_name
+from pipeline.scoring.parts import Timing, Works, marked, part_name
 from pipeline.scoring.scorer import ScoredBatch
 from pipeline.scoring.table import SCHEMA
 from pipeline.scoring.videoscores import VideoScores
@@ -31,9 +31,22 @@ class TableWriter:
         rank: of this process.
         provenance: of the work.
         videos: of the split.
+        works: what the scores of each are of; nothing is said of them if left out.
+        known: scores that are there, by the number of their video.
+        memory: that is carried on from those, where it is.
     """
 
-    def __init__(self, out: Storage, rank: int, provenance: Provenance, videos: Sequence[Video]) -> None:
+    def __init__(
+        self,
+        out: Storage,
+        rank: int,
+        provenance: Provenance,
+        videos: Sequence[Video],
+        *,
+        works: Sequence[str] = (),
+        known: Mapping[int, VideoScores] | None = None,
+        memory: Tensor | None = None,
+    ) -> None:
         self._out = out
         self._rank = rank
         self._provenance = provenance
@@ -43,7 +56,10 @@ class TableWriter:
         self._scores: list[FrameScores] = []
         self._local_errors: list[np.ndarray] = []
         self._look: LocalError | None = None
-        self._done: list[VideoScores] = []
+        self._works = works
+        self._known = known or {}
+        self._memory = memory
+        self._done: dict[int, VideoScores] = {}
         self._started = time.perf_counter()
         self._seconds = 0.0
         self._is_written = False
@@ -56,13 +72,21 @@ class TableWriter:
         self._frames.append(scored.frames)
         self._scores.append(scored.scores)
         self._local_errors.append(self._local_error(scored.seen.error))
+        self._memory = scored.after
         self._seconds = time.perf_counter() - self._started
 
     def close(self) -> None:
         """Write the part."""
         self._finish_video()
-        timing = Timing(frames=sum(len(video.frames) for video in self._done), seconds=self._seconds)
-        write_part(self._out, self._rank, self._done, self._provenance, timing)
+        frames = sum(len(video.frames) for video in self._done.values())
+        timing = Timing(frames=frames, seconds=self._seconds, reused=len(self._known))
+        done = dict(sorted({**self._known, **self._done}.items()))
+        is_carried = self._provenance.memory == "carry" and self._memory is not None
+        works = Works(
+            of={video.name: self._works[number] for number, video in done.items()} if self._works else {},
+            memory=self._memory.cpu().numpy() if is_carried and self._memory is not None else None,
+        )
+        write_part(self._out, self._rank, [*done.values()], self._provenance, timing, works)
         self._is_written = True
 
     def discard(self) -> None:
@@ -81,28 +105,31 @@ class TableWriter:
         if self._frames:
             video, labels = self._videos[self._video], self._videos[self._video].labels
             frames, scores = np.concatenate(self._frames), FrameScores.join(self._scores)
-            self._done.append(
-                VideoScores(
-                    name=video.name,
-                    frames=frames,
-                    scores=scores,
-                    anomaly=1 - normality(scores.psnr, scores.feature_distance, self._provenance.alpha),
-                    labels=None if labels is None else labels[frames],
-                    seconds=None if (rate := rate_of(video)) is None else frames / rate,
-                    local_error=np.concatenate(self._local_errors),
-                )
+            self._done[self._video] = VideoScores(
+                name=video.name,
+                frames=frames,
+                scores=scores,
+                anomaly=1 - normality(scores.psnr, scores.feature_distance, self._provenance.alpha),
+                labels=None if labels is None else labels[frames],
+                seconds=None if (rate := rate_of(video)) is None else frames / rate,
+                local_error=np.concatenate(self._local_errors),
             )
             self._frames, self._scores, self._local_errors = [], [], []
 
 
 def write_part(
-    out: Storage, rank: int, videos: Sequence[VideoScores], provenance: Provenance, timing: Timing
+    out: Storage,
+    rank: int,
+    videos: Sequence[VideoScores],
+    provenance: Provenance,
+    timing: Timing,
+    works: Works | None = None,
 ) -> None:
     """Write one process's part; it is there whole or not at all."""
-    schema = marked(SCHEMA, provenance, timing)
+    schema = marked(SCHEMA, provenance, timing, works or Works())
     table = pa.concat_tables([schema.empty_table(), *(_table(video, schema) for video in videos)])
     with out.writing(part_name(rank, provenance.processes)) as file:
-        pq.write_table(table, file, compression="zstd")
+        pq.write_table(table, file, compression="zstd", write_page_checksum=True)
 
 
 def _table(video: VideoScores, schema: pa.Schema) -> pa.Table:

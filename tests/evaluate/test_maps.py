@@ -10,8 +10,8 @@ import pytest
 from pipeline.errors import ReportError
 from pipeline.evaluate.config import EvaluateConfig
 from pipeline.evaluate.run import evaluate
-from pipeline.runs.provenance import work_digest
 from pipeline.scoring.maps import read_maps
+from pipeline.scoring.parts import part_name, schema_of, works_in
 from shards.manifest import Videos, write_manifest
 from shards.masks import write_masks
 from shards.names import video_stem
@@ -45,10 +45,10 @@ def test_maps_are_written_and_measured(tmp_path: Path) -> None:
     assert 0 <= figures.pixel_auc <= 1
     assert f'["pixel AUC","{100 * figures.pixel_auc:.1f} %"' in (tmp_path / "out/report.html").read_text()
     stored = Storage(tmp_path / "out"), video_stem("testing", "01"), np.arange(4, 12)
-    provenance = summary.record.provenance.to_json()
-    assert read_maps(*stored, work_digest(provenance), (16, 24)).shape == (8, 16, 24)
+    works = works_in(schema_of(stored[0], part_name(0, 1))).of
+    assert read_maps(*stored, works["01"], (16, 24)).shape == (8, 16, 24)
     with pytest.raises(ReportError, match="maps of another evaluation"):
-        read_maps(*stored, work_digest({**provenance, "checkpoint_sha256": "22"}), (16, 24))
+        read_maps(*stored, works["02"], (16, 24))
     bare = evaluate(EvaluateConfig(**options, batch_size=3))
     assert bare is not None
     assert bare.record.localisation is None

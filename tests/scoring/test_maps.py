@@ -37,6 +37,7 @@ def scored(batch: int) -> Iterator[ScoredBatch]:
                 frames=4 + start + np.arange(len(part)),
                 scores=scores,
                 seen=Observed(first=0, frame=none, target=none, error=part, queries=none, items=none),
+                after=none,
             )
 
 
@@ -46,7 +47,7 @@ def test_files_hold_a_chunk_each_and_read_as_they_were(
 ) -> None:
     monkeypatch.setattr(maps, "CHUNK", 8)
     out = Storage(tmp_path)
-    writer = MapWriter(out, "work", STEMS)
+    writer = MapWriter(out, ["work"] * len(STEMS), STEMS)
     for part in scored(batch):
         writer.observe(part)
     writer.close()
@@ -64,7 +65,7 @@ def test_discarding_removes_what_was_written_and_nothing_else(
     monkeypatch.setattr(maps, "CHUNK", 8)
     (tmp_path / "maps").mkdir()
     (tmp_path / "maps" / "testing-z-00000004.npz").write_bytes(b"of another video")
-    writer = MapWriter(Storage(tmp_path), "work", STEMS)
+    writer = MapWriter(Storage(tmp_path), ["work"] * len(STEMS), STEMS)
     for part in scored(5):
         writer.observe(part)
     assert len(list((tmp_path / "maps").iterdir())) > 1

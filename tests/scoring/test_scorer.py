@@ -124,7 +124,7 @@ def test_neither_scorer_nor_sinks_hold_windows_of_batches_that_are_done(model: M
     out = Storage(tmp_path)
     video = Video(name="long", split="testing", frames=100, source={}, shards=())
     sinks: list[Sink] = [
-        MapWriter(out, "work", ["testing-long"]),
+        MapWriter(out, ["work"], ["testing-long"]),
         ExhibitWriter(
             out,
             0,

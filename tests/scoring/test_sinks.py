@@ -22,6 +22,7 @@ def scored(count: int, frames: int = 2) -> Iterator[ScoredBatch]:
                 psnr=values, feature_distance=values, point_score=values, memory_updated=values > 0
             ),
             seen=Observed(first=0, frame=tensor, target=tensor, error=tensor, queries=tensor, items=tensor),
+            after=tensor[0, 0],
         )
 
 

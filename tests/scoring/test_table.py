@@ -16,11 +16,10 @@ from mnad import FrameScores
 from pipeline.errors import ReportError
 from pipeline.scoring.parts import (
     Timing,
-    delete_stale,
     is_whole,
     part_name,
-    part_names,
     read_timings,
+    stale_parts,
     wait_for_parts,
 )
 from pipeline.scoring.table import SCHEMA, read_scores
@@ -113,29 +112,26 @@ def test_a_part_without_videos_is_a_part(out: Storage) -> None:
     assert pq.read_schema(out.path(part_name(1, 2))).remove_metadata() == SCHEMA
 
 
-def test_a_part_of_other_work_is_not_whole_and_goes(out: Storage, tmp_path: Path) -> None:
+def test_a_part_of_other_work_is_not_whole_but_stale(out: Storage) -> None:
     other = dataclasses.replace(WORK, checkpoint_sha256="22")
     write_part(out, 0, [video("a")], WORK, TIMING)
     write_part(out, 1, [video("b")], other, TIMING)
     write_part(out, 0, [video("c")], dataclasses.replace(WORK, processes=1), TIMING)
     assert is_whole(out, 0, WORK)
     assert not is_whole(out, 1, WORK)
-    delete_stale(out, WORK)
-    assert [path.name for path in (tmp_path / "scores").iterdir()] == ["part-00000-of-00002.parquet"]
+    assert sorted(stale_parts(out, WORK)) == [part_name(0, 1), part_name(1, 2)]
 
 
-def test_all_parts_go_where_none_is_to_be_kept(out: Storage, tmp_path: Path) -> None:
+def test_all_parts_are_stale_where_none_is_to_be_kept(out: Storage) -> None:
     write_part(out, 0, [video("a")], WORK, TIMING)
-    delete_stale(out, None)
-    assert list((tmp_path / "scores").iterdir()) == []
+    assert stale_parts(out, None) == [part_name(0, 2)]
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1", b"PAR1" + bytes(100) + b"PAR1"])
 def test_a_damaged_part_is_not_whole(out: Storage, damage: bytes) -> None:
     out.write(part_name(0, 2), damage)
     assert not is_whole(out, 0, WORK)
-    delete_stale(out, WORK)
-    assert not out.exists(part_name(0, 2))
+    assert stale_parts(out, WORK) == [part_name(0, 2)]
 
 
 def foreign(out: Storage) -> None:
@@ -162,9 +158,7 @@ def test_files_that_no_evaluation_wrote_stay(out: Storage, tmp_path: Path) -> No
     foreign(out)
     for name in ("mine.parquet", "part-00000-of-00002.parquet.bak", "part-0-of-2.parquet"):
         out.write(f"scores/{name}", b"mine")
-    delete_stale(out, None)
-    assert len(list((tmp_path / "scores").iterdir())) == 3
-    assert part_names(out) == []
+    assert sorted(stale_parts(out, None)) == [part_name(0, 2), part_name(1, 2)]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """Every rank takes the same number of steps, and no window is seen twice."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shards import plan as plan_module
 from shards.plan import EpochPlan, epoch_plan, joined, schedule, steps_per_epoch, videos_of_rank
 
 ragged = st.lists(st.integers(0, 40), min_size=1, max_size=9)
@@ -120,6 +123,34 @@ def test_the_pool_bounds_the_segments_held() -> None:
         plan = epoch_plan(windows, seed=0, epoch=0, rank=0, world=1, batch=4, pool=pool)
         assert schedule(plan).peak <= pool + 2
         assert len(plan.reads) <= len(windows) + pool
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    counts=st.lists(st.integers(0, 5), min_size=30, max_size=60),
+    pool=st.integers(1, 9),
+    grid=st.sampled_from((2, 1 << 52)),
+    seed=st.integers(0, 99),
+)
+def test_windows_are_sorted_by_time_as_a_stable_sort_does(
+    counts: list[int], pool: int, grid: int, seed: int
+) -> None:
+    """Of a coarse grid of times many are equal."""
+    rng = np.random.default_rng(seed)
+    place = np.repeat(rng.permutation(len(counts)), counts)
+    time = (place + pool * (rng.integers(0, grid, len(place)) / grid)) % len(counts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan_module, "_PLACES", 8)
+        found = plan_module._by_time(place, time, len(counts), pool)
+    assert found.tolist() == np.argsort(time, kind="stable").tolist()
+
+
+def test_the_order_of_a_set_is_what_it_always_was() -> None:
+    windows = np.random.default_rng(0).integers(0, 41, 9000)
+    plan = epoch_plan(windows, seed=3, epoch=2, rank=1, world=3, batch=7)
+    values = (plan.segments, plan.reads, plan.window_reads, plan.window_starts)
+    digest = hashlib.sha256(b"".join(each.astype("<i8").tobytes() for each in values)).hexdigest()
+    assert digest == "980d3c0442066d6cf2eff38eab791beadac8ccc04a812b7b50290924ec429f82"
 
 
 def test_few_segments_are_each_read_once() -> None:
