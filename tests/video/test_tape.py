@@ -10,8 +10,8 @@ from pipeline.errors import SourceError
 from pipeline.video import tape as taping
 from pipeline.video.live import DroppedError, LivePacket, connected, is_live, unheard
 from pipeline.video.tape import Moving, Tape
+from rtsp import camera
 from shards.storage import Storage
-from tests.helpers.rtsp import camera
 from tests.helpers.videos import scene, write_video
 
 RATE, FRAMES = 10, 200

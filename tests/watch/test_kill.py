@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.events.event import Event
+from rtsp import camera
 from tests.helpers.commands import TIMEOUT, command, run, started
 from tests.helpers.receivers import Receiver, receiver, until
-from tests.helpers.rtsp import camera
 from tests.helpers.watching import events_of
 from tests.helpers.yard import World
 
