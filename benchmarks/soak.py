@@ -1,6 +1,6 @@
-"""The command `watch` over two generated cameras for as long as is asked: what it holds, and how that grows.
+"""The command `watch` over generated cameras for as long as is asked: what it holds, and how that grows.
 
-    python benchmarks/soak.py [--minutes 60] [--faults] [--size 64] [--rate 5] [--work FOLDER] [--out soak]
+    python benchmarks/soak.py [--minutes 60] [--cameras 2] [--faults] [--size 64] [--rate 5] [--out soak]
 
 The model has random weights, and a calibration on two minutes of normal video; the cameras send 25 frames/s,
 of which as many are scored as this machine carries with half of it to spare, and show something abnormal
@@ -43,7 +43,6 @@ from watched import (
 
 matplotlib.rcdefaults()
 
-CAMERAS = ("yard", "gate")
 FAULTS: tuple[tuple[Fault, float], ...] = (("drop", 1.0), ("stall", 12.0), ("corrupt", 3.0))
 """What goes wrong in turns, and for how many seconds."""
 FAULT_EVERY = 40.0
@@ -66,8 +65,8 @@ class Sample:
     Attributes:
         seconds: since it was first asked.
         resident, anonymous, descriptors, threads, busy: as in `Vitals`.
-        p50, p95: latency in seconds, of the slower camera; NaN before a frame.
-        scored, skipped, reconnects: of both cameras together.
+        p50, p95: latency in seconds, of the slowest camera; NaN before a frame.
+        scored, skipped, reconnects: of all cameras together.
         up: cameras whose pictures come.
     """
 
@@ -103,12 +102,12 @@ class Sample:
         )
 
 
-def fault_at(seconds: float) -> tuple[int, Fault]:
-    """The camera that something is wrong with, and what, so many seconds after the beginning."""
+def fault_at(seconds: float, cameras: int) -> tuple[int, Fault]:
+    """Which of some cameras something is wrong with, and what, so many seconds after the beginning."""
     turn, within = divmod(seconds, FAULT_EVERY)
     fault, length = FAULTS[int(turn) % len(FAULTS)]
     before = FAULT_EVERY / 2  # so that it begins in order, and the last one is over at the end
-    return int(turn) % len(CAMERAS), fault if before <= within < before + length else "none"
+    return int(turn) % cameras, fault if before <= within < before + length else "none"
 
 
 def slope(samples: Sequence[Sample], name: str) -> float:
@@ -147,14 +146,14 @@ def change(samples: Sequence[Sample], name: str) -> Change:
 
 
 def sampled(
-    running: Running, cameras: Mapping[str, Camera], seconds: float, has_faults: bool
+    running: Running, cameras: Sequence[Camera], seconds: float, has_faults: bool
 ) -> Iterator[Sample]:
     """A sample now and then; the cameras fail meanwhile, if they are to."""
     started, due = time.monotonic(), 0.0
     while (now := time.monotonic() - started) < seconds:
-        index, fault = fault_at(now) if has_faults else (0, "none")
-        for number, name in enumerate(CAMERAS):
-            cameras[name].fault = fault if number == index else "none"
+        index, fault = fault_at(now, len(cameras)) if has_faults else (0, "none")
+        for number, each in enumerate(cameras):
+            each.fault = fault if number == index else "none"
         if now >= due:
             due += SAMPLE_EVERY
             yield Sample.of(now, vitals(running.pid), ask(running.page))
@@ -249,13 +248,14 @@ def save(samples: Sequence[Sample], out: Path, title: str) -> None:
     plot(samples, title).savefig(out.with_suffix(".png"), dpi=100, metadata={"Software": None})
 
 
-def prepare(work: Path, size: int, height: int, rate: float | None) -> tuple[Path, Path, float]:
+def prepare(work: Path, options: argparse.Namespace) -> tuple[Path, Path, float]:
     """A calibrated run, the video of its cameras, and the rate at which it scores them."""
+    size, height, rate = options.size, options.height, options.rate
     normal = make_video(work / "normal.mp4", LOOP, height=height)
     run = make_run(work / "run", size=size, rate=rate or float(CAMERA_RATE))
     if rate is None:
         speed = speed_told(command("doctor", normal, "--checkpoint", run, "--runtime", "torch"))
-        rate = carried_rate(speed, len(CAMERAS))
+        rate = carried_rate(speed, options.cameras)
         print(f"{speed:g} frames/s on this machine, so {rate:g} of each camera", flush=True)
         run = make_run(work / "carried", size=size, rate=rate)
     command("calibrate", run, normal, "--alarms-per-hour", ALARMS_PER_HOUR, "--device", "cpu")
@@ -267,6 +267,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--cameras", type=int, default=2)
     parser.add_argument("--faults", action="store_true", help="let the cameras fail now and then")
     parser.add_argument("--size", type=int, default=64, help="height and width of what the model sees")
     parser.add_argument("--height", type=int, default=360, help="of a camera's picture")
@@ -277,13 +278,13 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         work = options.work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         work.mkdir(parents=True, exist_ok=True)
-        run, video, rate = prepare(work, options.size, options.height, options.rate)
-        cameras = {name: stack.enter_context(camera(video)) for name in CAMERAS}
-        urls = {name: each.url for name, each in cameras.items()}
+        run, video, rate = prepare(work, options)
+        cameras = [stack.enter_context(camera(video)) for _ in range(options.cameras)]
+        urls = {f"camera{number}": each.url for number, each in enumerate(cameras, start=1)}
         samples: list[Sample] = []
         with watch(run, work / "watched", urls) as running:
             samples.extend(sampled(running, cameras, 60 * options.minutes, options.faults))
-        title = f"watch: {len(CAMERAS)} cameras of {rate:g} frames/s at {options.size}x{options.size}"
+        title = f"watch: {options.cameras} cameras of {rate:g} frames/s at {options.size}x{options.size}"
         save(samples, options.out, title + (", with faults" if options.faults else ""))
         report(samples, written(work / "watched"))
 
