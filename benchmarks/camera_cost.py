@@ -5,7 +5,8 @@
 Video is decoded, resized and scored with random weights, one window at a time, as `watch` does for one
 camera, on one thread. Printed are milliseconds of CPU per frame, of which a busy machine changes less than
 of the time that passes, and how many cameras of 5 and of 25 frames/s two cores carry. Rounds of all ways take
-turns, and medians are taken. int8 is what `export` makes, with fewer windows to learn ranges from.
+turns, and medians are taken; `--sizes` without a size decodes alone. int8 is what `export` makes, with fewer
+windows to learn ranges from.
 """
 
 import argparse
@@ -90,12 +91,19 @@ def measure(folder: Path, video: Path, size: int, frames: int, rounds: int) -> N
         print(f"| {size}x{size} | {name} | {each:.3g} | {cameras} |", flush=True)
 
 
+def decoding(video: Path) -> float:
+    """Milliseconds of CPU for a frame that is decoded, and not looked at."""
+    started = time.process_time()
+    count = sum(1 for _ in timed_frames(video, str(video)))
+    return 1000 * (time.process_time() - started) / count
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--sizes", type=int, nargs="+", default=[64, 128, 256], help="height and width of frames"
+        "--sizes", type=int, nargs="*", default=[64, 128, 256], help="height and width of frames"
     )
     parser.add_argument("--frames", type=int, default=40, help="per round; four fewer are scored")
     parser.add_argument("--height", type=int, default=360, help="of the camera's picture")
@@ -105,6 +113,7 @@ def main() -> None:
     rates = " | ".join(f"cameras of {rate} frames/s on {CORES} cores" for rate in RATES)
     with tempfile.TemporaryDirectory() as folder:
         video = make_video(Path(folder) / "camera.mp4", 4.0, height=options.height)
+        print(f"{decoding(video):.2g} ms of CPU to decode a frame {options.height} pixels high\n")
         print(f"| size | runtime | ms of CPU per frame | {rates} |\n|---|---|---|{len(RATES) * '---|'}")
         for size in options.sizes:
             measure(Path(folder), video, size, options.frames, options.rounds)

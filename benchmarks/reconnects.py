@@ -1,11 +1,11 @@
 """What is left of many broken connections: a camera hangs up again and again, and `watch` comes back.
 
-    python benchmarks/reconnects.py [--cycles 200] [--warm 300] [--frames 25]
+    python benchmarks/reconnects.py [--cycles 200] [--warm 300] [--frames 12]
 
-The camera hangs up some frames after each connection, and the pause before the next is a fiftieth of that of
-the command. The first connections warm up, for what memory is taken once is taken in the first thousands of
-frames. Printed are looks at the process, and the most that it held while it warmed up and after that. The
-model costs nothing.
+The camera hangs up some frames after each connection, by default before its second key frame, and the pause
+before the next is a fiftieth of that of the command. The first connections warm up, for what memory is taken
+once is taken in the first thousands of frames. Printed are looks at the process, and the most that it held
+while it warmed up and after that. The model costs nothing.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def main() -> None:
     )
     parser.add_argument("--cycles", type=int, default=200, help="after those that warm up")
     parser.add_argument("--warm", type=int, default=300, help="cycles that warm up")
-    parser.add_argument("--frames", type=int, default=25, help="that the camera sends before it hangs up")
+    parser.add_argument("--frames", type=int, default=12, help="that the camera sends before it hangs up")
     options = parser.parse_args()
     readers.FIRST_PAUSE = FIRST_PAUSE
     held: list[tuple[int, Vitals]] = []
