@@ -83,7 +83,7 @@ types: .venv/test-ready  ## types, strict
 
 check: lint types test  ## everything that must be green
 
-bench: .venv/test-ready  ## speed of every stage, as ratios to the plain way and to the limit
+bench: .venv/test-ready  ## speed of every stage, as ratios to the plain way and to the limit, and an hour of watch
 	$(BIN)/python benchmarks/preprocess.py
 	$(BIN)/python benchmarks/dask_engine.py
 	$(BIN)/python benchmarks/stream.py
@@ -91,6 +91,9 @@ bench: .venv/test-ready  ## speed of every stage, as ratios to the plain way and
 	$(BIN)/python benchmarks/flags.py
 	$(BIN)/python benchmarks/evaluate.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/soak.py --faults --out artifacts/soak
+	$(BIN)/python benchmarks/reconnects.py
+	$(BIN)/python benchmarks/many_frames.py
 
 # Runs with the Python it finds, not with .venv: a GPU machine has a torch of its own. OPTIONS go to gpu.py.
 gpu:  ## what only a GPU can show: make gpu PED2=folder

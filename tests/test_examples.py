@@ -1,29 +1,46 @@
 """The programs under examples/ do what they say, each in a process of its own, on a small set."""
 
+import json
 import os
 import subprocess
 import sys
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.events.event import to_json
 from pipeline.synthesize.config import SynthesizeConfig
 from pipeline.synthesize.run import synthesize
 from shards.codecs import Codec
 from shards.manifest import load_manifest
 from shards.storage import Storage
 from tests.helpers.commands import ROOT, TIMEOUT
+from tests.helpers.events import peak
+from tests.helpers.receivers import receiver
 from tests.helpers.shards import make_set, random_frames
+from tests.helpers.statuspage import live_event
 
 pytestmark = pytest.mark.slow
 
 FRAMES, CLIPS = 40, 2
 
 
-def run_example(name: str, *arguments: object, folder: Path, ignored: str | None = None) -> list[str]:
-    """The lines that an example prints when it runs in `folder`; no warning but `ignored` is let pass."""
+def run_example(
+    name: str, *arguments: object, folder: Path, ignored: str | None = None, given: str = "", code: int = 0
+) -> list[str]:
+    """The lines that an example prints when it runs in `folder`; no warning but `ignored` is let pass.
+
+    Args:
+        name, arguments: of the example.
+        folder: where it runs.
+        ignored: a category of warnings.
+        given: on standard input.
+        code: with which it is to end.
+    """
     warnings = ["-W", "error", *(["-W", f"ignore::{ignored}"] if ignored else [])]
     done = subprocess.run(
         [sys.executable, *warnings, str(ROOT / "examples" / name), *map(str, arguments)],
@@ -31,10 +48,11 @@ def run_example(name: str, *arguments: object, folder: Path, ignored: str | None
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
+        input=given,
         timeout=TIMEOUT,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     return done.stdout.splitlines()
 
 
@@ -87,6 +105,26 @@ def test_training_windows_are_streamed(trained: tuple[Path, list[str]], tmp_path
     ]
     assert len(printed) == len(expected)
     assert all(line.startswith(start) for line, start in zip(printed, expected, strict=True))
+
+
+def test_frigate_is_told_of_an_alarm_that_has_just_begun(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    with receiver(200, 500) as frigate:
+        home = frigate.url.removesuffix("/events")
+
+        def tell(code: int = 0, **changes: Any) -> None:
+            line = to_json(live_event(camera="back yard", start=now, **changes))
+            run_example("tell_frigate.py", home, folder=tmp_path, given=line, code=code)
+
+        tell(type="new")
+        tell(type="new", code=os.EX_TEMPFAIL)
+        assert [path for path, _, _ in frigate.requests] == 2 * ["/api/events/back%20yard/unusual/create"]
+        assert json.loads(frigate.requests[0][2])["duration"] > 0
+        tell(type="end", end=now)
+        tell(type="new", kind="camera_down", peak=None, threshold=None)
+        now -= timedelta(hours=1)
+        tell(type="new", peak=peak(time=now))
+        assert len(frigate.requests) == 2
 
 
 @pytest.mark.parametrize("codec", [Codec(), Codec(name="deflate"), Codec(name="jpeg", quality=95)], ids=str)

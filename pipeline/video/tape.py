@@ -4,6 +4,7 @@ A tape is written by the thread that reads the camera, and read by the one that 
 """
 
 import itertools
+import math
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -134,16 +135,23 @@ class Tape:
         return stem + form.suffix
 
     def _let_go(self) -> None:
-        """Drop groups of pictures that lie wholly before the last seconds."""
-        newest = self._kept[-1].seconds if self._kept else None
+        """Drop groups of pictures that lie wholly before the last seconds.
+
+        The times of a connection are known from its first frame on: its packets before that, and those of one
+        that broke before, lie between what has times.
+        """
+        newest = next((at for each in reversed(self._kept) if (at := each.seconds) is not None), None)
         while self._kept:
-            after = next((each for each in itertools.islice(self._kept, 1, None) if each.packet.is_key), None)
-            is_past = (
-                newest is not None and after is not None and (after.seconds or 0.0) <= newest - self._span
-            )
+            is_past = newest is not None and self._next_key() <= newest - self._span
             if not is_past and self._bytes <= MOST_BYTES:
                 return
             self._bytes -= len(self._kept.popleft().packet.data)
+
+    def _next_key(self) -> float:
+        """When the first group but one begins whose time is known; infinite where there is none."""
+        later = itertools.islice(self._kept, 1, None)
+        keys = (at for each in later if each.packet.is_key and (at := each.seconds) is not None)
+        return next(keys, math.inf)
 
 
 def _of_span(kept: list[_Kept], span: tuple[float, float]) -> list[_Kept]:

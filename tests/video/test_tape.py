@@ -1,5 +1,6 @@
 """What was before an event is still there when it comes, and what is kept is bounded."""
 
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from pipeline.errors import SourceError
 from pipeline.video import tape as taping
 from pipeline.video.live import DroppedError, LivePacket, connected, is_live, unheard
 from pipeline.video.tape import Moving, Tape
+from rtsp import camera
 from shards.storage import Storage
-from tests.helpers.rtsp import camera
 from tests.helpers.videos import scene, write_video
 
 RATE, FRAMES = 10, 200
@@ -70,6 +71,27 @@ def test_without_an_event_the_last_seconds_are_kept_and_with_one_all_since(
     assert shown(tmp_path / filled(held, taped).clip((0, 1000), out, "held")) == FRAMES
     held.release()
     assert shown(tmp_path / held.clip((0, 1000), out, "released")) <= 70
+
+
+def test_of_connections_that_break_early_the_last_seconds_are_kept(taped: Moving, tmp_path: Path) -> None:
+    out, tape = Storage(str(tmp_path)), Tape(5)
+    timed = [packet for packet in PACKETS if packet.shown is not None]
+    start = next(index for index, packet in enumerate(timed) if packet.is_key)
+    group = timed[start : start + 6]
+    assert [packet.is_key for packet in group] == [True, *5 * [False]]
+    connections = []
+    for number in range(100):
+        moving = Moving(taped.form, first=float(number))
+        connections.append(weakref.ref(moving))
+        tape.push(group[0], moving)
+        if number % 3:  # each third one breaks before its first frame
+            moving.ahead = number - float((group[0].shown or 0) * taped.form.unit)
+        for packet in group[1:]:
+            tape.push(packet, moving)
+    assert sum(each() is not None for each in connections) <= 9
+    with pytest.raises(SourceError, match="found no pictures of these seconds"):
+        tape.clip((0, 90), out, "gone")
+    assert shown(tmp_path / tape.clip((95, 97), out, "last")) == len(group)
 
 
 def test_of_an_event_that_is_too_long_the_beginning_is_kept(

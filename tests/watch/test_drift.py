@@ -10,9 +10,9 @@ import pytest
 from pipeline.runs.calibration import load_calibration
 from pipeline.watch import camera as module
 from pipeline.watch.web.standing import standing
+from rtsp import camera
 from shards.storage import Storage
 from tests.helpers.receivers import until
-from tests.helpers.rtsp import camera
 from tests.helpers.watching import events_of, watching, without_skipping
 from tests.helpers.yard import World
 

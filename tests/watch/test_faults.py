@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pipeline.watch import readers
+from rtsp import Fault, camera
 from tests.helpers.receivers import until
-from tests.helpers.rtsp import Fault, camera
 from tests.helpers.videos import write_video
 from tests.helpers.watching import events_of, watching
 from tests.helpers.yard import RATE, World, normal_video

@@ -12,10 +12,10 @@ import pytest
 
 from pipeline.events.event import Event
 from pipeline.scoring.rows import read_rows
+from rtsp import camera
 from shards.storage import Storage
 from tests.helpers.commands import TIMEOUT, command, run, started
 from tests.helpers.receivers import Receiver, receiver, until
-from tests.helpers.rtsp import camera
 from tests.helpers.watching import events_of
 from tests.helpers.yard import World
 

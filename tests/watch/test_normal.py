@@ -12,9 +12,9 @@ from pipeline.events.event import Event, Files
 from pipeline.watch import normal
 from pipeline.watch.retention import Retention
 from pipeline.watch.web.files import file_of
+from rtsp import camera
 from tests.helpers.events import event
 from tests.helpers.receivers import until
-from tests.helpers.rtsp import camera
 from tests.helpers.watching import events_of, watching, without_skipping
 from tests.helpers.yard import ABNORMAL, World
 

@@ -15,9 +15,9 @@ from pipeline.scoring.rows import read_rows
 from pipeline.video import profiles
 from pipeline.watch.plan import watch_config
 from pipeline.watch.run import watch
+from rtsp import camera
 from shards.storage import Storage
 from tests.helpers.receivers import until
-from tests.helpers.rtsp import camera
 from tests.helpers.watching import events_of, watching, without_skipping
 from tests.helpers.yard import World
 

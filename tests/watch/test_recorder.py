@@ -10,8 +10,8 @@ from pipeline.errors import ConfigError
 from pipeline.watch import readers
 from pipeline.watch.plan import watch_config
 from pipeline.watch.run import watch
+from rtsp import camera
 from tests.helpers.receivers import until
-from tests.helpers.rtsp import camera
 from tests.helpers.videos import write_video
 from tests.helpers.watching import events_of, watching
 from tests.helpers.yard import RATE, World, abnormal_video

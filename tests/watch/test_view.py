@@ -18,8 +18,8 @@ from pipeline.watch.assembler import Arrival, Window
 from pipeline.watch.feed import Feed
 from pipeline.watch.plan import watch_config
 from pipeline.watch.slots import Slots
+from rtsp import camera
 from tests.helpers.receivers import Subscriber, broker, receiver, until
-from tests.helpers.rtsp import camera
 from tests.helpers.watching import events_of, running, watching
 from tests.helpers.yard import SIZE, World
 

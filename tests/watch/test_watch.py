@@ -11,9 +11,9 @@ from pipeline.events.event import Event
 from pipeline.scoring.rows import SCHEMA, read_rows
 from pipeline.watch.plan import watch_config
 from pipeline.watch.run import watch
+from rtsp import camera
 from shards.storage import Storage
 from tests.helpers.receivers import until
-from tests.helpers.rtsp import camera
 from tests.helpers.watching import events_of, watching, without_skipping
 from tests.helpers.yard import ABNORMAL, FRAMES, RATE, World
 

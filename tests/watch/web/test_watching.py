@@ -10,8 +10,8 @@ import urllib3
 from pipeline.errors import ConfigError
 from pipeline.watch.plan import watch_config
 from pipeline.watch.run import watch
+from rtsp import camera
 from tests.helpers.receivers import until
-from tests.helpers.rtsp import camera
 from tests.helpers.yard import World
 
 SECRETS = ("hunter2", "correct-horse-battery")

@@ -1,4 +1,4 @@
-"""A camera for tests: an RTSP server on loopback that plays H.264 files over TCP, with faults on demand.
+"""A camera that is none: an RTSP server on loopback that plays H.264 files over TCP, with faults on demand.
 
 It speaks what a player needs (DESCRIBE, SETUP and PLAY of RFC 2326, interleaved) and sends H.264 as RFC 6184
 says. Faults are set while it plays, and hold until they are set to something else.
@@ -83,6 +83,7 @@ class Camera:
         fault: what goes wrong now.
         user, password: that are asked for, if any.
         connections: that were made so far.
+        ended: how many of them are over.
         sent: pictures that were sent so far.
     """
 
@@ -93,6 +94,7 @@ class Camera:
     login: str | None = None
     port: int = 0
     connections: int = 0
+    ended: int = 0
     sent: int = 0
     _sockets: list[socket.socket] = field(default_factory=list)
     _over: threading.Event = field(default_factory=threading.Event)
@@ -140,7 +142,10 @@ class Camera:
                     begin = f"RTP-Info: url=track0;seq=0;rtptime={_stamp(pictures[0].seconds)}"
                     _answer(connection, headers, "200 OK", begin)
                     self.connections += 1
-                    self._play(connection, pictures)
+                    try:
+                        self._play(connection, pictures)
+                    finally:
+                        self.ended += 1
                     return
                 else:
                     _answer(connection, headers, "200 OK", "Session: 1")
