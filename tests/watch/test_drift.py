@@ -34,7 +34,7 @@ def test_a_scene_that_has_changed_is_an_event_and_moves_no_threshold(
         watching(World(run=run, video=world.video), out, source.url) as engine,
     ):
         limit = engine.view.snapshot("yard").limit_hours
-        until(lambda: any(event.kind == "drift" for event in events_of(out)), 90)
+        until(lambda: any(event.kind == "drift" for event in engine.view.events("yard")), 90)
         snapshot = engine.view.snapshot("yard")
         words = [word.text for word in standing(snapshot, engine.view.events("yard"))]
         assert snapshot.limit_hours == limit is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError
+from pipeline.events.event import Event
 from pipeline.runs.calibration import calibrated_profiles, load_calibration
 from pipeline.scoring.rows import read_rows
 from pipeline.video import profiles
@@ -41,6 +42,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
+def anomalies(out: Path) -> list[Event]:
+    return [event for event in events_of(out) if event.kind == "anomaly"]
+
+
 def calibrated(world: World, folder: Path, *names: str) -> World:
     """The same camera, calibrated for some profiles alone."""
     run = Path(shutil.copytree(world.run, folder / "run", copy_function=os.link))
@@ -58,14 +63,14 @@ def test_frames_are_held_against_the_calibration_of_the_hour(
     without_skipping(monkeypatch)
     own, out = calibrated(world, tmp_path, "day", "night"), tmp_path / "out"
     with camera(world.video, speed=10) as source, watching(own, out, source.url, profile=DAYS) as engine:
-        until(lambda: any(event.kind == "anomaly" for event in events_of(out)), 60)
+        until(lambda: anomalies(out), 60)
         assert engine.view.snapshot("yard").profile == "day"
         assert engine.view.snapshot("yard").limit_hours is not None
         clock.hour = 22
         until(lambda: engine.view.snapshot("yard").profile == "night", 60)
-        before = len(events_of(out))
-        until(lambda: len(events_of(out)) > before, 60)
-    found = [event for event in events_of(out) if event.kind == "anomaly"]
+        before = len(anomalies(out))
+        until(lambda: len(anomalies(out)) > before, 60)
+    found = anomalies(out)
     assert [found[at].threshold.profile for at in (0, -1)] == ["day", "night"]  # type: ignore[union-attr]
     rows = read_rows(Storage(str(out / "yard"))).to_pylist()
     assert {row["profile"] for row in rows} == {"day", "night"}
@@ -104,7 +109,7 @@ def test_learning_fills_each_profile(
         assert engine.view.snapshot("yard").notes == ()
     assert calibrated_profiles(learned) == ["day", "night"]
     assert all(
-        load_calibration(learned, f"calibration-{name}.json").calibration.hours > 0.005
+        load_calibration(learned, f"calibration-{name}.json").calibration.hours > 0.003
         for name in ("day", "night")
     )
 
