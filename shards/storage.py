@@ -68,7 +68,7 @@ class Storage:
             if location.lower().startswith(("http://", "https://")):
                 self._http = _http_folder(location)
             elif is_uri(location):
-                self._fs, root = pafs.FileSystem.from_uri(_in_one_request(location))
+                self._fs, root = _file_system(location)
                 self._root = root.rstrip("/")
             else:
                 self._fs, self._root = pafs.LocalFileSystem(), str(Path(location).absolute())
@@ -311,11 +311,16 @@ class Storage:
         )
 
 
-def _in_one_request(location: str) -> str:
-    """A location in S3 at which a small object takes one request to write, where it would take three."""
-    if not location.lower().startswith("s3://") or _DELAYED in location:
-        return location
-    return f"{location}{'&' if '?' in location else '?'}{_DELAYED}=true"
+def _file_system(location: str) -> tuple[Any, str]:
+    """Of a URI, and the path in it; in S3, where a small object takes one request to write instead of three."""
+    if location.lower().startswith("s3://") and _DELAYED not in location:
+        with contextlib.suppress(ValueError):  # an Arrow that does not know the option, or a wrong location
+            found: tuple[Any, str] = pafs.FileSystem.from_uri(
+                f"{location}{'&' if '?' in location else '?'}{_DELAYED}=true"
+            )
+            return found
+    found = pafs.FileSystem.from_uri(location)
+    return found
 
 
 def storage_of(location: str) -> tuple[Storage, str]:
