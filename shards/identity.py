@@ -46,16 +46,23 @@ def video_identities(manifest: Manifest, split: Split) -> list[str]:
     """
     videos = manifest.split(split)
     segments = manifest.segments(split, manifest.window)
-    columns = [segments.column(name) for name in _COLUMNS]
-    rows = np.concatenate([column.reshape(len(segments), -1).view(np.uint8) for column in columns], axis=1)
-    ends = np.cumsum(np.bincount(segments.video, minlength=len(videos))).tolist()
+    ends = np.cumsum(np.bincount(segments.video, minlength=len(videos)))
     set_wide = [dataclasses.asdict(manifest.geometry), dataclasses.asdict(manifest.codec), manifest.window]
     common = json.dumps(set_wide, sort_keys=True)
-    facts = zip(videos.names, videos.frames.tolist(), videos.source_texts, strict=True)
-    digests, start = [], 0
-    for (name, frames, source), end in zip(facts, ends, strict=True):
-        hasher = Hasher(json.dumps([common, name, frames, source]).encode())
-        hasher.update(rows[start:end].tobytes())
-        digests.append(hasher.hexdigest())
-        start = end
+    names, frames, sources = videos.names, videos.frames.tolist(), videos.source_texts
+    digests: list[str] = []
+    while len(digests) < len(videos):
+        first = len(digests)
+        start = int(ends[first - 1]) if first else 0
+        last = max(first + 1, int(np.searchsorted(ends, start + _ROWS, side="right")))
+        block = segments.select(np.arange(start, ends[last - 1]))
+        columns = [block.column(name) for name in _COLUMNS]
+        bytes_of = [each if each.ndim == 2 else each[:, None].view(np.uint8) for each in columns]
+        rows = np.concatenate(bytes_of, axis=1)
+        at = 0
+        for number in range(first, last):
+            hasher = Hasher(json.dumps([common, names[number], frames[number], sources[number]]).encode())
+            hasher.update(rows[at : int(ends[number]) - start].tobytes())
+            digests.append(hasher.hexdigest())
+            at = int(ends[number]) - start
     return digests

@@ -4,13 +4,14 @@ import re
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 """What Python makes of bytes of a file name that are not UTF-8, and of halves of surrogate pairs."""
+_NUMBERS = re.compile(r"(\d+)")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """Control characters, ends of lines, and what changes the direction of writing."""
 
 
 def printable(name: str) -> str:
     r"""A file name as text that can be written down: bytes that are not UTF-8 as escapes such as `\xff`."""
-    return _SURROGATES.sub(lambda found: _escaped(found[0]), name)
+    return name if name.isascii() else _SURROGATES.sub(lambda found: _escaped(found[0]), name)
 
 
 def plain(text: str) -> str:
@@ -20,9 +21,8 @@ def plain(text: str) -> str:
 
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
     """Sorts `2` before `10`, in any part of a path; ties between `1` and `01` fall to plain order."""
-    parts = re.split(r"(\d+)", text)
-    numbered = [(0, int(p), p) if p.isascii() and p.isdigit() else (1, 0, p) for p in parts if p]
-    return tuple(numbered)
+    parts = _NUMBERS.split(text)
+    return tuple([(0, int(p), p) if p.isascii() and p.isdigit() else (1, 0, p) for p in parts if p])
 
 
 def _escaped(character: str) -> str:

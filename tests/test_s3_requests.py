@@ -42,13 +42,13 @@ class Bound:
 
 
 BOUNDS = {
-    "preprocess": Bound(once=8, video=13),
-    "nothing new": Bound(once=21),
-    "append one": Bound(once=55),
-    "open": Bound(once=9),
+    "preprocess": Bound(once=12, video=7),
+    "nothing new": Bound(once=14),
+    "append one": Bound(once=30),
+    "open": Bound(once=8),
     "epoch": Bound(once=2, video=1, segment=1),
     "second epoch": Bound(once=0),
-    "evaluate": Bound(once=14, video=1, segment=1),
+    "evaluate": Bound(once=10, video=1, segment=1),
 }
 """Videos are those that the stage goes through; for what is there already, no request is made."""
 

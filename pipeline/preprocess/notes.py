@@ -1,5 +1,7 @@
 """What a user should know about the videos of a set, from what its manifest records."""
 
+import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -7,19 +9,56 @@ from pipeline.preprocess.labels.kinds import IntervalLabels, Labels, TimeLabels
 from shards.manifest import Manifest
 from shards.rates import MOST_RATIO, known_rate
 
+_NOTHING_TO_SAY = (
+    '"complaints": [],',
+    '"damaged_frames": 0,',
+    '"decoder_errors": 0,',
+    '"even": true,',
+    '"interlaced_frames": 0,',
+    '"kind": "video",',
+    '"lost_packets": 0,',
+    '"other_tracks": [],',
+)
+"""What is in the JSON of an ordinary video file, beside its length, size and rate. Within a text, the quotes
+would be escaped. To look for it in the facts of 100,000 videos takes 0.3 s, to parse them 3 s."""
+_LENGTH = re.compile('"frames_header": ([0-9]{1,9}),')
+_RATE = re.compile(r'"rate": ((?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,20})?|null),')
+_SIZE = re.compile(r'"sizes": \[\[0, ([0-9]{1,9}), ([0-9]{1,9})\]\]')
+_Seen = tuple[str, Sequence[Sequence[int]], float | None]
+"""Name, first size if it is known, and rate of a video."""
+
 
 def notes(manifest: Manifest) -> list[str]:
     """One line per finding: gaps, strays, header counts, uneven times, damage, tracks that were not read,
     sizes that change, interlaced video, videos too short to use, different cameras in one training set."""
     videos = manifest.videos
-    found, seen = [], []
-    for (split, name), frames, facts in zip(
-        videos.titles, videos.frames.tolist(), videos.sources(), strict=True
-    ):
-        found += [f"{split}/{name}: {text}" for text in _of(facts, frames, manifest.window)]
+    found: list[str] = []
+    seen: list[_Seen] = []
+    rows = zip(videos.titles, videos.frames.tolist(), videos.source_texts, strict=True)
+    for number, ((split, name), frames, text) in enumerate(rows):
+        ordinary = _of_ordinary(text, frames) if frames >= manifest.window else None
+        if ordinary is None:
+            facts = videos.source(number)
+            found += [f"{split}/{name}: {note}" for note in _of(facts, frames, manifest.window)]
+            ordinary = tuple(facts.get("sizes", [])[:1]), known_rate(facts.get("rate"))
         if split == "training":
-            seen.append((name, tuple(facts.get("sizes", [])[:1]), known_rate(facts.get("rate"))))
+            seen.append((name, *ordinary))
     return found + [f"training: {text}" for text in _of_cameras(seen)]
+
+
+def _of_ordinary(text: str, frames: int) -> tuple[Sequence[Sequence[int]], float | None] | None:
+    """First size and rate of a video file of which there is nothing else to say; None if there may be.
+
+    Args:
+        text: what it was made from, in JSON.
+        frames: that were decoded.
+    """
+    length, rate, size = (pattern.search(text) for pattern in (_LENGTH, _RATE, _SIZE))
+    if length is None or rate is None or size is None or int(length[1]) not in (0, frames):
+        return None
+    if not all(part in text for part in _NOTHING_TO_SAY):
+        return None
+    return ((0, int(size[1]), int(size[2])),), known_rate(json.loads(rate[1]))
 
 
 def _of_depth(depth: dict[str, Any]) -> str:
@@ -102,12 +141,8 @@ def _of_file(facts: dict[str, Any], frames: int) -> Iterator[str]:
         )
 
 
-def _of_cameras(seen: Sequence[tuple[str, Sequence[list[int]], float | None]]) -> Iterator[str]:
-    """What tells that videos are not of one camera: the model learns one normality from all of them.
-
-    Args:
-        seen: name, first size if it is known, and rate of each video.
-    """
+def _of_cameras(seen: Sequence[_Seen]) -> Iterator[str]:
+    """What tells that videos are not of one camera: the model learns one normality from all of them."""
     sizes: dict[str, list[str]] = {}
     for name, first, _ in seen:
         for _, height, width in first:

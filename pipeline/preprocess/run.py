@@ -95,11 +95,11 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
     refuse_rate_of_files(config, layout)
     storage = Storage(config.shards)
     held.enter_context(sole("preprocess", storage))
-    refuse_foreign_config(storage, "preprocess")
+    recorded = refuse_foreign_config(storage, "preprocess")
     refuse_links(storage, FOLDERS[1:])
     for folder in FOLDERS:
         storage.clear_temporary(folder)
-    state = load_state(storage, config)
+    state = load_state(storage, config, recorded)
     layout = keep_names(layout, state.file_names())
     layout, labels = find_labels(tree, layout, config.labels)
     _check_labels_early(config, layout, labels)
@@ -122,7 +122,9 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
             else:
                 missing.append(video)
             advance()
-    failed = _missing(storage, config, tree.source, missing, len(kept) + len(parts)) if missing else {}
+    failed: dict[str, str] = {}
+    if missing:
+        failed = _missing(storage, config, recorded, tree.source, missing, len(kept) + len(parts))
     skipped = tuple(sorted(failed.items()))
     fresh = [video for video in missing if video.title not in failed]
     for video in fresh:
@@ -135,6 +137,8 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
         if skipped:
             raise SourceError(f"{error} (skipped: {', '.join(name for name, _ in skipped)})") from error
         raise
+    if not missing:
+        _record(storage, config, recorded)
     manifest = _close(storage, config, state, manifest, kept, parts)
     return Summary(
         manifest=manifest,
@@ -197,6 +201,7 @@ def _refuse_other_source(storage: Storage, config: PreprocessConfig, layout: Lay
 def _missing(
     storage: Storage,
     config: PreprocessConfig,
+    recorded: bytes | None,
     source: Source,
     videos: list[SourceVideo],
     before: int,
@@ -218,7 +223,7 @@ def _missing(
                 refuse_failed(failed, len(videos))
             left = [video for video in videos if video.title not in failed]
             require_space(config, left, found.looked, found.planes)
-        _record(storage, config)
+        _record(storage, config, recorded)
         if left:
             failed |= _decode(config, source, left, members, before)
     if config.on_error == "fail":
@@ -247,14 +252,10 @@ def _decode(
             return failures(outcomes, reached.on_end)
 
 
-def _record(storage: Storage, config: PreprocessConfig) -> None:
+def _record(storage: Storage, config: PreprocessConfig, recorded: bytes | None) -> None:
     """Write the options beside the shards, if they are not there yet."""
     options = recorded_config(config)
-    try:
-        found = storage.read(CONFIG)
-    except FileNotFoundError:
-        found = b""
-    if found != options:
+    if recorded != options:
         storage.write(CONFIG, options)
 
 
@@ -313,7 +314,6 @@ def _close(
     parts: dict[Key, Part],
 ) -> Manifest:
     """Bring the set to its new version in one step; then remove what no version of it holds."""
-    _record(storage, config)
     before = state.manifest
     # Shards that were made again are younger than the manifest, which must be younger than all.
     if before is not None and not parts and before.to_json() == manifest.to_json():

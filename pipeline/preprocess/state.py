@@ -106,11 +106,16 @@ def _holds(part: Part, now: str, source: Source, video: SourceVideo, heartbeat: 
     return part.stamp == now or fingerprint(source, video, heartbeat).items() <= part.video.source.items()
 
 
-def load_state(storage: Storage, config: PreprocessConfig) -> State:
+def load_state(storage: Storage, config: PreprocessConfig, recorded: bytes | None) -> State:
     """Read what is there. What is damaged counts as not there: it is made again.
 
     In a bucket, the files that the manifest lists are believed to be there: to look for 100,000 takes 100
     requests. `--recheck` looks.
+
+    Args:
+        storage: of the set.
+        config: the options now.
+        recorded: `config.toml` of earlier runs, None if there is none.
 
     Raises:
         ConfigError: it was made with other options.
@@ -121,10 +126,10 @@ def load_state(storage: Storage, config: PreprocessConfig) -> State:
     damage: list[str] = []
     manifest = None
     if has_manifest := storage.exists(MANIFEST):
-        _refuse_other_options(storage, config)
+        _refuse_other_options(storage, config, recorded)
         manifest = _manifest(storage, damage)
     elif names:
-        _refuse_other_options(storage, config)
+        _refuse_other_options(storage, config, recorded)
     lost: frozenset[int] = frozenset()
     if has_manifest and (storage.is_local or config.recheck):
         files = {name: (size, modified) for name, size, modified in storage.walk()}
@@ -259,10 +264,10 @@ def _made_again(error: Exception, what: str) -> str:
     return f"{str(error).removesuffix('; preprocess again')}: {what}"
 
 
-def _refuse_other_options(storage: Storage, config: PreprocessConfig) -> None:
-    if not storage.exists(CONFIG):
+def _refuse_other_options(storage: Storage, config: PreprocessConfig, found: bytes | None) -> None:
+    if found is None:
         raise ConfigError(f"{storage}: holds shards but no {CONFIG}; choose an empty folder")
-    recorded = parse_toml(storage.read(CONFIG), f"{storage}/{CONFIG}").get("preprocess")
+    recorded = parse_toml(found, f"{storage}/{CONFIG}").get("preprocess")
     if not isinstance(recorded, dict):
         raise ConfigError(f"{storage}/{CONFIG}: holds no options of preprocess; choose an empty folder")
     wanted = parse_toml(recorded_config(config), CONFIG)["preprocess"]

@@ -17,23 +17,38 @@ CONFIG = "config.toml"
 def recorded_options(folder: Storage, command: str) -> dict[str, Any] | None:
     """The options that `command` left in a folder; None if nothing, or something else, did."""
     try:
-        options = parse_toml(folder.read(CONFIG), CONFIG).get(command)
-    except (FileNotFoundError, ConfigError):  # not there, or not TOML
+        return _options_in(folder.read(CONFIG), command)
+    except FileNotFoundError:
+        return None
+
+
+def _options_in(data: bytes, command: str) -> dict[str, Any] | None:
+    try:
+        options = parse_toml(data, CONFIG).get(command)
+    except ConfigError:  # not TOML
         return None
     return options if isinstance(options, dict) else None
 
 
-def refuse_foreign_config(folder: Storage, command: str) -> None:
+def refuse_foreign_config(folder: Storage, command: str) -> bytes | None:
     """Keep `command` from writing over the config.toml of another command or program.
 
+    Returns:
+        The file, None if there is none.
+
     Raises:
-        ConfigError: there is one.
+        ConfigError: there is one of something else.
     """
-    if folder.exists(CONFIG) and recorded_options(folder, command) is None:
+    try:
+        found = folder.read(CONFIG)
+    except FileNotFoundError:
+        return None
+    if _options_in(found, command) is None:
         raise ConfigError(
             f"{folder}/{CONFIG}: not of {command}, which would write over it; choose a new or empty folder, "
             f"or one that {command} wrote"
         )
+    return found
 
 
 def refuse_foreign_folder(folder: Storage, command: str) -> None:

@@ -100,7 +100,7 @@ def test_damaged_stamps_cost_another_look_at_the_source_and_nothing_else(copy: P
 @pytest.mark.parametrize("garbage", [*GARBAGE, b"[" * 100_000])
 def test_a_damaged_part_file_costs_its_video_alone(copy: Path, garbage: bytes) -> None:
     storage = Storage(copy / "set")
-    state = load_state(storage, config(copy))
+    state = load_state(storage, config(copy), storage.read(CONFIG))
     assert state.manifest is not None
     names = [part_name("training", name) for name in ("a", "b")]
     for video, stamp, name in zip(state.manifest.videos, state.stamps, names, strict=True):
@@ -153,7 +153,7 @@ def test_whatever_was_mutated_is_a_state_with_its_damage_or_one_line(
     bad = data.draw(mutated_bytes(good))
     (folder / name).write_bytes(bad)
     try:
-        state = load_state(Storage(folder), config(copy))
+        state = load_state(Storage(folder), config(copy), (folder / CONFIG).read_bytes())
     except ConfigError as error:
         assert name == CONFIG
         assert "\n" not in str(error)

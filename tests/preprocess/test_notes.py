@@ -7,7 +7,10 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.preprocess.config import PreprocessConfig
+from pipeline.preprocess.notes import notes
 from pipeline.preprocess.run import Summary, preprocess
+from shards.codecs import Codec
+from shards.manifest import Geometry, Manifest, Video, Videos
 from tests.helpers.counted import counter, numbers
 from tests.helpers.divx import pack_b_frames
 from tests.helpers.shards import stored_frames
@@ -47,14 +50,14 @@ def test_sizes_that_change_in_a_file_or_in_a_folder_of_images_are_noted(tmp_path
     (tmp_path / "source" / "a.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
     write_images(tmp_path / "source" / "b", counter(6))
     write_images(tmp_path / "source" / "b", counter(6, (32, 48)), first=6)
-    notes = run(tmp_path).notes
+    said = run(tmp_path).notes
     assert (
         "training/a: its frames have 2 sizes (64x96 from frame 0, 32x48 from frame 10); each frame was"
-        in (notes[1])
+        in (said[1])
     )
     assert (
         "training/b: its frames have 2 sizes (64x96 from frame 0, 32x48 from frame 6); each frame was"
-        in (notes[2])
+        in (said[2])
     )
 
 
@@ -85,3 +88,69 @@ def test_cameras_alike_and_those_of_the_testing_set_are_not_noted(tmp_path: Path
     write_video(tmp_path / "source" / "training" / "videos" / "02.mp4", scene(8), rate=26)
     write_video(tmp_path / "source" / "testing" / "videos" / "01.mp4", scene(8, size=(48, 64)), rate=5)
     assert run(tmp_path).notes == ()
+
+
+FACTS: dict[str, Any] = {
+    "complaints": [],
+    "damaged_frames": 0,
+    "decoder_errors": 0,
+    "digest": "00",
+    "even": True,
+    "file": "a.mp4",
+    "first_decoder_error": None,
+    "frames_header": 20,
+    "interlaced_frames": 0,
+    "kind": "video",
+    "lost_packets": 0,
+    "other_tracks": [],
+    "packets": 20,
+    "rate": 25.0,
+    "sizes": [[0, 48, 64]],
+    "track": 0,
+}
+"""Of a file of 20 frames about which there is nothing to say."""
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"frames_header": 0},
+        {"frames_header": 19},
+        {"frames_header": -1},
+        {"complaints": ["odd"]},
+        {"damaged_frames": 1},
+        {"decoder_errors": 10, "first_decoder_error": "bad"},
+        {"even": False},
+        {"interlaced_frames": 3},
+        {"lost_packets": 2},
+        {"other_tracks": ["stream 1"]},
+        {"rate": None},
+        {"rate": 1e-07},
+        {"rate": 29.97002997002997},
+        {"sizes": []},
+        {"sizes": [[0, 48, 64], [5, 24, 32]]},
+        {"file": '"even": true, "kind": "video", "complaints": []', "even": False},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("frames", [20, 4])
+def test_an_ordinary_file_is_known_without_parsing_its_facts(
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any], frames: int
+) -> None:
+    facts = [FACTS | changed, FACTS | {"sizes": [[0, 96, 128]], "rate": 50.0}]
+    videos = [
+        Video(name=name, split="training", frames=frames, source=source, shards=())
+        for name, source in zip("ab", facts, strict=True)
+    ]
+    manifest = Manifest(
+        dataset="folder",
+        geometry=Geometry(height=16, width=16),
+        codec=Codec(),
+        window=5,
+        videos=Videos.of(videos),
+    )
+    found = notes(manifest)
+    monkeypatch.setattr("pipeline.preprocess.notes._of_ordinary", lambda text, frames: None)
+    assert found == notes(manifest)
+    assert any("different sizes" in note for note in found) == bool(facts[0]["sizes"])

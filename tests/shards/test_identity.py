@@ -11,7 +11,7 @@ import pytest
 
 from shards.choices import Split
 from shards.codecs import Codec
-from shards.identity import split_identity
+from shards.identity import split_identity, video_identities
 from shards.manifest import MANIFEST, Manifest, Segment, Shard, Video, Videos, load_manifest
 from shards.storage import Storage
 from tests.helpers.shards import make_set, random_frames
@@ -93,3 +93,12 @@ def test_the_digest_is_that_of_the_bytes_that_were_parsed(tmp_path: Path) -> Non
     assert loaded.to_json() == (tmp_path / MANIFEST).read_bytes()
     (tmp_path / MANIFEST).write_bytes((tmp_path / MANIFEST).read_bytes() + b"\n")
     assert load_manifest(Storage(tmp_path)).digest != loaded.digest  # the same set in other bytes
+
+
+def test_videos_have_the_same_identity_in_blocks_of_any_size(
+    made: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = video_identities(made, "training")
+    assert len(set(expected)) == 2
+    monkeypatch.setattr("shards.identity._ROWS", 1)
+    assert video_identities(made, "training") == expected

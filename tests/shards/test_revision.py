@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shards import revision
+from shards import manifest, revision
 from shards.choices import Split
 from shards.manifest import Segment, Shard, Video, Videos
 from shards.names import record_key, video_order, video_stem
@@ -49,13 +49,19 @@ def in_order(videos: list[Video]) -> list[Video]:
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 2**32), days=st.integers(1, 12), small=st.sampled_from((0, 3, 4096)))
-def test_any_history_gives_the_videos_of_one_run(seed: int, days: int, small: int) -> None:
+@given(
+    seed=st.integers(0, 2**32),
+    days=st.integers(1, 12),
+    small=st.sampled_from((0, 3, 4096)),
+    few=st.sampled_from((0, 2, 1000)),
+)
+def test_any_history_gives_the_videos_of_one_run(seed: int, days: int, small: int, few: int) -> None:
     rng = random.Random(seed)
     known: dict[int, Video] = {}
     videos: Videos | None = None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(revision, "SMALL", small)
+        patch.setattr(manifest, "_FEW", few)
         for day in range(days):
             gone = {n for n in known if rng.random() < 0.1}
             changed = {n for n in known if rng.random() < 0.1} - gone

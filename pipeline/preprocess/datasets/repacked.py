@@ -13,7 +13,7 @@ def repacked(label_names: tuple[str, ...]) -> Form:
     """
 
     def find(tree: Tree, root: str, asked: Asked) -> Found | None:
-        names = {file.name for file in tree.children(root)}
+        names = tree.names(root)
         evidence = next((name for name in label_names if name in names), None)
         if evidence is None and not asked.by_name:
             return None

@@ -49,7 +49,7 @@ def find_labels(tree: Tree, layout: Layout, given: str | None) -> tuple[Layout, 
         SourceError: there are several, none where some were given, or some that cannot be read.
     """
     if given == NONE:
-        return replace(layout, videos=tuple(replace(v, masks=None) for v in layout.videos)), None
+        return _without_masks(layout), None
     if given is not None:
         return _find_given(tree, layout, given)
     if not layout.testing():
@@ -60,6 +60,12 @@ def find_labels(tree: Tree, layout: Layout, given: str | None) -> tuple[Layout, 
         return layout, read_labels(tree, file, layout)
     labels = _frame_labels(tree, layout.root, layout)
     return layout, labels or mask_labels(tree, layout, lambda masks: True)
+
+
+def _without_masks(layout: Layout) -> Layout:
+    if all(video.masks is None for video in layout.videos):
+        return layout
+    return replace(layout, videos=tuple(replace(video, masks=None) for video in layout.videos))
 
 
 def _find_given(source: Tree, layout: Layout, given: str) -> tuple[Layout, Labels]:

@@ -1,6 +1,7 @@
 """The files of a source as they were when it was listed; importing this module costs nothing."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePosixPath
 from posixpath import splitext
 from typing import TYPE_CHECKING
@@ -31,12 +32,12 @@ class SourceFile:
     size: int
     modified: int
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The last part of the path."""
         return self.path.rpartition("/")[2]
 
-    @property
+    @cached_property
     def suffix(self) -> str:
         """The extension in lower case, with its dot."""
         return splitext(self.name)[1].lower()
@@ -78,6 +79,7 @@ class Tree:
         self.oddities = oddities or Oddities()
         self.files = {file.path: file for file in sorted(files, key=lambda file: natural_key(file.path))}
         self._children: dict[str, list[SourceFile]] = {}
+        self._names: dict[str, set[str]] = {}
         self._folders: dict[str, dict[str, None]] = {}
         for file in self.files.values():
             parts = [part for part in file.path.split("/") if part]
@@ -89,6 +91,12 @@ class Tree:
     def children(self, folder: str = "") -> list[SourceFile]:
         """The files directly inside a folder, in natural order."""
         return self._children.get(folder, [])
+
+    def names(self, folder: str = "") -> set[str]:
+        """Of the files directly inside a folder."""
+        if folder not in self._names:  # each dataset that a source may be asks for them
+            self._names[folder] = {file.name for file in self.children(folder)}
+        return self._names[folder]
 
     def folders(self, folder: str = "") -> list[str]:
         """Names of the folders directly inside a folder that hold files, in natural order."""
