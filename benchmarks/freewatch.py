@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -40,28 +41,41 @@ DECIBELS = 20.0
 NAME = "camera"
 
 
-def serve(video: Path, told: Connection, most: int | None) -> None:
-    """A camera that sends as fast as it is taken, until it is told to end.
+@dataclass(frozen=True, kw_only=True)
+class Breaks:
+    """When a camera hangs up.
+
+    Attributes:
+        first: frames of the first connection.
+        others: frames of each other one.
+    """
+
+    first: int
+    others: int
+
+
+def serve(video: Path, told: Connection, breaks: Breaks | None) -> None:
+    """A camera that sends faster than any other, until it is told to end.
 
     Args:
         video: that it sends.
         told: gets its address, and says when it ends.
-        most: frames of a connection, after which it hangs up; None never does.
+        breaks: of its connections; None has none, and frames come as fast as they are taken.
     """
-    with camera(video, speed=math.inf if most is None else 20.0) as source:
+    with camera(video, speed=math.inf if breaks is None else 20.0) as source:
         told.send(source.url)
-        if most is not None:
-            threading.Thread(target=hang_up, args=(source, most), daemon=True).start()
+        if breaks is not None:
+            threading.Thread(target=hang_up, args=(source, breaks), daemon=True).start()
         told.recv()
 
 
-def hang_up(source: Camera, most: int) -> None:
-    """End each connection after so many frames, or a few more."""
+def hang_up(source: Camera, breaks: Breaks) -> None:
+    """End each connection after its frames, or a few more."""
     for connection in itertools.count(1):
         while source.connections < connection:
             time.sleep(0.002)
-        before = source.sent
-        while source.sent < before + most and source.ended < connection:
+        last = source.sent + (breaks.first if connection == 1 else breaks.others)
+        while source.sent < last and source.ended < connection:
             time.sleep(0.002)
         source.fault = "drop"
         while source.ended < connection:
@@ -70,11 +84,11 @@ def hang_up(source: Camera, most: int) -> None:
 
 
 @contextmanager
-def served(video: Path, most: int | None = None) -> Iterator[str]:
+def served(video: Path, breaks: Breaks | None = None) -> Iterator[str]:
     """The address of a camera in a process of its own, so that its work and memory are not the watch's."""
     context = multiprocessing.get_context("spawn")
     mine, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(video, theirs, most), daemon=True)
+    process = context.Process(target=serve, args=(video, theirs, breaks), daemon=True)
     process.start()
     try:
         yield mine.recv()
@@ -123,13 +137,13 @@ def skip_nothing() -> None:
     Slots.put = put  # type: ignore[method-assign]
 
 
-def watch_freely(folder: Path, look: Callable[[Snapshot], bool], most: int | None = None) -> int:
+def watch_freely(folder: Path, look: Callable[[Snapshot], bool], breaks: Breaks | None = None) -> int:
     """Watch one camera, until it has been looked at often enough.
 
     Args:
         folder: that is empty.
         look: is given the camera, twice a second about; True ends it.
-        most: frames of each connection.
+        breaks: of the camera's connections.
 
     Returns:
         How many of its last events are alarms.
@@ -141,7 +155,7 @@ def watch_freely(folder: Path, look: Callable[[Snapshot], bool], most: int | Non
     skip_nothing()
     logging.getLogger("pipeline.watch").setLevel(logging.ERROR)  # each connection that ends is a warning
     stop = threading.Event()
-    with served(normal, most) as url, processes("cpu") as process, contextlib.ExitStack() as stack:
+    with served(normal, breaks) as url, processes("cpu") as process, contextlib.ExitStack() as stack:
         plan = watch_config(
             url=url, checkpoint=str(run), out=str(folder / "watched"), name=NAME, device="cpu"
         )

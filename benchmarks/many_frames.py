@@ -33,13 +33,13 @@ class Looks:
 
     def __init__(self, frames: int, seconds: float) -> None:
         self._frames, self._seconds = frames, seconds
-        self._started = time.monotonic()
+        self._started: float | None = None
         self.held: list[Vitals] = []
 
     def __call__(self, camera: Snapshot) -> bool:
         """Print a line where one is due; whether the run is over."""
         now = time.monotonic()
-        if camera.scored == 0:
+        if self._started is None:
             self._started = now
         passed = now - self._started
         done = max(camera.scored / self._frames, passed / self._seconds)
@@ -48,7 +48,7 @@ class Looks:
             self.held.append(held)
             print(
                 f"| {camera.scored} | {held.resident:.1f} | {held.anonymous:.1f} | {held.descriptors} "
-                f"| {held.threads} | {camera.scored / passed:.0f} |",
+                f"| {held.threads} | {camera.scored / max(passed, 1e-9):.0f} |",
                 flush=True,
             )
         return done >= 1

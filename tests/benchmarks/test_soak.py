@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.watch.web.metrics import metrics
+from reconnects import report
 from soak import FAULT_EVERY, FAULTS, Sample, change, fault_at, slope
 from tests.helpers.commands import ROOT, TIMEOUT
 from tests.helpers.statuspage import snapshot
-from vitals import told, vitals
+from vitals import Vitals, told, vitals
 from watched import carried_rate, speed_told
 
 
@@ -90,6 +91,26 @@ def test_a_rate_is_taken_that_leaves_half_of_the_machine() -> None:
     assert speed_told("video        h264\nspeed        20.4 frames/s on this machine's cpu") == 20.4
     with pytest.raises(SystemExit, match="found no speed"):
         speed_told("video        h264\n")
+
+
+def test_of_reconnects_only_what_grows_after_the_first_connection_counts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def held(resident: float, threads: int = 4) -> Vitals:
+        return Vitals(resident=resident, anonymous=500.0, descriptors=15, threads=threads, busy=1.0)
+
+    looks = [
+        (0, held(600)),
+        (0, held(700)),
+        (0, held(690)),
+        (1, held(695)),
+        (9, held(703.5, 5)),
+        (10, held(701)),
+    ]
+    report(looks, cycles=10)
+    said = capsys.readouterr().out
+    assert "at most +1 threads, +0 descriptors, +3.5 MB" in said
+    assert "| 0 | 4 | 15 | 690.0 | 500.0 |" in said
 
 
 @pytest.mark.slow
