@@ -312,7 +312,7 @@ class Storage:
 
 
 def _file_system(location: str) -> tuple[Any, str]:
-    """Of a URI, and the path in it; in S3 one that writes a small object in one request instead of three."""
+    """Of a URI, and the path in it; in S3, one that writes a small object in one request instead of three."""
     if location.lower().startswith("s3://") and _DELAYED not in location:
         with contextlib.suppress(ValueError):  # an Arrow that does not know the option, or a wrong location
             found: tuple[Any, str] = pafs.FileSystem.from_uri(

@@ -25,7 +25,7 @@ from shards.manifest import load_manifest
 from shards.plan import epoch_plan
 from shards.storage import Storage
 from shards.stream import TrainingStream, evaluation_batches
-from tests.helpers.servers import KEY, SECRET, Faults, faulty_proxy, nginx, seaweedfs
+from tests.helpers.servers import KEY, SECRET, Faults, counting_proxy, faulty_proxy, nginx, seaweedfs
 from tests.helpers.shards import exchange_frames, make_set, random_frames, set_bytes
 
 CPU = torch.device("cpu")
@@ -224,10 +224,10 @@ def test_what_the_server_denies_is_not_tried_again(web: int, store: int) -> None
 def test_a_wrong_secret_is_refused_at_the_first_answer(
     store: int, action: Callable[[Storage], object]
 ) -> None:
-    with faulty_proxy(store) as (proxied, faults):
+    with counting_proxy(store) as (proxied, requests):
         with pytest.raises(StorageError, match="check the location and credentials") as caught:
             action(Storage(s3("bucket/set", proxied, password="not-the-password")))
-        assert faults.requests == 1
+        assert len(requests) == 1
     assert "not-the-password" not in str(caught.value)
 
 
