@@ -11,6 +11,7 @@ here, but for the reason of an error, which has none.
 import contextlib
 import io
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -32,6 +33,8 @@ from shards.locations import is_uri
 
 _OPEN_SECONDS, _READ_SECONDS = 10.0, 5.0
 """In which a camera must answer, and send its next packet. A stall is noticed after the second."""
+_SILENT = "it sent nothing for seconds"
+"""Why a connection ends that FFmpeg was told not to wait for any longer."""
 _PROBE_MICROSECONDS = 1_000_000
 """That FFmpeg looks at a stream before its first frame: by default, five seconds."""
 _DEVICE = re.compile(r"/dev/video\d+")
@@ -133,7 +136,7 @@ class LiveStream:
         """
         is_corrupt = False
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in self._demuxed():
                 is_corrupt |= packet.is_corrupt
                 frames: list[VideoFrame] = []
                 try:
@@ -150,6 +153,19 @@ class LiveStream:
         except (av.FFmpegError, OSError) as error:
             raise DroppedError(_reason(error)) from None
         raise DroppedError("the stream ended")
+
+    def _demuxed(self) -> Iterator["av.Packet[VideoStream]"]:
+        """Packets as they come. When none does for too long, FFmpeg gives the one it holds and waits anew."""
+        packets = self._container.demux(self._stream)
+        while True:
+            asked = time.monotonic()
+            packet = next(packets, None)
+            if packet is None:
+                return
+            is_late = time.monotonic() - asked >= _READ_SECONDS
+            yield packet
+            if is_late:
+                raise DroppedError(_SILENT)
 
 
 def is_live(location: str) -> bool:
@@ -229,4 +245,6 @@ def _kept(packet: "av.Packet[VideoStream]") -> LivePacket:
 
 
 def _reason(error: Any) -> str:
+    if isinstance(error, av.ExitError):
+        return _SILENT
     return str(error.strerror or type(error).__name__)

@@ -1,5 +1,7 @@
 """What was before an event is still there when it comes, and what is kept is bounded."""
 
+import threading
+import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +10,7 @@ import av
 import pytest
 
 from pipeline.errors import SourceError
+from pipeline.video import live
 from pipeline.video import tape as taping
 from pipeline.video.live import DroppedError, LivePacket, connected, is_live, unheard
 from pipeline.video.tape import Moving, Tape
@@ -124,3 +127,27 @@ def test_what_cannot_be_reached_is_a_reason_without_the_location(location: str) 
         pass
     assert "hunter2" not in str(caught.value)
     assert "127" not in str(caught.value)
+
+
+def test_a_stall_ends_a_connection_even_if_the_camera_goes_on_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_READ_SECONDS", 1.0)
+    file = write_video(tmp_path / "a.mp4", scene(60, size=(48, 72)), rate=25, options={"bf": "0"})
+    with unheard(), camera(file) as source:
+
+        def stall() -> None:
+            while count < 10:
+                time.sleep(0.01)
+            source.fault = "stall"
+            time.sleep(1.5)
+            source.fault = "none"
+
+        count = 0
+        thread = threading.Thread(target=stall, daemon=True)
+        thread.start()
+        with connected(source.url, "yard") as stream, pytest.raises(DroppedError, match="sent nothing"):
+            for _, frames in stream:
+                count += len(frames)
+                assert count < 200, "the connection went on"
+        thread.join()
