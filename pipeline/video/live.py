@@ -121,7 +121,7 @@ class LiveStream:
             DroppedError: none comes any more.
         """
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in self._demuxed():
                 if packet.size:
                     yield _kept(packet)
         except (av.FFmpegError, OSError) as error:
