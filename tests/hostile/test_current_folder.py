@@ -124,6 +124,7 @@ def commands(folder: Path) -> Iterator[tuple[list[str], int]]:
     yield ["score", clip, "--checkpoint", run, "--out", str(folder / "scored")], 3
     yield ["watch", clip, "--checkpoint", run, "--out", str(folder / "watched")], 3
     yield ["events", str(folder / "scored")], 1
+    yield ["feedback", run, str(folder / "watched")], 1
     yield ["doctor", clip, "--checkpoint", run, "--seconds", "0.5"], 2
     yield ["export", run, str(folder / "exported"), "--format", "torch"], 1
     yield ["sweep", shards, str(folder / "sweep"), "--seeds", "1", *few, "--epochs", "0"], 3

@@ -1,38 +1,49 @@
 """Commands run by commands."""
 
-import signal
 import subprocess
+import sys
 
 import pytest
 
+from pipeline.processes.children import module_environment
+
+# In a process of its own: an interrupt that goes astray would end the one that runs the tests.
+CODE = """
+import signal, subprocess
 from pipeline.errors import CommandError
 from pipeline.processes.commands import run_command
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Child:
-    """A process that is interrupted while it is waited for, and ends with a given exit code."""
+    def __init__(self, *_, **__):
+        pass
 
-    def __init__(self, code: int) -> None:
-        self.code = code
-        self.signals: list[int] = []
+    def send_signal(self, number):
+        print("passed on", signal.Signals(number).name)
 
-    def send_signal(self, number: int) -> None:
-        self.signals.append(number)
-
-    def wait(self) -> int:
+    def wait(self):
         signal.raise_signal(signal.SIGINT)
-        return self.code
+        return {code}
+
+subprocess.Popen = Child
+try:
+    run_command("evaluate", "SET")
+except KeyboardInterrupt:
+    print("stopped")
+except CommandError as error:
+    print(error)
+"""
 
 
-def test_who_is_stopped_while_a_command_ends_well_stops_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    child = Child(0)
-    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: child)
-    with pytest.raises(KeyboardInterrupt):
-        run_command("evaluate")
-    assert child.signals == [signal.SIGINT]
-
-
-def test_a_command_that_was_killed_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: Child(-signal.SIGKILL))
-    with pytest.raises(CommandError, match="evaluate SET: ended by SIGKILL"):
-        run_command("evaluate", "SET")
+@pytest.mark.parametrize(
+    ("code", "prints"),
+    [
+        pytest.param("0", "stopped", id="who ends well is followed by what was to stop"),
+        pytest.param("-signal.SIGKILL", "evaluate SET: ended by SIGKILL", id="who was killed is said to be"),
+    ],
+)
+def test_who_is_stopped_while_a_command_runs_passes_it_on_and_stops_after_it(code: str, prints: str) -> None:
+    words = [sys.executable, "-P", "-c", CODE.replace("{code}", code)]
+    done = subprocess.run(words, env=module_environment(), capture_output=True, text=True, timeout=60)
+    assert done.stdout == f"passed on SIGINT\n{prints}\n", done.stderr
