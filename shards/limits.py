@@ -5,6 +5,11 @@ Whoever reads a set takes memory for what its manifest claims only after the cla
 
 SEGMENT_WINDOWS = 32
 """Windows per segment: 36 frames for T = 5, so 1.125 frames are stored (and read) per window."""
+SMALL_BYTES = 16 << 20
+"""Of a video's records, up to which it shares a shard with others: 75 frames of 256x256 in colour, 1,200 of
+64x64. At 100 MB/s it takes five times as long to fetch so many from a bucket as to ask for them."""
+SHARED_BYTES = 256 << 20
+"""Of a shard, which takes no video past it: a million clips of ten frames of 256x256 lie in 7,500 shards."""
 MOST_WINDOW = 1024
 """Frames that T may be."""
 MOST_SEGMENT_BYTES = 1 << 30

@@ -96,7 +96,7 @@ class Shard:
     Attributes:
         name: of the file.
         bytes: of the file.
-        segments: of one video, in the order of their bytes.
+        segments: of one video, in the order of their bytes; small videos share a shard (`shards.packing`).
     """
 
     name: str

@@ -14,7 +14,7 @@ STEM = rf"(?:{'|'.join(SPLITS)})-[A-Za-z0-9_-]{{1,40}}-[0-9a-f]{{8}}"
 """What `video_stem` gives, as a regular expression."""
 _CONTENT = "-[0-9a-f]{16}"
 """Of the digest of what a file holds, so that another file never takes the place of one that is in use."""
-_SHARD = re.compile(rf"{STEM}-[0-9]{{4,9}}{_CONTENT}\.tar")
+_SHARD = re.compile(rf"(?:{STEM}-[0-9]{{4,9}}|(?:{'|'.join(SPLITS)})-shared){_CONTENT}\.tar")
 _MASKS = re.compile(STEM + _CONTENT + re.escape(MASKS_SUFFIX))
 _TABLE = re.compile(r"(?:videos|shards|segments|stamps)-[0-9a-f]{32}\.arrows")
 _KEY = re.compile(rf"{STEM}-[0-9]{{8,16}}")
@@ -61,6 +61,11 @@ def video_stem(split: Split, name: str) -> str:
 def shard_name(stem: str, number: int, digest: str) -> str:
     """The name of a video's shard, from its number and the digest of its content."""
     return f"{stem}-{number:04d}-{digest[:16]}.tar"
+
+
+def shared_name(split: Split, digest: str) -> str:
+    """The name of a shard of several videos, from the digest of its content."""
+    return f"{split}-shared-{digest[:16]}.tar"
 
 
 def masks_name(stem: str, digest: str) -> str:

@@ -227,8 +227,7 @@ class Storage:
 
         Args:
             name: of the file, or what messages call it until it has one.
-            final: gives its name at the end of the block, in the same folder, where that depends on what was
-                written.
+            final: gives its name at the end of the block, where that depends on what was written.
 
         Raises:
             StorageError: it cannot be written; from writing to the file, too.
@@ -247,8 +246,11 @@ class Storage:
             return SteadyFile(temporary, partial(self._refused, name, writes=True))
 
         def publish() -> None:
-            temporary.replace(Path(self.path(final())) if final else target)
-            _sync_directory(target.parent)
+            place = Path(self.path(final())) if final else target
+            if place.parent != target.parent:
+                place.parent.mkdir(parents=True, exist_ok=True)
+            temporary.replace(place)
+            _sync_directory(place.parent)
 
         try:
             with self._try(make, name, writes=True) as raw, io.BufferedWriter(raw) as buffered:

@@ -249,25 +249,55 @@ def joined(chosen: Sequence[tuple[Tables, np.ndarray]]) -> Tables:
     counts = np.array([ranges[o][r + 1] for o, r in zip(owner, rows, strict=True)], np.int64) - begins
     segment = runs_of(begins + starts[owner], counts)
     segments = pa.concat_batches([tables.segments for tables, _ in chosen]).take(pa.array(segment))
+    segments = replaced(segments, "video", np.repeat(np.arange(len(rows)), counts))
     shard_starts = np.cumsum([0, *(tables.shards.num_rows for tables, _ in chosen)])
     shard = _numbers(segments.column("shard")) + shard_starts[np.repeat(owner, counts)]
-    used, first, inverse = np.unique(shard, return_index=True, return_inverse=True)
-    by_use = np.argsort(first)
-    place = np.empty(len(used), np.uint32)
-    place[by_use] = np.arange(len(used))
-    for name, values in (
-        ("shard", place[inverse]),
-        ("video", np.repeat(np.arange(len(rows), dtype=np.uint32), counts)),
-    ):
-        at = segments.schema.get_field_index(name)
-        segments = segments.set_column(at, segments.schema.field(at), pa.array(values, pa.uint32()))
     video_starts = np.cumsum([0, *(len(tables) for tables, _ in chosen)])
     videos = pa.concat_batches([tables.videos for tables, _ in chosen])
     return Tables(
         _plain(videos.take(pa.array(rows + video_starts[owner]))),
-        pa.concat_batches([tables.shards for tables, _ in chosen]).take(pa.array(used[by_use])),
-        segments,
+        *_in_order_of_use(pa.concat_batches([tables.shards for tables, _ in chosen]), segments, shard),
     )
+
+
+def relaid(
+    tables: Tables, shards: Sequence[tuple[str, int]], shard: np.ndarray, offset: np.ndarray
+) -> Tables:
+    """Tables of the same records, some of which lie elsewhere.
+
+    Args:
+        tables: as they are.
+        shards: names and bytes of shards that come after theirs.
+        shard: (N,) of each segment, the row of its shard now.
+        offset: (N,) where it lies there.
+    """
+    more = _batch("shards", [{"name": name, "bytes": size} for name, size in shards])
+    segments = replaced(tables.segments, "offset", offset)
+    known = pa.concat_batches([tables.shards, more])
+    return Tables(tables.videos, *_in_order_of_use(known, segments, shard), where=tables.where)
+
+
+def _in_order_of_use(shards: Any, segments: Any, shard: np.ndarray) -> tuple[Any, Any]:
+    """The shards that segments lie in, each once, and the segments with their rows.
+
+    Args:
+        shards, segments: batches.
+        shard: (N,) of each segment, the row of its shard, or of another of the same name.
+    """
+    code = _numbers(shards.column("name").dictionary_encode().indices)
+    row_of = np.unique(code, return_index=True)[1]
+    used, first, inverse = np.unique(code[shard], return_index=True, return_inverse=True)
+    by_use = np.argsort(first)
+    place = np.empty(len(used), np.uint32)
+    place[by_use] = np.arange(len(used))
+    return shards.take(pa.array(row_of[used[by_use]])), replaced(segments, "shard", place[inverse])
+
+
+def replaced(batch: Any, name: str, values: np.ndarray) -> Any:
+    """A batch with other values (N,) in one of its columns."""
+    at = batch.schema.get_field_index(name)
+    field = batch.schema.field(at)
+    return batch.set_column(at, field, pa.array(values, field.type))
 
 
 def _plain(batch: Any) -> Any:

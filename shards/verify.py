@@ -15,36 +15,37 @@ from shards.versions import files_in_use
 _MISSING = "not found, though the manifest lists it"
 
 
-def verify(storage: Storage, manifest: Manifest, on_shard: Callable[[Shard], None]) -> list[str]:
+def verify(storage: Storage, manifest: Manifest, on_video: Callable[[Video], None]) -> list[str]:
     """What is wrong with a set; nothing if the list is empty.
 
     Holds one segment at a time. Foreign files are not looked for on a web server, which does not list names.
 
     Args:
         storage, manifest: of the set.
-        on_shard: called after each shard.
+        on_video: called after each video.
 
     Returns:
         One line for each file that is missing, damaged or foreign.
     """
-    problems = []
+    problems: dict[str, str] = {}
     for video in manifest.videos:
         for shard in video.shards:
             problem = _shard_problem(storage, manifest, video, shard)
             if problem is not None:
-                problems.append(f"{storage}/{shard.name}: {problem}; {_remedy(problem)}")
-            on_shard(shard)
+                line = f"{storage}/{shard.name}: {problem}; {_remedy(problem)}"
+                problems.setdefault(shard.name, line)  # the first, of those that share it
         if video.masks is not None:
             try:
                 for _ in read_masks(storage, video.masks, video.frames):
                     pass
             except ShardError as error:
-                problems.append(str(error))
+                problems[video.masks.name] = str(error)
+        on_video(video)
     expected = files_in_use(storage, manifest) if storage.can_list else set()
     for name in storage.names() if storage.can_list else ():
         if name.endswith((".tar", MASKS_SUFFIX)) and name not in expected:
-            problems.append(f"{storage}/{name}: not of this set; the manifest does not list it: remove it")
-    return problems
+            problems[name] = f"{storage}/{name}: not of this set; the manifest does not list it: remove it"
+    return [*problems.values()]
 
 
 def _remedy(problem: str) -> str:

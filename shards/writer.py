@@ -1,6 +1,6 @@
 """Frames of one video in, its shards out: the same frames and options give the same bytes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from shards.channels import is_gray
 from shards.choices import Split
 from shards.codecs import Codec
 from shards.digests import digest_of
-from shards.limits import SEGMENT_WINDOWS
+from shards.limits import SEGMENT_WINDOWS, SMALL_BYTES
 from shards.manifest import Segment, Shard
 from shards.names import record_key, shard_name, video_stem
 from shards.records import END_OF_TAR, metadata, record
@@ -28,6 +28,7 @@ def write_video(
     window: int,
     codec: Codec,
     shard_bytes: int = SHARD_BYTES,
+    aside: str = "",
 ) -> tuple[int, tuple[Shard, ...]]:
     """Write one video's shards.
 
@@ -40,24 +41,21 @@ def write_video(
         window: T.
         codec: how to store pixels.
         shard_bytes: see SHARD_BYTES.
+        aside: folder for the one shard of a small video that is to be packed with others; empty if it stays.
 
     Returns:
-        Frames written, and the shards, each whole under its final name.
+        Frames written, and the shards, each whole under its final name, the folder left out.
     """
     stem = video_stem(split, name)
-    shards: list[Shard] = []
+    shards: list[_Growing] = []
     segments = cut(frames, window)
     upcoming = next(segments, None)
     total = 0
     while upcoming is not None:
-        position = 0
-        written: list[Segment] = []
-
-        def final_name(number: int = len(shards), segments: list[Segment] = written) -> str:
-            return shard_name(stem, number, digest_of(bytes.fromhex(each.digest) for each in segments))
-
-        with storage.writing(f"{stem}.tar", final_name) as file:
-            while upcoming is not None and position < shard_bytes:
+        shard = _Growing(stem, len(shards), aside)
+        shards.append(shard)
+        with storage.writing(f"{stem}.tar", shard.place) as file:
+            while upcoming is not None and shard.bytes < shard_bytes:
                 first, chunk = upcoming
                 upcoming = next(segments, None)
                 stored = chunk[..., :1] if is_gray(chunk) else chunk
@@ -66,21 +64,61 @@ def write_video(
                 pieces = record(key, {"json": [facts], **codec.pixels.encode(stored)})
                 for piece in pieces:
                     file.write(piece)
-                size = sum(map(len, pieces))
-                written.append(
-                    Segment(
-                        key=key,
-                        offset=position,
-                        size=size,
-                        digest=digest_of(pieces),
-                        first=first,
-                        frames=len(chunk),
-                        windows=SEGMENT_WINDOWS if upcoming else max(0, len(chunk) - window + 1),
-                        channels=stored.shape[3],
-                    )
+                segment = Segment(
+                    key=key,
+                    offset=shard.bytes,
+                    size=sum(map(len, pieces)),
+                    digest=digest_of(pieces),
+                    first=first,
+                    frames=len(chunk),
+                    windows=SEGMENT_WINDOWS if upcoming else max(0, len(chunk) - window + 1),
+                    channels=stored.shape[3],
                 )
-                position += size
+                shard.add(segment, is_last=upcoming is None)
                 total = first + len(chunk)
             file.write(END_OF_TAR)
-        shards.append(Shard(name=final_name(), bytes=position + len(END_OF_TAR), segments=tuple(written)))
-    return total, tuple(shards)
+    return total, tuple(shard.done() for shard in shards)
+
+
+def is_small(shards: Sequence[Shard]) -> bool:
+    """Whether a video of these shards, all of them, is so small that it shares one with others."""
+    return len(shards) == 1 and shards[0].bytes <= SMALL_BYTES + len(END_OF_TAR)
+
+
+class _Growing:
+    """A shard to which segments are written.
+
+    Args:
+        stem, number: of its name.
+        aside: as of `write_video`.
+    """
+
+    def __init__(self, stem: str, number: int, aside: str) -> None:
+        self._stem, self._number, self._aside = stem, number, aside
+        self._segments: list[Segment] = []
+        self._is_last = False
+        self.bytes = 0
+
+    def add(self, segment: Segment, *, is_last: bool) -> None:
+        """Take in a segment, and whether it is the last one of its video."""
+        self._segments.append(segment)
+        self._is_last = is_last
+        self.bytes += segment.size
+
+    @property
+    def _name(self) -> str:
+        digests = [bytes.fromhex(segment.digest) for segment in self._segments]
+        return shard_name(self._stem, self._number, digest_of(digests))
+
+    def place(self) -> str:
+        """What it is to be called, with the folder that it goes to."""
+        is_whole = self._number == 0 and self._is_last
+        return (
+            f"{self._aside}/{self._name}"
+            if self._aside and is_whole and is_small([self.done()])
+            else self._name
+        )
+
+    def done(self) -> Shard:
+        """The shard, whole."""
+        return Shard(name=self._name, bytes=self.bytes + len(END_OF_TAR), segments=tuple(self._segments))

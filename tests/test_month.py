@@ -181,7 +181,7 @@ def test_every_day_of_a_month_costs_what_is_new_and_leaves_every_version_as_it_w
     for version in month.versions:
         found = load_manifest(storage, version.digest)
         assert found == version
-        assert verify(storage, found, lambda shard: None) == []
+        assert verify(storage, found, lambda video: None) == []
 
     month.preprocess(compact=True)
     month.preprocess("once")

@@ -1,7 +1,5 @@
 """A shard set in tables."""
 
-from collections.abc import Sequence
-
 from pipeline.terminal.tables import Table
 from shards.choices import SPLITS
 from shards.manifest import Manifest, Video
@@ -21,18 +19,18 @@ def _whole(manifest: Manifest) -> Table:
     for split in SPLITS:
         videos = manifest.split(split)
         labels = [video.labels for video in videos if video.labels is not None]
-        windows = int(manifest.segments(split, manifest.window).windows.sum())
+        segments = manifest.segments(split, manifest.window)
         rows.append(
             [
                 split,
                 str(len(videos)),
                 str(int(videos.frames.sum())),
-                str(windows),
+                str(int(segments.windows.sum())),
                 str(sum(len(known) for known in labels)),
                 str(sum(int(known.sum()) for known in labels)),
                 str(sum(video.masks is not None for video in videos)),
-                str(sum(len(video.shards) for video in videos)),
-                _megabytes(videos),
+                str(len({shard.name for video in videos for shard in video.shards})),
+                _megabytes(int(segments.column("size").sum())),
             ]
         )
     return title, columns, rows
@@ -45,7 +43,8 @@ def _videos(manifest: Manifest) -> Table:
 
 def _row(video: Video) -> list[str]:
     labels = video.labels
-    channels = {segment.channels for shard in video.shards for segment in shard.segments}
+    segments = [segment for shard in video.shards for segment in shard.segments]
+    channels = {segment.channels for segment in segments}
     facts = video.source
     return [
         f"{video.split}/{video.name}",
@@ -55,10 +54,10 @@ def _row(video: Video) -> list[str]:
         str(facts.get("frames_header") or ""),
         f"{rate:g}" if (rate := rate_of(video)) is not None else "",
         "/".join(str(count) for count in sorted(channels)),
-        _megabytes((video,)),
+        _megabytes(sum(segment.size for segment in segments)),
         video.label_source or "",
     ]
 
 
-def _megabytes(videos: Sequence[Video]) -> str:
-    return f"{sum(shard.bytes for video in videos for shard in video.shards) / 1e6:.1f}"
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f}"

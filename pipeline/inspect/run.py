@@ -71,8 +71,8 @@ def verify(config: VerifyConfig) -> Verified:
     storage = Storage(config.shards)
     manifest = load_manifest(storage)
     count = sum(part.shards.num_rows for part in manifest.videos.parts)
-    with progress("verify", count, "shards") as advance:
-        problems = verify_set(storage, manifest, lambda shard: advance(1, shard.name))
+    with progress("verify", len(manifest.videos), "videos") as advance:
+        problems = verify_set(storage, manifest, lambda video: advance(1, f"{video.split}/{video.name}"))
     unlisted = "a web server does not list its files, so foreign ones were not looked for"
     return Verified(
         problems=problems,

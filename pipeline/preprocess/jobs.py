@@ -21,7 +21,8 @@ from shards.manifest import Video, video_from_json
 from shards.names import video_stem
 
 PARTS = "parts"
-"""The folder of part files, apart from the shards, so that one listing of a few names finds them."""
+"""The folder of part files and of shards that are to be packed, apart from those of the set, so that one
+listing of a few names finds them."""
 PART_SUFFIX = ".part.json"
 JobKind = Literal["decode", "open", "look"]
 """Write the shards of a video, only open its file (milliseconds), or look at its first frame, too."""
@@ -40,6 +41,7 @@ class Job:
         decoder: of video files.
         depth_range: of images of more than 8 bits, see `PreprocessConfig`.
         keep_damage: whether damaged frames are counted rather than refused.
+        waits: whether a small video's shard goes to PARTS, to be packed with those of others.
     """
 
     kind: JobKind
@@ -51,6 +53,7 @@ class Job:
     window: int
     decoder: DecoderName
     keep_damage: bool
+    waits: bool
     depth_range: DepthRange | None = None
 
     def to_json(self) -> str:
@@ -88,10 +91,16 @@ class Part:
     Attributes:
         video: its record, without labels.
         stamp: of the source files as they were, see `stamp`.
+        waits: whether its shard lies in PARTS, to be packed with those of others.
     """
 
     video: Video
     stamp: str
+    waits: bool = False
+
+    def place(self, name: str) -> str:
+        """Where one of its shards lies."""
+        return f"{PARTS}/{name}" if self.waits else name
 
     def to_json(self) -> bytes:
         """The part file."""
@@ -106,8 +115,9 @@ def part_from_json(data: bytes, where: str) -> Part:
     """
     try:
         record = parse_json(data, where)
-        part = Part(video=video_from_json(record["video"]), stamp=record["stamp"])
-        if type(part.stamp) is not str or part.video.abnormal is not None:
+        part = Part(video=video_from_json(record["video"]), stamp=record["stamp"], waits=record["waits"])
+        types = type(part.stamp), type(part.waits)
+        if types != (str, bool) or part.video.abnormal is not None:
             raise ValueError(f"{where}: not a part file")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = str(error).removeprefix(f"{where}: ")

@@ -40,7 +40,8 @@ from pipeline.runs.ownership import refuse_foreign_config, refuse_links
 from pipeline.terminal.progress import progress
 from shards.manifest import VERSIONS, Geometry, Manifest, Video, write_manifest
 from shards.names import is_masks, is_shard, is_table, video_order
-from shards.revision import revised, united
+from shards.packing import Packing, alone, write_packing
+from shards.revision import revised
 from shards.storage import Storage
 from shards.versions import files_in_use, forget_others
 
@@ -124,7 +125,11 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
             advance()
     failed: dict[str, str] = {}
     if missing:
-        failed = _missing(storage, config, recorded, tree.source, missing, len(kept) + len(parts))
+        # One more video shares its shard with nobody, so it is written where it stays.
+        waits = len(missing) + len(parts) > 1 or len(kept) < len(state.numbers)
+        failed = _missing(
+            storage, config, recorded, tree.source, missing, len(kept) + len(parts), waits=waits
+        )
     skipped = tuple(sorted(failed.items()))
     fresh = [video for video in missing if video.title not in failed]
     for video in fresh:
@@ -132,13 +137,14 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
         parts[video.split, video.name] = part_from_json(storage.read(name), f"{storage}/{name}")
 
     try:
-        manifest = _manifest(config, layout, labels, state, kept, parts)
+        manifest, packings = _manifest(config, layout, labels, state, kept, parts)
     except SourceError as error:
         if skipped:
             raise SourceError(f"{error} (skipped: {', '.join(name for name, _ in skipped)})") from error
         raise
     if not missing:
         _record(storage, config, recorded)
+    _pack(storage, packings, parts)
     manifest = _close(storage, config, state, manifest, kept, parts)
     return Summary(
         manifest=manifest,
@@ -205,6 +211,8 @@ def _missing(
     source: Source,
     videos: list[SourceVideo],
     before: int,
+    *,
+    waits: bool,
 ) -> dict[str, str]:
     """Bring in what is missing; returns the errors of videos that were skipped, by title.
 
@@ -225,14 +233,20 @@ def _missing(
             require_space(config, left, found.looked, found.planes)
         _record(storage, config, recorded)
         if left:
-            failed |= _decode(config, source, left, members, before)
+            failed |= _decode(config, source, left, members, before, waits=waits)
     if config.on_error == "fail":
         refuse_failed(failed, len(videos))
     return failed
 
 
 def _decode(
-    config: PreprocessConfig, source: Source, videos: list[SourceVideo], members: list[Worker], before: int
+    config: PreprocessConfig,
+    source: Source,
+    videos: list[SourceVideo],
+    members: list[Worker],
+    before: int,
+    *,
+    waits: bool,
 ) -> dict[str, str]:
     """Decode videos, the largest first; returns the errors of those that cannot be read, by title.
 
@@ -240,7 +254,7 @@ def _decode(
     mended; what it did decode stays for the next.
     """
     by_size = sorted(videos, key=lambda video: -video.size)
-    tasks = [task_of(config, source, video, "decode") for video in by_size]
+    tasks = [task_of(config, source, video, "decode", waits=waits) for video in by_size]
     sizes = {video.title: video.size for video in videos}
     with progress("preprocess", SourceProgress.total(sizes), "MB of source") as advance:
         reached = SourceProgress(sizes, before, advance)
@@ -266,8 +280,8 @@ def _manifest(
     state: State,
     kept: dict[Key, Kept],
     parts: dict[Key, Part],
-) -> Manifest:
-    """The set as it is to be, of which most may lie in tables that are there already."""
+) -> tuple[Manifest, list[Packing]]:
+    """The set as it is to be, most of which may be in tables that are there, and shards to make for it."""
     if not kept and not parts:
         raise SourceError(f"{Storage(config.source)}: none of its {len(layout.videos)} videos can be read")
     before = None if state.manifest is None else state.manifest.videos
@@ -282,14 +296,15 @@ def _manifest(
         staying.remove(number)
         new.append(now)
     new[: len(parts)] = wanted[len(old) :]
-    videos = revised(before, sorted(staying), new)
-    return Manifest(
+    videos, packings = revised(before, sorted(staying), new, parts, compact=config.compact)
+    manifest = Manifest(
         dataset=layout.dataset,
         geometry=Geometry(height=config.size[0], width=config.size[1]),
         codec=codec_of(config),
         window=config.window,
-        videos=united(videos) if config.compact else videos,
+        videos=videos,
     )
+    return manifest, packings
 
 
 def _labelled(videos: list[Video], labels: Labels | None) -> list[Video]:
@@ -303,6 +318,17 @@ def _labelled(videos: list[Video], labels: Labels | None) -> list[Video]:
         else video
         for video in videos
     ]
+
+
+def _pack(storage: Storage, packings: list[Packing], parts: dict[Key, Part]) -> None:
+    """Make the shards that small videos share, from those that they were written to."""
+    waiting = {shard.name: shard for part in parts.values() if part.waits for shard in part.video.shards}
+    taken = {record.shard for packing in packings for record in packing.records}
+    packings = packings + [alone(shard) for name, shard in waiting.items() if name not in taken]
+    with progress("packing", len(packings), "shards", quiet=len(packings) < 2) as advance:
+        for packing in packings:
+            write_packing(storage, packing, lambda name: f"{PARTS}/{name}" if name in waiting else name)
+            advance()
 
 
 def _close(
@@ -329,7 +355,8 @@ def _close(
         for name in storage.names():
             if (is_shard(name) or is_masks(name) or is_table(name)) and name not in used:
                 storage.delete(name)
-    for name in sorted({*state.names, *(part_name(*key) for key in parts)}):
+    waiting = [part.place(shard.name) for part in parts.values() if part.waits for shard in part.video.shards]
+    for name in sorted({*state.names, *waiting, *(part_name(*key) for key in parts)}):
         storage.delete(name)
     for folder in FOLDERS:
         storage.clear_temporary(folder)

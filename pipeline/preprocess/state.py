@@ -17,8 +17,7 @@ from pipeline.preprocess.sources.videos import SourceVideo
 from pipeline.processes.heartbeat import Heartbeat
 from shards.choices import Split
 from shards.errors import CorruptShardError, ShardError, StorageError
-from shards.manifest import MANIFEST, Manifest, Shard, Video, Videos, load_manifest
-from shards.masks import Masks
+from shards.manifest import MANIFEST, Manifest, Videos, load_manifest
 from shards.names import table_name
 from shards.storage import Storage
 from shards.tables import Tables, decoded, encoded, stamps_batch, text_column
@@ -52,7 +51,7 @@ class State:
         manifest: of the set, or None where there is none that can be read.
         stamps: of the source files of the manifest's videos, empty where they are not known.
         parts: videos that were finished after the manifest was written, by split and name.
-        names: of the files in the folder of parts.
+        names: of all files in the folder of parts.
         lost: numbers of the manifest's videos of which a file is gone, or was changed after the manifest.
         damage: what was damaged and is made again, in sentences.
     """
@@ -120,8 +119,7 @@ def load_state(storage: Storage, config: PreprocessConfig, recorded: bytes | Non
     Raises:
         ConfigError: it was made with other options.
     """
-    there = [name for name in storage.names(PARTS) if name.endswith(PART_SUFFIX)]
-    names = tuple(f"{PARTS}/{name}" for name in there)
+    names = tuple(f"{PARTS}/{name}" for name in storage.names(PARTS))
     parts: dict[Key, Part] = {}
     damage: list[str] = []
     manifest = None
@@ -135,12 +133,14 @@ def load_state(storage: Storage, config: PreprocessConfig, recorded: bytes | Non
         files = {name: (size, modified) for name, size, modified in storage.walk()}
         lost = _lost(manifest, files) if manifest is not None else lost
     for name in names:
+        if not name.endswith(PART_SUFFIX):
+            continue
         try:
             part = part_from_json(storage.read(name), f"{storage}/{name}")
         except CorruptShardError as error:
             damage.append(_made_again(error, "its video was decoded again"))
         else:
-            if _is_there(storage, part.video):
+            if _is_there(storage, part):
                 parts[part.video.split, part.video.name] = part
     return State(
         manifest=manifest,
@@ -152,11 +152,13 @@ def load_state(storage: Storage, config: PreprocessConfig, recorded: bytes | Non
     )
 
 
-def _is_there(storage: Storage, video: Video) -> bool:
-    """Whether all files of a video are there, in their size."""
-    files: list[Shard | Masks] = [*video.shards, *([] if video.masks is None else [video.masks])]
+def _is_there(storage: Storage, part: Part) -> bool:
+    """Whether all files of a finished video are there, in their size."""
+    masks = part.video.masks
+    files = [(part.place(shard.name), shard.bytes) for shard in part.video.shards]
+    files += [] if masks is None else [(masks.name, masks.bytes)]
     try:
-        return all(storage.size(file.name) == file.bytes for file in files)
+        return all(storage.size(name) == size for name, size in files)
     except FileNotFoundError:
         return False
 

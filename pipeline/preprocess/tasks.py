@@ -12,8 +12,10 @@ from shards.codecs import Codec
 from shards.text import natural_key
 
 
-def task_of(config: PreprocessConfig, source: Source, video: SourceVideo, kind: JobKind) -> Task:
-    """What a worker is to do with a video."""
+def task_of(
+    config: PreprocessConfig, source: Source, video: SourceVideo, kind: JobKind, *, waits: bool = False
+) -> Task:
+    """What a worker is to do with a video; see `Job`."""
     job = Job(
         kind=kind,
         source=source.location,
@@ -25,6 +27,7 @@ def task_of(config: PreprocessConfig, source: Source, video: SourceVideo, kind: 
         decoder=config.decoder,
         depth_range=config.depth_range,
         keep_damage=config.on_damage == "keep",
+        waits=waits,
     )
     return Task(name=video.title, job=job.to_json(), size=video.size)
 

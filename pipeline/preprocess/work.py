@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.errors import SourceError
 from pipeline.preprocess.depth import DepthMap, chosen_range
-from pipeline.preprocess.jobs import Job, Part, files_digest, fingerprint, part_name, stamp, sum_line
+from pipeline.preprocess.jobs import PARTS, Job, Part, files_digest, fingerprint, part_name, stamp, sum_line
 from pipeline.preprocess.labels.masks import open_masks
 from pipeline.preprocess.sources.source import Source
 from pipeline.preprocess.sources.tree import SourceFile
@@ -28,7 +28,7 @@ from shards.masks import Masks, write_masks
 from shards.names import video_stem
 from shards.storage import Storage
 from shards.text import printable
-from shards.writer import write_video
+from shards.writer import is_small, write_video
 
 _MOST_NAMES = 20
 """Bad images of a video that an error names."""
@@ -66,6 +66,7 @@ def process_video(job: Job, heartbeat: Heartbeat) -> Part:
             masks=stored_masks,
         ),
         stamp=stamp(video),
+        waits=job.waits and is_small(shards),
     )
     storage.write(part_name(video.split, video.name), part.to_json())
     return part
@@ -95,7 +96,13 @@ def _write(
 
     video = job.video
     frames, shards = write_video(
-        storage, video.split, video.name, counted(), window=job.window, codec=job.codec
+        storage,
+        video.split,
+        video.name,
+        counted(),
+        window=job.window,
+        codec=job.codec,
+        aside=PARTS if job.waits else "",
     )
     return frames, shards, [[first, height, width] for (height, width), first in sizes.items()]
 

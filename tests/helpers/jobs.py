@@ -24,4 +24,5 @@ def job_line(
         window=5,
         decoder=decoder,
         keep_damage=False,
+        waits=False,
     ).to_json()

@@ -59,7 +59,7 @@ from shards.verify import verify
 READ_AND_VERIFY = """
 storage = Storage(sys.argv[1])
 manifest = load_manifest(storage)
-problems = verify(storage, manifest, lambda shard: None)
+problems = verify(storage, manifest, lambda video: None)
 if not problems:
     raise RuntimeError("verify found nothing")
 reader = SegmentReader(storage, manifest)
@@ -211,7 +211,7 @@ def test_only_the_members_that_belong_to_a_record_are_taken(
     with pytest.raises(ShardError, match=segment.key):
         for located in manifest.segments("training", 5):
             SegmentReader(storage, manifest).read(located)
-    (problem,) = verify(storage, manifest, lambda shard: None)
+    (problem,) = verify(storage, manifest, lambda video: None)
     assert segment.key in problem
 
 
@@ -375,7 +375,7 @@ def test_sparse_files_are_read_no_further_than_they_should(raw: Path) -> None:
     size = shard.stat().st_size
     os.truncate(shard, 1 << 40)
     manifest = load_manifest(Storage(raw))
-    (problem,) = verify(Storage(raw), manifest, lambda shard: None)
+    (problem,) = verify(Storage(raw), manifest, lambda video: None)
     assert f"found {1 << 40} bytes, expected {size}" in problem
     assert outcome(raw, sources_of(raw)) == "refused"
     os.truncate(shard, 0)
@@ -459,7 +459,7 @@ def outcome(folder: Path, sources: dict[str, np.ndarray]) -> str:
         stream = TrainingStream(storage, manifest, "training", window=manifest.window, device=CPU)
         plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=4)
         assert sum(1 for _ in stream.stored_batches(plan)) == plan.steps
-        problems = verify(storage, manifest, lambda shard: None)
+        problems = verify(storage, manifest, lambda video: None)
     except ShardError as error:
         problems = [str(error)]
     assert not any("\n" in problem for problem in problems)
@@ -514,7 +514,7 @@ def test_a_changed_record_with_right_digests_gives_frames_or_one_line(
             (located,) = manifest.segments("testing", 5)
             frames = SegmentReader(storage, manifest).read(located)
             assert frames.shape == (segment.frames, 16, 16, 3)
-            verify(storage, manifest, lambda shard: None)
+            verify(storage, manifest, lambda video: None)
         except ShardError as error:
             assert "\n" not in str(error)
     finally:

@@ -98,13 +98,20 @@ def test_damaged_stamps_cost_another_look_at_the_source_and_nothing_else(copy: P
 
 
 @pytest.mark.parametrize("garbage", [*GARBAGE, b"[" * 100_000])
-def test_a_damaged_part_file_costs_its_video_alone(copy: Path, garbage: bytes) -> None:
+def test_a_damaged_part_file_costs_its_video_alone(
+    copy: Path, garbage: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shards.packing.SMALL_BYTES", 0)
+    shutil.rmtree(copy / "set")
+    preprocess(config(copy))
     storage = Storage(copy / "set")
     state = load_state(storage, config(copy), storage.read(CONFIG))
     assert state.manifest is not None
     names = [part_name("training", name) for name in ("a", "b")]
     for video, stamp, name in zip(state.manifest.videos, state.stamps, names, strict=True):
-        storage.write(name, json.dumps({"video": video_record(video), "stamp": stamp}).encode())
+        storage.write(
+            name, json.dumps({"video": video_record(video), "stamp": stamp, "waits": False}).encode()
+        )
     storage.delete(MANIFEST)
     storage.write(names[0], garbage)
     summary = preprocess(config(copy))

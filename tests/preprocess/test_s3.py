@@ -60,7 +60,7 @@ def test_a_bucket_in_and_a_bucket_out_give_the_bytes_of_local_folders(
     storage = Storage(store.location("shards"))
     assert {name: storage.read(name) for name in local(tmp_path / "shards")} == local(tmp_path / "shards")
     assert storage.read(MANIFEST) == (tmp_path / "shards" / MANIFEST).read_bytes()
-    assert verify(storage, load_manifest(storage), lambda shard: None) == []
+    assert verify(storage, load_manifest(storage), lambda video: None) == []
     assert preprocess(remote).done == 0
     for name in storage.names():
         if not name.endswith((".tar", ".npz")):

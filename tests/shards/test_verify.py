@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.run import preprocess
-from shards.manifest import Shard, load_manifest
+from shards.manifest import Video, load_manifest
 from shards.storage import Storage
 from shards.verify import verify
 from tests.helpers import datasets
@@ -29,7 +29,7 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def problems(folder: Path) -> list[str]:
     storage = Storage(folder)
-    seen: list[Shard] = []
+    seen: list[Video] = []
     found = verify(storage, load_manifest(storage), seen.append)
     assert len(seen) == 5
     return found
@@ -60,7 +60,7 @@ def test_a_harmed_shard_is_named(
     whole: Path, harm: Callable[[Path], object], message: str, tmp_path: Path
 ) -> None:
     shutil.copytree(whole, tmp_path / "shards")
-    victim = next((tmp_path / "shards").glob("testing-Test002-*.tar"))
+    victim = next((tmp_path / "shards").glob("testing-*.tar"))
     harm(victim)
     (found,) = problems(tmp_path / "shards")
     assert found.startswith(f"{tmp_path / 'shards'}/{victim.name}: ")
