@@ -1,10 +1,11 @@
 """What a set costs that grows: time and memory for simulated sets of more and more videos, and the growth.
 
-    python benchmarks/scale.py [--videos 1000,10000,100000]
+    python benchmarks/scale.py [--videos 1000,10000,100000] [--clips 1000000]
 
 A video has 1,000 frames, so 32 segments. Nothing of its frames exists: what is measured is the work on
 manifests, plans and tables, in CPU seconds, which a busy machine changes little. Each measurement is made in
-a process of its own; `~ V^x` is the exponent that fits the last two columns.
+a process of its own; `~ V^x` is the exponent that fits the last two columns. The first line says in how many
+shards clips of ten frames of 256x256 lie.
 """
 
 import argparse
@@ -19,9 +20,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from material import scene, write_video
 from pipeline.preprocess.config import PreprocessConfig
 from shards.manifest import load_manifest, write_manifest
+from shards.packing import packed
 from shards.storage import Storage
 from simulated import SIZE, simulated
 
@@ -143,6 +147,19 @@ def measured(videos: int) -> Measured:
     return found
 
 
+def packing(clips: int) -> str:
+    """In how many shards so many clips of ten frames of 256x256 lie, and what it takes to find that out."""
+    (tables,) = simulated([f"clip_{number:08d}" for number in range(clips)], length=10, side=256).videos.parts
+    before, started = _memory("VmHWM"), time.process_time()
+    shared, _ = packed(tables, np.ones(clips, bool))
+    seconds = time.process_time() - started
+    largest = int(shared.shard_bytes.max()) / 1e6
+    return (
+        f"{clips:,} clips: {shared.shards.num_rows:,} shards of up to {largest:.0f} MB, "
+        f"{seconds:.1f} CPU s, {_memory('VmHWM') - before:.0f} MB"
+    )
+
+
 def growth(videos: list[int], values: list[float]) -> str:
     """The exponent x of V^x that fits the last two figures."""
     if len(videos) < 2 or min(values[-2:]) <= 0:
@@ -154,12 +171,14 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--videos", default="1000,10000,100000")
+    parser.add_argument("--clips", type=int, default=1_000_000)
     parser.add_argument("--measure", choices=MEASURES)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     if options.measure:
         print(json.dumps(MEASURES[options.measure](options.folder)))
         return
+    print(packing(options.clips), flush=True)
     videos = [int(count) for count in options.videos.split(",")]
     rows = [measured(count) for count in videos]
     print(f"{'videos':<34}" + "".join(f"{count:>12,}" for count in videos) + "     ~ V^x")

@@ -20,12 +20,18 @@ _METADATA = 2048
 """Bytes of a record that are not pixels."""
 
 
-def simulated(names: list[str]) -> Manifest:
-    """A set with one shard for each of these training videos, which must be in natural order."""
+def simulated(names: list[str], *, length: int = FRAMES, side: int = SIZE) -> Manifest:
+    """A set with one shard for each of these training videos, which must be in natural order.
+
+    Args:
+        names: of the videos.
+        length: frames of each.
+        side: height and width of the frames.
+    """
     count = len(names)
-    first = np.arange(0, FRAMES - WINDOW + 1, _STRIDE)
-    frames = np.minimum(_LONGEST, FRAMES - first)
-    size = frames * SIZE * SIZE * 3 + _METADATA
+    first = np.arange(0, length - WINDOW + 1, _STRIDE)
+    frames = np.minimum(_LONGEST, length - first)
+    size = frames * side * side * 3 + _METADATA
     ends = np.cumsum(size)
     each = len(first)
     digests = np.random.default_rng(0).bytes(32 * each * count)
@@ -43,8 +49,8 @@ def simulated(names: list[str]) -> Manifest:
     videos = {
         "name": names,
         "split": ["training"] * count,
-        "frames": np.full(count, FRAMES, np.uint32),
-        "source": [json.dumps(_source(name), sort_keys=True) for name in names],
+        "frames": np.full(count, length, np.uint32),
+        "source": [json.dumps(_source(name, length), sort_keys=True) for name in names],
         **dict.fromkeys(("abnormal", "label_source", "masks"), [None] * count),
     }
     shards = {
@@ -54,14 +60,14 @@ def simulated(names: list[str]) -> Manifest:
     tables = Tables(_batch("videos", videos), _batch("shards", shards), _batch("segments", segments))
     return Manifest(
         dataset="folder",
-        geometry=Geometry(height=SIZE, width=SIZE),
+        geometry=Geometry(height=side, width=side),
         codec=Codec(),
         window=WINDOW,
         videos=Videos([tables]),
     )
 
 
-def _source(name: str) -> dict[str, object]:
+def _source(name: str, length: int) -> dict[str, object]:
     """As much as `preprocess` records of a file without oddities."""
     digest = hashlib.sha256(name.encode()).hexdigest()
     return {
@@ -75,8 +81,8 @@ def _source(name: str) -> dict[str, object]:
         "even": True,
         "track": 0,
         "other_tracks": [],
-        "packets": FRAMES,
-        "frames_header": FRAMES,
+        "packets": length,
+        "frames_header": length,
         "interlaced_frames": 0,
         "damaged_frames": 0,
         "lost_packets": 0,

@@ -75,6 +75,10 @@ class DiskCache:
             return None
         return version
 
+    def has(self, key: str) -> bool:
+        """Whether a record is there, whole or not."""
+        return self._path(key).exists()
+
     def used(self, key: str) -> str:
         """The path of a record, which is there or not; if it is, it was used just now."""
         path = self._path(key)

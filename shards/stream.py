@@ -16,7 +16,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import groupby
+from itertools import chain, groupby
 from typing import TypeVar
 
 import numpy as np
@@ -183,12 +183,16 @@ def evaluation_batches(
     located = manifest.segments(split, window, None if videos is None else sorted(set(videos)))
     reader = SegmentReader(storage, manifest)
 
-    def load(item: Located) -> tuple[Located, Tensor]:
-        frames = torch.from_numpy(reader.read(item))
-        return item, frames.pin_memory() if device.type == "cuda" else frames
+    def load(run: list[Located]) -> list[tuple[Located, Tensor]]:
+        frames = [torch.from_numpy(each) for each in reader.read_run(run)]
+        return [
+            (item, each.pin_memory() if device.type == "cuda" else each)
+            for item, each in zip(run, frames, strict=True)
+        ]
 
     channels = manifest.stored_channels(split)
-    for video, parts in groupby(prefetched(load, located, threads), key=lambda part: part[0].video):
+    arrived = chain.from_iterable(prefetched(load, reader.runs(located), threads))
+    for video, parts in groupby(arrived, key=lambda part: part[0].video):
         arriving = (
             frames.to(device, non_blocking=True).expand(-1, -1, -1, channels) for frames in _each_once(parts)
         )

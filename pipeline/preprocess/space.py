@@ -8,7 +8,7 @@ from pipeline.errors import SourceError
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.sources.videos import SourceVideo
 from shards.choices import CodecName
-from shards.limits import SEGMENT_WINDOWS
+from shards.limits import SEGMENT_WINDOWS, SMALL_BYTES
 from shards.storage import Storage
 
 SHARES: Mapping[CodecName, tuple[float, float]] = {
@@ -26,7 +26,7 @@ def may_fill_the_disk(config: PreprocessConfig, videos: Sequence[SourceVideo]) -
     """Whether the shards of videos could be more than a local disk holds, whatever their headers say."""
     most = stored_bytes(sum(map(_most_planes, videos)), config.size[0] * config.size[1], config.window)
     storage = Storage(config.shards)
-    return storage.is_local and most > _free(Path(storage.path("")))
+    return storage.is_local and 2 * most > _free(Path(storage.path("")))
 
 
 def require_space(
@@ -53,8 +53,15 @@ def require_space(
     storage = Storage(config.shards)
     free = _free(Path(storage.path("")))
     frame = config.size[0] * config.size[1]
-    raw = stored_bytes(estimate(planes, looked, videos), frame, config.window)
-    least = int(raw * SHARES[config.codec][0])
+
+    def stored(chosen: Sequence[SourceVideo]) -> int:
+        return stored_bytes(estimate(planes, looked, chosen), frame, config.window)
+
+    share, _ = SHARES[config.codec]
+    per_byte = share * stored(looked) / max(1, sum(video.size for video in looked))
+    # What small videos were written to stays until all of them lie in the shards that they share.
+    raw = stored(videos) + stored([video for video in videos if video.size * per_byte <= SMALL_BYTES])
+    least = int(raw * share)
     if least > free:
         fitting = [name for name, (_, most) in SHARES.items() if raw * most <= free]
         remedy = f", or take --codec {' or '.join(fitting)}" if fitting else ""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from shards.choices import Split
 from shards.codecs import Codec
 from shards.digests import digest_of
 from shards.manifest import Geometry, Manifest, Video, Videos, load_manifest, write_manifest
+from shards.packing import write_packing
+from shards.revision import revised
 from shards.storage import Storage
 from shards.writer import SHARD_BYTES, write_video
 
@@ -93,6 +96,16 @@ def make_set(
         videos=Videos.of(made),
     )
     return write_manifest(storage, manifest)
+
+
+def pack_set(location: str | os.PathLike[str]) -> Manifest:
+    """Let the videos of a set by `make_set` share shards; returns its manifest."""
+    storage = Storage(location)
+    manifest = load_manifest(storage)
+    videos, packings = revised(manifest.videos, range(len(manifest.videos)), [], (), compact=True)
+    for packing in packings:
+        write_packing(storage, packing, lambda name: name)
+    return write_manifest(storage, replace(manifest, videos=videos))
 
 
 def exchange_frames(folder: Path, scratch: Path) -> None:

@@ -59,7 +59,7 @@ def whole(shards: Path) -> Manifest:
     """The set's manifest, if nothing is wrong with it and nothing is left over."""
     manifest = load_manifest(Storage(shards))
     assert verify(Storage(shards), manifest, lambda video: None) == []
-    assert not list((shards / PARTS).iterdir())
+    assert Storage(shards).names(PARTS) == []
     return manifest
 
 

@@ -26,7 +26,7 @@ from shards.plan import epoch_plan
 from shards.storage import Storage
 from shards.stream import TrainingStream, evaluation_batches
 from tests.helpers.servers import KEY, SECRET, Faults, counting_proxy, faulty_proxy, nginx, seaweedfs
-from tests.helpers.shards import exchange_frames, make_set, random_frames, set_bytes
+from tests.helpers.shards import exchange_frames, make_set, pack_set, random_frames, set_bytes
 
 CPU = torch.device("cpu")
 VIDEOS = [random_frames(n, (32, 32), seed=n) for n in (70, 40, 9)]
@@ -101,6 +101,64 @@ def test_remote_shards_are_evaluated_the_same(remote: tuple[str, Faults], local:
         parts = evaluation_batches(storage, load_manifest(storage), "testing", window=5, batch=8, device=CPU)
         scored.append(torch.cat([part.windows for part in parts]))
     assert torch.equal(*scored)
+
+
+def windows_of(location: str) -> torch.Tensor:
+    """All test windows, as an evaluation gets them."""
+    storage = Storage(location)
+    parts = evaluation_batches(storage, load_manifest(storage), "testing", window=5, batch=8, device=CPU)
+    return torch.cat([part.windows for part in parts])
+
+
+@pytest.fixture
+def packed(web: int, local: Path) -> Iterator[str]:
+    """Where the web server has the set with videos that share shards."""
+    shutil.copytree(local / "set", local / "packed")
+    pack_set(local / "packed")
+    yield f"http://127.0.0.1:{web}/packed"
+    shutil.rmtree(local / "packed")
+
+
+def test_an_evaluation_fetches_neighbours_in_one_request(packed: str, web: int, local: Path) -> None:
+    with counting_proxy(web) as (port, requests):
+        found = windows_of(packed.replace(str(web), str(port)))
+        assert sum(".tar" in request for request in requests) == 1
+        requests.clear()
+        again = windows_of(packed.replace(str(web), str(port)))
+        assert not any(".tar" in request for request in requests)
+    assert torch.equal(found, again)
+    assert torch.equal(found, windows_of(str(local / "set")))
+
+
+@pytest.mark.parametrize("lost", [(), (1,), (0, 2), (2, 3, 4)])
+def test_what_the_cache_has_lost_or_damaged_of_a_run_is_fetched_again(
+    packed: str, local: Path, tmp_path: Path, lost: tuple[int, ...]
+) -> None:
+    windows_of(packed)
+    records = sorted((tmp_path / "cache").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    for number in lost:
+        records[number].unlink()
+    records[5].write_bytes(records[5].read_bytes()[:-1] + b"\1")
+    assert torch.equal(windows_of(packed), windows_of(str(local / "set")))
+
+
+def test_a_record_of_a_run_that_stays_damaged_is_named(packed: str, local: Path) -> None:
+    victim = next((local / "packed").glob("testing-shared-*.tar"))
+    (video,) = load_manifest(Storage(local / "packed")).split("testing")[1:2]
+    segment = video.shards[0].segments[0]
+    data = bytearray(victim.read_bytes())
+    data[segment.offset + segment.size // 2] ^= 1
+    victim.write_bytes(data)
+    with pytest.raises(
+        CorruptShardError, match=rf"{victim.name}: segment {segment.key}: found bytes of digest"
+    ):
+        windows_of(packed)
+    victim.write_bytes(data[: segment.offset + 700])
+    with pytest.raises(CorruptShardError, match=f"{segment.key}: found 700 bytes .* the shard is truncated"):
+        windows_of(packed)
+    victim.unlink()
+    with pytest.raises(ShardError, match="not found, though the manifest lists it"):
+        windows_of(packed)
 
 
 @pytest.mark.parametrize("kind", ["resets", "truncations", "stalls", "unavailable", "drips"])
