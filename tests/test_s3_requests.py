@@ -50,8 +50,8 @@ BOUNDS = {
     "second epoch": Bound(once=0),
     "evaluate": Bound(once=10),
 }
-"""Videos are those that the stage goes through; for what is there already, no request is made. They share shards,
-of which an evaluation fetches neighbouring segments in one request."""
+"""Videos are those that the stage goes through; for what is there already, no request is made. They share
+shards, of which an evaluation fetches neighbouring segments in one request."""
 
 
 @pytest.fixture
