@@ -13,9 +13,7 @@ import numpy as np
 from pipeline.report.evaluation import Evaluation
 from pipeline.report.exhibits import shown_memory, shown_pictures
 from pipeline.report.timelines import Frame, limits, timelines
-from pipeline.report.worst import worst_frames
 from pipeline.runs.evaluation import EvaluationRecord
-from pipeline.scoring.metrics import compute_curves
 from pipeline.scoring.thinning import thin
 
 _CURVE_COLUMNS = 500
@@ -30,7 +28,7 @@ def page_data(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     single = len(evaluations) == 1
     names = _short_names([evaluation.name for evaluation in evaluations])
     exhibits = first.exhibits if single else None
-    misses, alarms = worst_frames(first.videos) if single else ([], [])
+    misses, alarms = (first.worst.misses, first.worst.alarms) if single else ([], [])
     record = first.record
     return {
         "title": f"{record.dataset}, {record.model.method}" if single else "Evaluations compared",
@@ -38,9 +36,12 @@ def page_data(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
         "notes": record.notes if single else [],
         "runs": [_run(e, name) for e, name in zip(evaluations, names, strict=True)],
         "videos": _videos(evaluations, misses + alarms),
-        "limits": limits([evaluation.videos for evaluation in evaluations]),
+        "limits": limits(
+            [evaluation.videos for evaluation in evaluations],
+            [len(evaluation.record.videos) for evaluation in evaluations],
+        ),
         "pictures": shown_pictures(exhibits),
-        "memory": shown_memory(exhibits, first.videos),
+        "memory": shown_memory(exhibits, first.kinds),
         "misses": misses,
         "alarms": alarms,
     }
@@ -60,7 +61,7 @@ def _subtitle(evaluation: Evaluation) -> str:
     record, work = evaluation.record, evaluation.record.provenance
     labels = ", ".join(record.label_source) or "none"
     return (
-        f"{record.frames.scored} frames of {len(evaluation.videos)} {work.split} videos; memory "
+        f"{record.frames.scored} frames of {len(record.videos)} {work.split} videos; memory "
         f"{work.memory}, alpha {work.alpha}, threshold {work.threshold}, feature distance to "
         f"{work.distance}; labels: {labels}"
     )
@@ -69,7 +70,7 @@ def _subtitle(evaluation: Evaluation) -> str:
 def _run(evaluation: Evaluation, name: str) -> dict[str, Any]:
     record = evaluation.record
     written = dataclasses.asdict(record)
-    curves = compute_curves(evaluation.videos)
+    curves = evaluation.curves
     return {
         "name": name,
         "made": "prediction" if record.model.method == "pred" else "reconstruction",
