@@ -3,7 +3,6 @@
 from pipeline.evaluate.job import Job
 from pipeline.report.plotfiles import MOST_TIMELINES
 from pipeline.runs.evaluation import RECORD, Bounds, Figures
-from pipeline.scoring.table import MOST_ROWS
 
 
 def notes(job: Job, figures: Figures) -> list[str]:
@@ -48,9 +47,8 @@ def notes(job: Job, figures: Figures) -> list[str]:
 
 def _of_bounds(figures: Figures, bounds: Bounds) -> str:
     own = bounds.of("anomaly_score")
-    within = "" if own is None or own.auc is None else f"; the AUC is exact to {100 * own.auc:.2g} points"
+    within = "" if own is None or own.auc is None else f"; the AUC is within {100 * own.auc:.1g} points"
     return (
-        f"{figures.frames.scored} rows are more than the {MOST_ROWS} that are held: figures over all frames "
-        f"are from histograms of {bounds.bins} bins, and `bounds` in {RECORD} says how far each may be "
-        f"off{within}"
+        f"{figures.frames.scored} rows are too many to hold: figures over all frames are from histograms of "
+        f"{bounds.bins} bins, and bounds in {RECORD} has the most that each may be off{within}"
     )

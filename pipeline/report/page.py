@@ -87,17 +87,33 @@ def _run(evaluation: Evaluation, name: str) -> dict[str, Any]:
 def _tiles(record: EvaluationRecord) -> list[tuple[str, str, str]]:
     """The headline figures: name, value, remark."""
     rows: list[tuple[str, float | None, str]] = []
+    bounds = record.bounds
     if (own := record.of(_SCORED_AS)) is not None:
+        within = None if bounds is None else bounds.of(_SCORED_AS)
+        base_rate = f"base rate {_percent(record.base_rate)}"
         rows += [
-            ("AUC", own.auc, "all frames, min-max per video"),
+            ("AUC", own.auc, "all frames, min-max per video" + _within(within and within.auc)),
             ("macro AUC", own.auc_macro, "mean of videos"),
-            ("average precision", own.average_precision, f"base rate {_percent(record.base_rate)}"),
-            ("equal error rate", own.equal_error_rate, "lower is better"),
+            (
+                "average precision",
+                own.average_precision,
+                base_rate + _within(within and within.average_precision),
+            ),
+            (
+                "equal error rate",
+                own.equal_error_rate,
+                "lower is better" + _within(within and within.equal_error_rate),
+            ),
         ]
     if (online := record.online) is not None:
+        off = None if bounds is None else bounds.online
         rows += [
-            ("online AUC, local error", *_online(online.local_error, online.local_error_smoothed)),
-            ("online AUC, PSNR", *_online(online.psnr, online.psnr_smoothed)),
+            (
+                "online AUC, local error",
+                online.local_error,
+                _online(online.local_error_smoothed) + _within(off and off.local_error),
+            ),
+            ("online AUC, PSNR", online.psnr, _online(online.psnr_smoothed) + _within(off and off.psnr)),
         ]
     if (places := record.localisation) is not None:
         rows += [
@@ -110,10 +126,15 @@ def _tiles(record: EvaluationRecord) -> list[tuple[str, str, str]]:
     return [*tiles, ("frames per second", speed, record.timing.device)] if record.timing.frames else tiles
 
 
-def _online(value: float | None, smoothed: float | None) -> tuple[float | None, str]:
-    """The figure as it is, and a remark with the smoothed one."""
+def _online(smoothed: float | None) -> str:
+    """A remark with the smoothed figure."""
     mean = "" if smoothed is None else f"; {_percent(smoothed)} under a causal mean"
-    return value, f"no statistic of the test video{mean}"
+    return f"no statistic of the test video{mean}"
+
+
+def _within(bound: float | None) -> str:
+    """A remark on what a figure may be off; of an exact one none."""
+    return "" if not bound else f"; within {100 * bound:.1g} points"
 
 
 def _percent(value: float | None) -> str:

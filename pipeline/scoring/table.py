@@ -156,7 +156,11 @@ def _batches(file: Any, where: str, provenance: Mapping[str, Any] | None) -> Ite
     """The rows of a part; its provenance, if one is asked for, is that of the very bytes that are read."""
     try:
         part = pq.ParquetFile(
-            file, read_dictionary=["video"], page_checksum_verification=True, buffer_size=_BUFFER_BYTES
+            file,
+            read_dictionary=["video"],
+            page_checksum_verification=True,
+            buffer_size=_BUFFER_BYTES,
+            pre_buffer=False,  # which would keep all bytes that were read
         )
         schema, rows, size = part.schema_arrow, part.metadata.num_rows, file.size()
         if provenance is not None:
