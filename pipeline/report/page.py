@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.report.evaluation import Evaluation
 from pipeline.report.exhibits import shown_memory, shown_pictures
 from pipeline.report.timelines import Frame, limits, timelines
-from pipeline.runs.evaluation import EvaluationRecord
+from pipeline.runs.evaluation import EvaluationRecord, Metrics, Online
 from pipeline.scoring.thinning import thin
 
 _CURVE_COLUMNS = 500
@@ -92,17 +92,17 @@ def _tiles(record: EvaluationRecord) -> list[tuple[str, str, str]]:
         within = None if bounds is None else bounds.of(_SCORED_AS)
         base_rate = f"base rate {_percent(record.base_rate)}"
         rows += [
-            ("AUC", own.auc, "all frames, min-max per video" + _within(within and within.auc)),
+            ("AUC", own.auc, "all frames, min-max per video" + _within(within, "auc")),
             ("macro AUC", own.auc_macro, "mean of videos"),
             (
                 "average precision",
                 own.average_precision,
-                base_rate + _within(within and within.average_precision),
+                base_rate + _within(within, "average_precision"),
             ),
             (
                 "equal error rate",
                 own.equal_error_rate,
-                "lower is better" + _within(within and within.equal_error_rate),
+                "lower is better" + _within(within, "equal_error_rate"),
             ),
         ]
     if (online := record.online) is not None:
@@ -111,9 +111,9 @@ def _tiles(record: EvaluationRecord) -> list[tuple[str, str, str]]:
             (
                 "online AUC, local error",
                 online.local_error,
-                _online(online.local_error_smoothed) + _within(off and off.local_error),
+                _online(online.local_error_smoothed) + _within(off, "local_error"),
             ),
-            ("online AUC, PSNR", online.psnr, _online(online.psnr_smoothed) + _within(off and off.psnr)),
+            ("online AUC, PSNR", online.psnr, _online(online.psnr_smoothed) + _within(off, "psnr")),
         ]
     if (places := record.localisation) is not None:
         rows += [
@@ -132,9 +132,10 @@ def _online(smoothed: float | None) -> str:
     return f"no statistic of the test video{mean}"
 
 
-def _within(bound: float | None) -> str:
+def _within(bounds: Metrics | Online | None, name: str) -> str:
     """A remark on what a figure may be off; of an exact one none."""
-    return "" if not bound else f"; within {100 * bound:.1g} points"
+    bound = getattr(bounds, name, None)
+    return f"; within {100 * bound:.1g} points" if bound else ""
 
 
 def _percent(value: float | None) -> str:

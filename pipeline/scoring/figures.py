@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,12 @@ from pipeline.runs.evaluation import Bounds, Figures, FrameCounts, VideoFigures
 from pipeline.scoring.histogram import BINS, Histogram
 from pipeline.scoring.metrics import Extents, MetricsTally, OnlineTally, micro_auc
 from pipeline.scoring.ranking import AllScores, Tally
-from pipeline.scoring.videoscores import VideoScores
+from pipeline.scoring.videoscores import VideoScores, grouped
 
 _CLOSE = 1e-9
 """Figures of the same scores by other versions of the libraries differ in the last digits of a double."""
 _GROUP_ROWS = 1 << 16
+"""That figures take at a time: 3,000 videos of 100 rows, one by one, took three times as long."""
 
 
 def compute_figures(
@@ -77,7 +78,7 @@ def _over_all(
     tallies = {name: MetricsTally(weight, 0.0, extents, kind) for name, weight in weights.items()}
     smoothed = MetricsTally(alpha, smoothing, extents, kind) if smoothing else None
     online = OnlineTally(extents, kind)
-    for group in _groups(video for video in videos if video.labels is not None):
+    for group in grouped((video for video in videos if video.labels is not None), _GROUP_ROWS):
         for tally in tallies.values():
             tally.add(group)
         if smoothed:
@@ -100,19 +101,6 @@ def _over_all(
         if binned
         else None,
     }
-
-
-def _groups(videos: Iterable[VideoScores]) -> Iterator[list[VideoScores]]:
-    """Videos of `_GROUP_ROWS` rows or more together: one by one, short ones would take ten times as long."""
-    group, rows = [], 0
-    for video in videos:
-        group.append(video)
-        rows += len(video.frames)
-        if rows >= _GROUP_ROWS:
-            yield group
-            group, rows = [], 0
-    if group:
-        yield group
 
 
 def _of_video(video: VideoScores) -> VideoFigures:
