@@ -15,7 +15,7 @@ from pipeline.scoring.videoscores import VideoScores
 from shards.storage import Storage
 
 MOST_ROWS = 5_000_000
-"""That are held, and of which figures are exact: 55 hours at 25 frames/s, which take less than 1 GB."""
+"""That are held, and of which figures are exact: 55 hours at 25 frames/s, which take 1.1 GB."""
 _BATCH_ROWS = 1 << 16
 _BUFFER_BYTES = 1 << 20
 """Of each column, read at a time: a whole group of a million rows would take 50 MB and more."""

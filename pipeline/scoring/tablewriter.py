@@ -27,7 +27,7 @@ _GROUP_ROWS = 1 << 19
 class TableWriter:
     """Gathers the scores of videos, and writes them together: a part is there when all of it is.
 
-    The anomaly score of a frame is relative to its whole video, so scores, 49 bytes a frame, wait until then.
+    The anomaly score of a frame is relative to its whole video, so scores, 58 bytes a frame, wait until then.
 
     Args:
         out: the evaluation.
