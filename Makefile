@@ -90,6 +90,7 @@ bench: .venv/test-ready  ## speed of every stage, as ratios to the plain way and
 	$(BIN)/python benchmarks/train.py
 	$(BIN)/python benchmarks/flags.py
 	$(BIN)/python benchmarks/evaluate.py
+	$(BIN)/python benchmarks/figures.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/soak.py --faults --out artifacts/soak
 	$(BIN)/python benchmarks/reconnects.py

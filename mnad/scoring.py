@@ -117,9 +117,14 @@ def min_max(values: np.ndarray, ends: Sequence[int] | np.ndarray = ()) -> np.nda
     finite, counts = np.isfinite(values), np.diff(starts, append=len(values))
     low = np.minimum.reduceat(np.where(finite, values, np.inf), starts)
     high = np.maximum.reduceat(np.where(finite, values, -np.inf), starts)
-    differ = low < high
-    low, high, span = (np.repeat(part, counts) for part in (low, high, np.where(differ, high - low, 1)))
-    scaled: np.ndarray = np.where(np.repeat(differ, counts), (np.minimum(values, high) - low) / span, 0)
+    return between(values, np.repeat(low, counts), np.repeat(high, counts))
+
+
+def between(values: np.ndarray, low: np.ndarray | float, high: np.ndarray | float) -> np.ndarray:
+    """Values mapped linearly, `low` to 0, `high` and what is above it to 1; 0 where low is not below high."""
+    differ = np.less(low, high)
+    span = np.where(differ, np.subtract(high, low), 1)
+    scaled: np.ndarray = np.where(differ, (np.minimum(values, high) - low) / span, 0)
     return scaled
 
 
@@ -136,7 +141,12 @@ def normality(
     Returns:
         (frames,): alpha * minmax(PSNR) + (1 - alpha) * (1 - minmax(distance)).
     """
-    return alpha * min_max(psnr, ends) + (1 - alpha) * (1 - min_max(feature_distance, ends))
+    return weighed(min_max(psnr, ends), min_max(feature_distance, ends), alpha)
+
+
+def weighed(psnr: np.ndarray, feature_distance: np.ndarray, alpha: float) -> np.ndarray:
+    """How normal frames (frames,) are whose PSNR and distance were mapped to [0, 1]."""
+    return alpha * psnr + (1 - alpha) * (1 - feature_distance)
 
 
 def memories(items: Tensor, queries: Tensor, decisions: list[bool]) -> Iterator[Tensor]:

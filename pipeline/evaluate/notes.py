@@ -1,14 +1,13 @@
 """What a reader of an evaluation's figures must know."""
 
-from collections.abc import Sequence
-
 from pipeline.evaluate.job import Job
 from pipeline.report.plotfiles import MOST_TIMELINES
-from pipeline.scoring.videoscores import VideoScores
+from pipeline.runs.evaluation import RECORD, Bounds, Figures
 
 
-def notes(job: Job, videos: Sequence[VideoScores]) -> list[str]:
-    """Sentences about an evaluation whose scores are given, all of them."""
+def notes(job: Job, figures: Figures) -> list[str]:
+    """Sentences about an evaluation with these figures."""
+    videos = figures.videos
     scored = {video.name for video in videos}
     window = job.checkpoint.spec.window
     found = []
@@ -22,19 +21,21 @@ def notes(job: Job, videos: Sequence[VideoScores]) -> list[str]:
             f"plots/ has timelines of {MOST_TIMELINES} of {len(videos)} videos, those with both normal and "
             "abnormal frames first"
         )
-    unlabelled = [video.name for video in videos if video.labels is None]
-    if len(unlabelled) == len(videos):
+    if figures.bounds is not None:
+        found.append(_of_bounds(figures, figures.bounds))
+    labelled = [video for video in videos if video.abnormal is not None]
+    unlabelled = [video.name for video in videos if video.abnormal is None]
+    if not labelled:
         found.append("no labels: scores only, no AUC")
     elif unlabelled:
         found.append(
             f"{len(unlabelled)} videos without labels are not in the figures: {', '.join(unlabelled)}"
         )
-    labels = [video.labels for video in videos if video.labels is not None]
-    if labels and (all(part.all() for part in labels) or not any(part.any() for part in labels)):
-        kind = "abnormal" if labels[0].all() else "normal"
+    if labelled and figures.frames.abnormal in (0, figures.frames.labelled):
+        kind = "abnormal" if figures.frames.abnormal else "normal"
         found.append(f"all labelled frames are {kind}: no AUC is defined")
-    if labels:
-        single = sum(bool(part.all() or not part.any()) for part in labels)
+    if labelled:
+        single = sum(video.abnormal in (0, video.scored) for video in labelled)
         if single:
             found.append(f"{single} videos with one class only are left out of the macro AUC")
         if window > 1:
@@ -42,3 +43,12 @@ def notes(job: Job, videos: Sequence[VideoScores]) -> list[str]:
                 f"the first {window - 1} frames of each video have no score; their labels are unused"
             )
     return found
+
+
+def _of_bounds(figures: Figures, bounds: Bounds) -> str:
+    own = bounds.of("anomaly_score")
+    within = "" if own is None or own.auc is None else f"; the AUC is within {100 * own.auc:.1g} points"
+    return (
+        f"{figures.frames.scored} rows are too many to hold: figures over all frames are from histograms of "
+        f"{bounds.bins} bins, and bounds in {RECORD} has the most that each may be off{within}"
+    )

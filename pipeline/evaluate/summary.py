@@ -1,11 +1,12 @@
 """The end of an evaluation: its figures, its page, and last of all `metrics.json`."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline.config import recordable
 from pipeline.evaluate.job import Job
 from pipeline.evaluate.notes import notes
-from pipeline.report.evaluation import Evaluation
+from pipeline.report.evaluation import gathered
 from pipeline.report.plotfiles import delete_plots, write_plots
 from pipeline.report.render import REPORT, render
 from pipeline.runs.evaluation import EvaluationRecord, Localisation, ScoredModel, Speed
@@ -16,7 +17,7 @@ from pipeline.scoring.figures import compute_figures
 from pipeline.scoring.localisation import MaskedVideo, fit_masks, localisation
 from pipeline.scoring.maps import read_maps
 from pipeline.scoring.parts import FOLDER, Timing, read_timings
-from pipeline.scoring.table import read_scores
+from pipeline.scoring.table import StreamedScores, read_scores
 from pipeline.scoring.videoscores import VideoScores
 from shards.masks import read_masks
 from shards.names import video_stem
@@ -53,13 +54,13 @@ def conclude(job: Job) -> Summary:
     order = [video.name for video in job.videos]
     videos = read_scores(job.out, provenance, order)
     timings = read_timings(job.out, job.provenance)
-    record = _record(job, videos, timings)
+    record = _record(job, videos, order, timings)
     job.out.delete(REPORT)
     delete_plots(job.out)
     if job.config.report:
-        write_plots(job.out, job.split, videos, record)
         exhibits = read_exhibits(job.out, job.provenance.processes, work_digest(provenance))
-        shown = Evaluation(name=str(job.out), record=record, videos=videos, exhibits=exhibits)
+        shown = gathered(str(job.out), record, videos, exhibits)
+        write_plots(job.out, job.split, shown)
         job.out.write(REPORT, render([shown]).encode())
     record.save(job.out)
     forget(job.out)
@@ -72,15 +73,24 @@ def conclude(job: Job) -> Summary:
     )
 
 
-def _record(job: Job, videos: list[VideoScores], timings: list[Timing]) -> EvaluationRecord:
+def _record(
+    job: Job, videos: Iterable[VideoScores], order: list[str], timings: list[Timing]
+) -> EvaluationRecord:
+    figures = compute_figures(
+        videos,
+        job.provenance.alpha,
+        job.config.smoothing,
+        order=order,
+        binned=isinstance(videos, StreamedScores),
+    )
     seconds = max(timing.seconds for timing in timings)
     scored = sum(timing.frames for timing in timings)
     checkpoint = job.checkpoint
     return EvaluationRecord(
-        **vars(compute_figures(videos, job.provenance.alpha, job.config.smoothing)),
+        **vars(figures),
         label_source=tuple(sorted({video.label_source for video in job.videos if video.label_source})),
         localisation=_localisation(job, videos),
-        notes=tuple(notes(job, videos)),
+        notes=tuple(notes(job, figures)),
         provenance=job.provenance,
         model=ScoredModel(
             **vars(checkpoint.spec),
@@ -100,7 +110,7 @@ def _record(job: Job, videos: list[VideoScores], timings: list[Timing]) -> Evalu
     )
 
 
-def _localisation(job: Job, videos: list[VideoScores]) -> Localisation | None:
+def _localisation(job: Job, videos: Iterable[VideoScores]) -> Localisation | None:
     """Figures over the videos with masks, or None without maps or masks."""
     by_name = {video.name: video for video in job.videos}
     geometry = job.manifest.geometry

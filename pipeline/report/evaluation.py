@@ -1,15 +1,19 @@
 """A whole evaluation, as it lies on disk, whose files agree with one another."""
 
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import ReportError
-from pipeline.runs.evaluation import RECORD, EvaluationRecord, load_record
+from pipeline.report.exhibits import PicturedLabels
+from pipeline.report.worst import WorstFrames
+from pipeline.runs.evaluation import RECORD, EvaluationRecord, VideoFigures, load_record
 from pipeline.runs.provenance import work_digest
 from pipeline.scoring.exhibits import Exhibits, read_exhibits
-from pipeline.scoring.figures import compute_figures, first_difference, score_difference
-from pipeline.scoring.table import read_scores
+from pipeline.scoring.figures import compute_figures, first_difference, score_difference, tally_kind
+from pipeline.scoring.metrics import Curves, compute_curves
+from pipeline.scoring.table import MOST_ROWS, read_scores
 from pipeline.scoring.videoscores import VideoScores
 from shards.storage import Storage
 
@@ -21,14 +25,20 @@ class Evaluation:
     Attributes:
         name: for people.
         record: its figures and how they came about.
-        videos: scores, in order.
+        videos: scores, in order: all, or as many as `MOST_ROWS` rows, those with both kinds of frames first.
+        curves: of all; None without both kinds of frames.
+        worst: the worst frames of all.
         exhibits: pictures and use of the memory, if they were gathered.
+        kinds: 1 for each exhibited frame that is labelled abnormal, else 0.
     """
 
     name: str
     record: EvaluationRecord
     videos: list[VideoScores]
+    curves: Curves | None
+    worst: WorstFrames
     exhibits: Exhibits | None
+    kinds: list[int]
 
 
 def load_evaluation(location: str) -> Evaluation:
@@ -48,27 +58,65 @@ def load_evaluation(location: str) -> Evaluation:
     if difference is not None:
         raise ReportError(f"{out}/{RECORD}: contradicts its scores ({difference}); run evaluate again")
     exhibits = read_exhibits(out, record.provenance.processes, work_digest(provenance))
-    if exhibits is not None:
-        _check_exhibits(exhibits, videos, str(out))
-    return Evaluation(name=str(out).rstrip("/"), record=record, videos=videos, exhibits=exhibits)
+    return gathered(str(out).rstrip("/"), record, videos, exhibits)
 
 
-def _difference(record: EvaluationRecord, videos: Sequence[VideoScores]) -> str | None:
+def gathered(
+    name: str,
+    record: EvaluationRecord,
+    videos: Iterable[VideoScores],
+    exhibits: Exhibits | None,
+    most_rows: int = MOST_ROWS,
+) -> Evaluation:
+    """What there is to show of scores that are walked through once.
+
+    Args:
+        name: for people.
+        record: of the evaluation.
+        videos: all that have scores.
+        exhibits: if they were gathered.
+        most_rows: of scores that are held, but those of one video at least.
+
+    Raises:
+        ReportError: there is a picture of a frame without a score.
+    """
+    places = {video: place for place, video in enumerate(_most_interesting(record.videos, most_rows))}
+    tally, worst, held = tally_kind(binned=record.bounds is not None)(0.0, 1.0), WorstFrames(), []
+    pictured = PicturedLabels(exhibits)
+    for video in videos:
+        if video.labels is not None:
+            tally.add(video.anomaly, video.labels)
+        worst.add(video)
+        pictured.add(video)
+        if video.name in places:
+            held.append(video)
+    return Evaluation(
+        name=name,
+        record=record,
+        videos=sorted(held, key=lambda video: places[video.name]),
+        curves=compute_curves(tally.ranking()),
+        worst=worst,
+        exhibits=exhibits,
+        kinds=pictured.kinds(name),
+    )
+
+
+def _most_interesting(videos: Sequence[VideoFigures], most_rows: int) -> list[str]:
+    """Names, in order, of as many videos as have so many rows, those with both kinds of frames first."""
+    ranked = sorted(videos, key=lambda video: not 0 < (video.abnormal or 0) < video.scored)
+    rows = itertools.accumulate(video.scored for video in ranked)
+    count = max(1, sum(total <= most_rows for total in rows))
+    chosen = {video.name for video in ranked[:count]}
+    return [video.name for video in videos if video.name in chosen]
+
+
+def _difference(record: EvaluationRecord, videos: Iterable[VideoScores]) -> str | None:
     """Where a record contradicts its scores, or these one another; or None."""
     alpha = record.provenance.alpha
-    expected = dataclasses.asdict(compute_figures(videos, alpha, record.smoothing))
+    order = [video.name for video in record.videos]
+    binned = record.bounds is not None
+    figures = compute_figures(videos, alpha, record.smoothing, order=order, binned=binned)
+    expected = dataclasses.asdict(figures)
     written = dataclasses.asdict(record)
     found = {name: written[name] for name in expected}
     return score_difference(videos, alpha) or first_difference(found, expected)
-
-
-def _check_exhibits(exhibits: Exhibits, videos: Sequence[VideoScores], where: str) -> None:
-    """Refuse pictures of frames without scores."""
-    scored = {video.name: (video.frames[0], video.frames[-1]) for video in videos}
-    for name, frame in zip(exhibits.video.tolist(), exhibits.frame.tolist(), strict=True):
-        first, last = scored.get(name, (0, -1))
-        if not first <= frame <= last:
-            raise ReportError(
-                f"{where}: found a picture of frame {frame} of video {name!r:.80}, which has no score; run "
-                "evaluate again"
-            )

@@ -13,9 +13,7 @@ import numpy as np
 from pipeline.report.evaluation import Evaluation
 from pipeline.report.exhibits import shown_memory, shown_pictures
 from pipeline.report.timelines import Frame, limits, timelines
-from pipeline.report.worst import worst_frames
-from pipeline.runs.evaluation import EvaluationRecord
-from pipeline.scoring.metrics import compute_curves
+from pipeline.runs.evaluation import EvaluationRecord, Metrics, Online
 from pipeline.scoring.thinning import thin
 
 _CURVE_COLUMNS = 500
@@ -30,7 +28,7 @@ def page_data(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     single = len(evaluations) == 1
     names = _short_names([evaluation.name for evaluation in evaluations])
     exhibits = first.exhibits if single else None
-    misses, alarms = worst_frames(first.videos) if single else ([], [])
+    misses, alarms = (first.worst.misses, first.worst.alarms) if single else ([], [])
     record = first.record
     return {
         "title": f"{record.dataset}, {record.model.method}" if single else "Evaluations compared",
@@ -38,9 +36,12 @@ def page_data(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
         "notes": record.notes if single else [],
         "runs": [_run(e, name) for e, name in zip(evaluations, names, strict=True)],
         "videos": _videos(evaluations, misses + alarms),
-        "limits": limits([evaluation.videos for evaluation in evaluations]),
+        "limits": limits(
+            [evaluation.videos for evaluation in evaluations],
+            [len(evaluation.record.videos) for evaluation in evaluations],
+        ),
         "pictures": shown_pictures(exhibits),
-        "memory": shown_memory(exhibits, first.videos),
+        "memory": shown_memory(exhibits, first.kinds),
         "misses": misses,
         "alarms": alarms,
     }
@@ -60,7 +61,7 @@ def _subtitle(evaluation: Evaluation) -> str:
     record, work = evaluation.record, evaluation.record.provenance
     labels = ", ".join(record.label_source) or "none"
     return (
-        f"{record.frames.scored} frames of {len(evaluation.videos)} {work.split} videos; memory "
+        f"{record.frames.scored} frames of {len(record.videos)} {work.split} videos; memory "
         f"{work.memory}, alpha {work.alpha}, threshold {work.threshold}, feature distance to "
         f"{work.distance}; labels: {labels}"
     )
@@ -69,7 +70,7 @@ def _subtitle(evaluation: Evaluation) -> str:
 def _run(evaluation: Evaluation, name: str) -> dict[str, Any]:
     record = evaluation.record
     written = dataclasses.asdict(record)
-    curves = compute_curves(evaluation.videos)
+    curves = evaluation.curves
     return {
         "name": name,
         "made": "prediction" if record.model.method == "pred" else "reconstruction",
@@ -86,17 +87,33 @@ def _run(evaluation: Evaluation, name: str) -> dict[str, Any]:
 def _tiles(record: EvaluationRecord) -> list[tuple[str, str, str]]:
     """The headline figures: name, value, remark."""
     rows: list[tuple[str, float | None, str]] = []
+    bounds = record.bounds
     if (own := record.of(_SCORED_AS)) is not None:
+        within = None if bounds is None else bounds.of(_SCORED_AS)
+        base_rate = f"base rate {_percent(record.base_rate)}"
         rows += [
-            ("AUC", own.auc, "all frames, min-max per video"),
+            ("AUC", own.auc, "all frames, min-max per video" + _within(within, "auc")),
             ("macro AUC", own.auc_macro, "mean of videos"),
-            ("average precision", own.average_precision, f"base rate {_percent(record.base_rate)}"),
-            ("equal error rate", own.equal_error_rate, "lower is better"),
+            (
+                "average precision",
+                own.average_precision,
+                base_rate + _within(within, "average_precision"),
+            ),
+            (
+                "equal error rate",
+                own.equal_error_rate,
+                "lower is better" + _within(within, "equal_error_rate"),
+            ),
         ]
     if (online := record.online) is not None:
+        off = None if bounds is None else bounds.online
         rows += [
-            ("online AUC, local error", *_online(online.local_error, online.local_error_smoothed)),
-            ("online AUC, PSNR", *_online(online.psnr, online.psnr_smoothed)),
+            (
+                "online AUC, local error",
+                online.local_error,
+                _online(online.local_error_smoothed) + _within(off, "local_error"),
+            ),
+            ("online AUC, PSNR", online.psnr, _online(online.psnr_smoothed) + _within(off, "psnr")),
         ]
     if (places := record.localisation) is not None:
         rows += [
@@ -109,10 +126,16 @@ def _tiles(record: EvaluationRecord) -> list[tuple[str, str, str]]:
     return [*tiles, ("frames per second", speed, record.timing.device)] if record.timing.frames else tiles
 
 
-def _online(value: float | None, smoothed: float | None) -> tuple[float | None, str]:
-    """The figure as it is, and a remark with the smoothed one."""
+def _online(smoothed: float | None) -> str:
+    """A remark with the smoothed figure."""
     mean = "" if smoothed is None else f"; {_percent(smoothed)} under a causal mean"
-    return value, f"no statistic of the test video{mean}"
+    return f"no statistic of the test video{mean}"
+
+
+def _within(bounds: Metrics | Online | None, name: str) -> str:
+    """A remark on what a figure may be off; of an exact one none."""
+    bound = getattr(bounds, name, None)
+    return f"; within {100 * bound:.1g} points" if bound else ""
 
 
 def _percent(value: float | None) -> str:

@@ -4,11 +4,9 @@ There, `roc.png` and `precision-recall.png` where there are labels of both kinds
 """
 
 import re
-from collections.abc import Sequence
 
-from pipeline.runs.evaluation import EvaluationRecord
-from pipeline.scoring.metrics import compute_curves
-from pipeline.scoring.videoscores import VideoScores, interesting
+from pipeline.report.evaluation import Evaluation
+from pipeline.scoring.videoscores import interesting
 from pipeline.terminal.progress import progress
 from shards.choices import Split
 from shards.names import STEM, video_stem
@@ -23,20 +21,19 @@ MOST_TIMELINES = 200
 """Some 0.05 s each, so they never take more than about 10 s."""
 
 
-def write_plots(out: Storage, split: Split, videos: Sequence[VideoScores], record: EvaluationRecord) -> None:
+def write_plots(out: Storage, split: Split, evaluation: Evaluation) -> None:
     """Draw all files.
 
     Args:
-        out: the evaluation.
-        split: that the videos are of.
-        videos: all, in order; of more than MOST_TIMELINES the most interesting ones get a timeline.
-        record: of the evaluation.
+        out: where the evaluation lies.
+        split: that its videos are of.
+        evaluation: of more than MOST_TIMELINES videos the most interesting ones get a timeline.
     """
     from pipeline.report import plots  # and with it matplotlib, which an evaluation can do without
 
+    record, videos, curves = evaluation.record, evaluation.videos, evaluation.curves
     title = record.dataset + ("" if record.auc is None else f", AUC {100 * record.auc:.1f} %")
     out.write(CURVES, plots.score_curves(interesting(videos, _CURVES_VIDEOS), title))
-    curves = compute_curves(videos)
     figures = record.of("anomaly_score")
     if curves is not None and figures is not None and record.base_rate is not None:
         out.write(f"{FOLDER}/roc.png", plots.roc(curves, figures))

@@ -44,12 +44,17 @@ def timelines(runs: Sequence[Sequence[VideoScores]], marked: Sequence[Frame]) ->
     return list(rows.values())
 
 
-def limits(runs: Sequence[Sequence[VideoScores]]) -> list[str]:
-    """What `timelines` leaves out of large sets, in sentences."""
+def limits(runs: Sequence[Sequence[VideoScores]], totals: Sequence[int]) -> list[str]:
+    """What `timelines` leaves out of large sets, in sentences.
+
+    Args:
+        runs: to show.
+        totals: how many videos there are of each.
+    """
     shown = _shown(runs)
     columns = _columns(shown)
     sentences = []
-    most, total = max((len(some), len(videos)) for some, videos in zip(shown, runs, strict=True))
+    most, total = max((len(some), total) for some, total in zip(shown, totals, strict=True))
     if most < total:
         sentences.append(f"Shown are {most} of {total} videos, those with both kinds of frames first.")
     if any(len(video.frames) > 4 * columns for videos in shown for video in videos):

@@ -1,7 +1,5 @@
 """The frames at which an evaluation is most wrong."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from pipeline.report.timelines import Frame
@@ -12,16 +10,20 @@ _APART = 10
 """Frames between two of the worst frames of a video; neighbours show the same."""
 
 
-def worst_frames(videos: Sequence[VideoScores]) -> tuple[list[Frame], list[Frame]]:
-    """The worst misses and false alarms; of neighbouring frames only the worst."""
-    misses, alarms = [], []
-    for video in videos:
+class WorstFrames:
+    """The worst misses and false alarms of all videos; of neighbouring frames only the worst."""
+
+    def __init__(self) -> None:
+        self.misses: list[Frame] = []
+        self.alarms: list[Frame] = []
+
+    def add(self, video: VideoScores) -> None:
+        """Take the next video."""
         if video.labels is not None:
-            misses += _peaks(video, -video.anomaly, video.labels)
-            alarms += _peaks(video, video.anomaly, ~video.labels)
-    misses.sort(key=lambda row: row[2])
-    alarms.sort(key=lambda row: -row[2])
-    return misses[:_WORST], alarms[:_WORST]
+            misses = self.misses + _peaks(video, -video.anomaly, video.labels)
+            alarms = self.alarms + _peaks(video, video.anomaly, ~video.labels)
+            self.misses = sorted(misses, key=lambda row: row[2])[:_WORST]
+            self.alarms = sorted(alarms, key=lambda row: -row[2])[:_WORST]
 
 
 def _peaks(video: VideoScores, badness: np.ndarray, among: np.ndarray) -> list[Frame]:

@@ -17,8 +17,8 @@ RECORD = "metrics.json"
 """Where in an evaluation its record lies; an evaluation that has it is whole."""
 _FORMAT = "mnad-evaluation"
 _VERSION = 1
-_SINCE = "online"
-"""An entry that records of before do not have."""
+_SINCE = ("online", "bounds")
+"""Entries that records of before do not have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +88,25 @@ class Online:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """How far figures of histograms may be from those of the rows, which were too many to hold.
+
+    Attributes:
+        bins: of each histogram.
+        metrics, smoothed, online: the most that each figure of the same name is off; 0 where it is exact.
+    """
+
+    bins: int
+    metrics: dict[str, Metrics]
+    smoothed: Metrics | None
+    online: Online | None
+
+    def of(self, score: str) -> Metrics | None:
+        """Those of one score, if there are any."""
+        return self.metrics.get(score)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Figures:
     """What follows from the table of scores alone, so that a reader can check it.
 
@@ -100,6 +119,7 @@ class Figures:
         videos: those that have scores, in order.
         online: of scores without any statistic of the test video; None without labels, and in records of
             before.
+        bounds: of figures that are from histograms; None where all are exact.
     """
 
     auc: float | None
@@ -109,6 +129,7 @@ class Figures:
     frames: FrameCounts
     videos: tuple[VideoFigures, ...]
     online: Online | None = None
+    bounds: Bounds | None = None
 
     def of(self, score: str) -> Metrics | None:
         """The figures of one score, if there are any."""
@@ -229,7 +250,7 @@ def record_from_json(value: Any) -> EvaluationRecord:
     Raises:
         ValueError: one line that names the first entry that cannot be right.
     """
-    known = {_SINCE: None, **value} if isinstance(value, dict) else value
+    known = {**dict.fromkeys(_SINCE), **value} if isinstance(value, dict) else value
     record = entries(EvaluationRecord, known)
     if value.get("format") != _FORMAT:
         raise ValueError("of another program")

@@ -5,8 +5,51 @@ The curves themselves, which are drawn once, are scikit-learn's; tests hold thes
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Margins:
+    """How far figures may be from those of the scores themselves."""
+
+    auc: float
+    average_precision: float
+    equal_error_rate: float
+
+
+class Ranked(Protocol):
+    """How scores rank frames."""
+
+    @property
+    def auc(self) -> float:
+        """Area under the ROC curve."""
+
+    @property
+    def average_precision(self) -> float:
+        """Mean over the abnormal frames of the precision where just they are flagged."""
+
+    @property
+    def equal_error_rate(self) -> float:
+        """The error rate where false alarms and misses are equally frequent."""
+
+    @property
+    def margins(self) -> Margins:
+        """How far these may be off."""
+
+
+class Tally(Protocol):
+    """Takes scores, and ranks what it has taken."""
+
+    def __init__(self, low: float, high: float) -> None:
+        """For scores that lie between these."""
+
+    def add(self, scores: np.ndarray, labels: np.ndarray) -> None:
+        """Take scores (F,) with labels (F,), True where abnormal."""
+
+    def ranking(self) -> Ranked | None:
+        """How they rank the frames; None without both kinds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +62,7 @@ class Ranking:
 
     normal: np.ndarray
     abnormal: np.ndarray
+    margins: ClassVar[Margins] = Margins(auc=0.0, average_precision=0.0, equal_error_rate=0.0)
 
     @classmethod
     def of(cls, scores: np.ndarray, labels: np.ndarray) -> "Ranking | None":
@@ -60,3 +104,21 @@ class Ranking:
         """By how much the rate of false alarms is above that of misses; it falls with the threshold."""
         misses = np.searchsorted(self.abnormal, threshold, "left") / len(self.abnormal)
         return self._false_alarms(threshold) - float(misses)
+
+
+class AllScores:
+    """Keeps all scores, whatever they lie between; a tally whose figures are exact."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self._normal = [np.empty(0)]
+        self._abnormal = [np.empty(0)]
+
+    def add(self, scores: np.ndarray, labels: np.ndarray) -> None:
+        """Take scores (F,) with labels (F,), True where abnormal."""
+        self._normal.append(scores[~labels])
+        self._abnormal.append(scores[labels])
+
+    def ranking(self) -> Ranking | None:
+        """How they rank the frames; None without both kinds."""
+        normal, abnormal = (np.sort(np.concatenate(part)) for part in (self._normal, self._abnormal))
+        return Ranking(normal=normal, abnormal=abnormal) if len(normal) and len(abnormal) else None

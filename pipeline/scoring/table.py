@@ -1,12 +1,11 @@
 """The table of frame scores, as Parquet under `OUT/scores/`: its columns, and reading it whole."""
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mnad import FrameScores
@@ -15,6 +14,11 @@ from pipeline.scoring.parts import AGAIN, FOLDER, check_work, header_of, part_na
 from pipeline.scoring.videoscores import VideoScores
 from shards.storage import Storage
 
+MOST_ROWS = 5_000_000
+"""That are held, and of which figures are exact: 55 hours at 25 frames/s, which take 1.1 GB."""
+_BATCH_ROWS = 1 << 16
+_BUFFER_BYTES = 1 << 20
+"""Of each column, read at a time: a whole group of a million rows would take 50 MB and more."""
 _ANY_ROWS = 1 << 20
 """That a part of any size may have: video that stands still has equal scores, which take no room."""
 _ROW_BYTES = 8
@@ -36,57 +40,73 @@ SCHEMA = pa.schema(
 )
 """One row per scored frame; `frame` counts from 0, `label` is true where abnormal and null without labels,
 `seconds` null where the video's frame rate is not known."""
-_EARLIER = pa.schema(list(SCHEMA)[:-2])
+_READ = SCHEMA.set(0, SCHEMA.field(0).with_type(pa.dictionary(pa.int32(), pa.string())))
+"""As it is read: as a dictionary, a long name takes its length once."""
+_READ_EARLIER = pa.schema(list(_READ)[:-2])
 """Of tables that were written before they had local errors."""
 
 
-def read_scores(out: Storage, provenance: Mapping[str, Any], order: Sequence[str]) -> list[VideoScores]:
-    """All rows, video by video in the order of the names given; videos without rows are left out.
+@dataclass(frozen=True, kw_only=True)
+class StreamedScores:
+    """The scores of an evaluation, read again by each walk, which holds a batch and one video.
+
+    Attributes:
+        out: the evaluation.
+        provenance: of the work, as written down; every part must have it.
+        order: names of the videos, each once.
+    """
+
+    out: Storage
+    provenance: Mapping[str, Any]
+    order: Sequence[str]
+
+    def __iter__(self) -> Iterator[VideoScores]:
+        """Those that have rows, part by part.
+
+        Raises:
+            ReportError: a part is damaged, of another work, or holds other videos.
+            FileNotFoundError: a part is missing.
+        """
+        left = set(self.order)
+        for rank in range(self.provenance["processes"]):
+            name = part_name(rank, self.provenance["processes"])
+            where = f"{self.out}/{name}"
+            with self.out.open(name) as file:
+                for video, rows in _videos_in(file, where, self.provenance):
+                    if video not in left:
+                        problem = "twice" if video in self.order else "which is not of the set"
+                        raise ReportError(f"{where}: found scores of video {video!r:.80}, {problem}; {AGAIN}")
+                    left.remove(video)
+                    _check_rows(where, video, rows)
+                    yield _video(video, rows)
+
+
+def read_scores(
+    out: Storage, provenance: Mapping[str, Any], order: Sequence[str], most_rows: int = MOST_ROWS
+) -> list[VideoScores] | StreamedScores:
+    """All scores: up to so many rows in memory, in the order of the names given; of more, what reads them.
 
     Args:
         out: the evaluation.
         provenance: of the work, as written down; every part must have it.
-        order: names of the videos, each once.
+        order: names of the videos, each once; those without rows are left out.
+        most_rows: that are held.
 
     Raises:
         ReportError: a part is damaged, of another work, or holds other videos.
         FileNotFoundError: a part is missing.
     """
-    parts = []
-    for rank in range(provenance["processes"]):
-        name = part_name(rank, provenance["processes"])
-        with out.open(name) as file:
-            parts.append(_read_part(file, f"{out}/{name}", provenance))
-    table = pa.concat_tables(parts)
-    if not table.num_rows or any(table[field.name].null_count for field in SCHEMA if not field.nullable):
-        raise ReportError(f"{out}/{FOLDER}: found no rows, or rows without values; {AGAIN}")
-    table = table.set_column(0, "position", _positions(table["video"], order, f"{out}/{FOLDER}"))
-    table = table.sort_by([("position", "ascending"), ("frame", "ascending")])
-    positions = table["position"].to_numpy()
-    starts = np.flatnonzero(np.diff(positions, prepend=-1))
-    ends = [*starts[1:], len(positions)]
-    videos = []
-    for start, end in zip(starts, ends, strict=True):
-        name, rows = order[positions[start]], table.slice(start, end - start)
-        _check_rows(f"{out}/{FOLDER}", name, rows)
-        videos.append(_video(name, rows))
-    return videos
-
-
-def _positions(videos: pa.ChunkedArray, order: Sequence[str], where: str) -> pa.ChunkedArray:
-    """Of each row's video in the order of names."""
-    videos = videos.unify_dictionaries()  # so that names are looked up once, however many parts there are
-    position = pc.index_in(videos.chunk(0).dictionary, value_set=pa.array(order, pa.string()))
-    chunks = []
-    for chunk in videos.chunks:
-        places = position.take(chunk.indices)
-        if places.null_count:
-            name = chunk.filter(pc.is_null(places))[0].as_py()
-            raise ReportError(
-                f"{where}: found scores of video {name!r:.80}, which is not of the set; {AGAIN}"
-            )
-        chunks.append(places)
-    return pa.chunked_array(chunks, pa.int32())
+    streamed = StreamedScores(out=out, provenance=provenance, order=order)
+    videos, rows = [], 0
+    for video in streamed:
+        rows += len(video.frames)
+        if rows > most_rows:
+            return streamed
+        videos.append(video)
+    if not videos:
+        raise ReportError(f"{out}/{FOLDER}: found no rows; {AGAIN}")
+    places = {name: place for place, name in enumerate(order)}
+    return sorted(videos, key=lambda video: places[video.name])
 
 
 def read_known(out: Storage, name: str, wanted: Sequence[str]) -> list[VideoScores]:
@@ -100,44 +120,67 @@ def read_known(out: Storage, name: str, wanted: Sequence[str]) -> list[VideoScor
     Raises:
         ReportError: it is damaged.
     """
-    where = f"{out}/{name}"
-    with out.open(name) as file:
-        table = _read_part(file, where, None)
-    table = table.filter(pc.is_in(table["video"].cast(pa.string()), value_set=pa.array(wanted, pa.string())))
-    names = table["video"].cast(pa.string()).combine_chunks()
-    starts = np.flatnonzero(pc.not_equal(names[1:], names[:-1]).to_numpy(zero_copy_only=False)) + 1
-    bounds = [0, *starts.tolist(), len(names)] if len(names) else [0]
+    where, names = f"{out}/{name}", {*wanted}
     videos = []
-    for start, end in itertools.pairwise(bounds):
-        rows, video = table.slice(start, end - start), names[start].as_py()
-        try:
-            _check_rows(where, video, rows)
-        except ReportError:
-            continue
-        videos.append(_video(video, rows))
+    with out.open(name) as file:
+        for video, rows in _videos_in(file, where, None):
+            if video not in names:
+                continue
+            try:
+                _check_rows(where, video, rows)
+            except ReportError:
+                continue
+            videos.append(_video(video, rows))
     return videos
 
 
-def _read_part(file: Any, where: str, provenance: Mapping[str, Any] | None) -> pa.Table:
+def _videos_in(file: Any, where: str, provenance: Mapping[str, Any] | None) -> Iterator[tuple[str, pa.Table]]:
+    """Name and rows of each video of a part."""
+    last = ""
+    found: list[pa.Table] = []
+    for rows in _batches(file, where, provenance):
+        numbers = rows["video"].chunk(0).indices.to_numpy()
+        starts = np.flatnonzero(np.diff(numbers, prepend=-1))
+        for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(numbers)], strict=True):
+            name = rows["video"][start].as_py()
+            if found and name != last:
+                yield last, pa.concat_tables(found)
+                found = []
+            last = name
+            found.append(rows.slice(start, end - start))
+    if found:
+        yield last, pa.concat_tables(found)
+
+
+def _batches(file: Any, where: str, provenance: Mapping[str, Any] | None) -> Iterator[pa.Table]:
     """The rows of a part; its provenance, if one is asked for, is that of the very bytes that are read."""
     try:
-        part = pq.ParquetFile(file)
+        part = pq.ParquetFile(
+            file,
+            read_dictionary=["video"],
+            page_checksum_verification=True,
+            buffer_size=_BUFFER_BYTES,
+            pre_buffer=False,  # which would keep all bytes that were read
+        )
         schema, rows, size = part.schema_arrow, part.metadata.num_rows, file.size()
         if provenance is not None:
             check_work(where, header_of(schema), provenance)
-        if schema.remove_metadata() not in (SCHEMA, _EARLIER):
+        if schema.remove_metadata() not in (_READ, _READ_EARLIER):
             raise ReportError(f"{where}: found columns {schema.names}, expected {SCHEMA.names}; {AGAIN}")
         if not 0 <= rows <= _ANY_ROWS + size // _ROW_BYTES:
             raise ReportError(f"{where}: found {rows} rows in {size} bytes, expected fewer; {AGAIN}")
-        # As a dictionary, a long name takes its length once.
-        table = pq.ParquetFile(file, read_dictionary=["video"], page_checksum_verification=True).read()
-        table.validate(full=True)
+        for batch in part.iter_batches(_BATCH_ROWS):
+            batch.validate(full=True)
+            if not len(batch):
+                continue
+            if any(batch[field.name].null_count for field in batch.schema if not field.nullable):
+                raise ReportError(f"{where}: found rows without values; {AGAIN}")
+            table = pa.Table.from_batches([batch]).replace_schema_metadata()
+            for field in list(SCHEMA)[len(table.schema) :]:
+                table = table.append_column(field, pa.nulls(len(table), field.type))
+            yield table
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise ReportError(f"{where}: not a whole table ({type(error).__name__}); {AGAIN}") from error
-    table = table.replace_schema_metadata()
-    for field in list(SCHEMA)[len(table.schema) :]:
-        table = table.append_column(field, pa.nulls(len(table), field.type))
-    return table
 
 
 def _check_rows(where: str, name: str, rows: pa.Table) -> None:
@@ -163,23 +206,23 @@ def _check_rows(where: str, name: str, rows: pa.Table) -> None:
 
 
 def _video(name: str, rows: pa.Table) -> VideoScores:
-    labels, seconds, local_error = (_all(rows[name]) for name in ("label", "seconds", "local_error"))
+    """With values of its own: a view would keep the whole batch."""
+    values = {column: np.array(rows[column].to_numpy()) for column in SCHEMA.names[1:]}
+
+    def all_or_none(column: str) -> np.ndarray | None:
+        return None if rows[column].null_count else values[column]
+
     return VideoScores(
         name=name,
-        frames=rows["frame"].to_numpy(),
+        frames=values["frame"],
         scores=FrameScores(
-            psnr=rows["psnr"].to_numpy(),
-            feature_distance=rows["feature_distance"].to_numpy(),
-            point_score=rows["point_score"].to_numpy(),
-            memory_updated=rows["memory_updated"].to_numpy(),
+            psnr=values["psnr"],
+            feature_distance=values["feature_distance"],
+            point_score=values["point_score"],
+            memory_updated=values["memory_updated"],
         ),
-        anomaly=rows["anomaly_score"].to_numpy(),
-        labels=labels,
-        seconds=seconds,
-        local_error=local_error,
+        anomaly=values["anomaly_score"],
+        labels=all_or_none("label"),
+        seconds=all_or_none("seconds"),
+        local_error=all_or_none("local_error"),
     )
-
-
-def _all(column: pa.ChunkedArray) -> np.ndarray | None:
-    values: np.ndarray | None = None if column.null_count else column.to_numpy()
-    return values

@@ -15,16 +15,19 @@ from pipeline.runs.provenance import Provenance
 from pipeline.scoring.parts import Timing, Works, marked, part_name
 from pipeline.scoring.scorer import ScoredBatch
 from pipeline.scoring.table import SCHEMA
-from pipeline.scoring.videoscores import VideoScores
+from pipeline.scoring.videoscores import VideoScores, grouped
 from shards.manifest import Video
 from shards.rates import rate_of
 from shards.storage import Storage
+
+_GROUP_ROWS = 1 << 19
+"""That are written together, 45 bytes each until then; groups of an eighth took 20 % more on disk."""
 
 
 class TableWriter:
     """Gathers the scores of videos, and writes them together: a part is there when all of it is.
 
-    The anomaly score of a frame is relative to its whole video, so scores, 49 bytes a frame, wait until then.
+    The anomaly score of a frame is relative to its whole video, so scores, 58 bytes a frame, wait until then.
 
     Args:
         out: the evaluation.
@@ -127,9 +130,12 @@ def write_part(
 ) -> None:
     """Write one process's part; it is there whole or not at all."""
     schema = marked(SCHEMA, provenance, timing, works or Works())
-    table = pa.concat_tables([schema.empty_table(), *(_table(video, schema) for video in videos)])
-    with out.writing(part_name(rank, provenance.processes)) as file:
-        pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+    with (
+        out.writing(part_name(rank, provenance.processes)) as file,
+        pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        for group in grouped(videos, _GROUP_ROWS):
+            writer.write_table(pa.concat_tables([_table(video, schema) for video in group]))
 
 
 def _table(video: VideoScores, schema: pa.Schema) -> pa.Table:

@@ -1,6 +1,6 @@
 """The scores of one video's frames, with their labels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,3 +52,17 @@ def interesting(videos: Sequence[VideoScores], most: int) -> list[VideoScores]:
         key=lambda i: (labels := videos[i].labels) is None or not both_classes(labels),
     )
     return [videos[i] for i in sorted(ranked[:most])]
+
+
+def grouped(videos: Iterable[VideoScores], rows: int) -> Iterator[list[VideoScores]]:
+    """Videos together that have so many rows or more, for work on whole columns."""
+    group: list[VideoScores] = []
+    count = 0
+    for video in videos:
+        group.append(video)
+        count += len(video.frames)
+        if count >= rows:
+            yield group
+            group, count = [], 0
+    if group:
+        yield group

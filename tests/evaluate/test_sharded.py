@@ -140,7 +140,7 @@ def test_wherever_it_stops_there_are_no_metrics_and_a_rerun_gives_the_same(
     out = tmp_path / "out"
     evaluate(config(work, out, alpha=0.1))  # results of another evaluation lie there
 
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -234,7 +234,7 @@ def test_wherever_it_stops_the_next_run_scores_no_more_and_gives_the_same(
     pool.evaluate(tmp_path / "out", **options)
     pool.write(1, -2, 3)
 
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -257,7 +257,7 @@ def test_a_killed_evaluation_helps_that_of_a_version_after_it(
     pool.evaluate(tmp_path / "out", **options)
     pool.write(1, 2)
 
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -1,6 +1,7 @@
 """Evaluations as tests need them."""
 
 from pipeline.runs.evaluation import (
+    Bounds,
     EvaluationRecord,
     FrameCounts,
     Localisation,
@@ -39,6 +40,9 @@ _FIGURES = Metrics(
     average_precision=0.25,
     equal_error_rate=None,
 )
+_BOUNDS = Metrics(
+    auc=1e-5, auc_global=2e-5, auc_raw=1e-5, auc_macro=0, average_precision=1e-4, equal_error_rate=None
+)
 RECORD = EvaluationRecord(
     auc=0.5,
     metrics=dict.fromkeys(("anomaly_score", "psnr", "feature_distance"), _FIGURES),
@@ -50,6 +54,12 @@ RECORD = EvaluationRecord(
         VideoFigures(name="b", scored=4, abnormal=None, memory_updates=0, auc=None),
     ),
     online=Online(psnr=0.5, local_error=0.75, psnr_smoothed=None, local_error_smoothed=1),
+    bounds=Bounds(
+        bins=65536,
+        metrics=dict.fromkeys(("anomaly_score", "psnr", "feature_distance"), _BOUNDS),
+        smoothed=_BOUNDS,
+        online=Online(psnr=1e-5, local_error=1e-5, psnr_smoothed=None, local_error_smoothed=0),
+    ),
     label_source=("labels.npy",),
     localisation=Localisation(pixel_auc=0.5, region_auc=None, track_auc=1, regions=3, tracks=1),
     notes=("1 videos without labels are not in the figures: b",),

@@ -9,6 +9,7 @@ from mnad import FrameScores
 from pipeline.report.plots import Timeline, precision_recall, roc, score_curves
 from pipeline.runs.evaluation import Metrics
 from pipeline.scoring.metrics import compute_curves
+from pipeline.scoring.ranking import Ranking
 from pipeline.scoring.videoscores import VideoScores, interesting, intervals
 
 
@@ -77,7 +78,9 @@ BLUE = (29, 78, 216)
 
 
 def test_pictures_for_papers_are_a_column_wide_at_300_dpi() -> None:
-    curves = compute_curves([video([0, 0, 1])])
+    scored = video([0, 0, 1])
+    assert scored.labels is not None
+    curves = compute_curves(Ranking.of(scored.anomaly, scored.labels))
     assert curves is not None
     pictures = [
         roc(curves, FIGURES),

@@ -22,7 +22,7 @@ from mnad import FrameScores
 from pipeline.errors import ReportError
 from pipeline.evaluate.config import EvaluateConfig
 from pipeline.evaluate.run import evaluate
-from pipeline.report.evaluation import Evaluation, load_evaluation
+from pipeline.report.evaluation import Evaluation, gathered, load_evaluation
 from pipeline.report.pictures import picture_size, source_shape
 from pipeline.report.render import render, write_report
 from pipeline.report.timelines import MOST_POINTS, MOST_VIDEOS, limits, timelines
@@ -225,7 +225,7 @@ def long_evaluation(evaluation: Path, videos: int, frames: int) -> Evaluation:
         for video in made
     )
     record = dataclasses.replace(small.record, videos=listed)
-    return dataclasses.replace(small, record=record, videos=made, exhibits=None)
+    return gathered(small.name, record, made, None)
 
 
 @pytest.mark.parametrize(("videos", "frames"), [(1, 2_000_000), (1000, 2000)])
@@ -269,12 +269,13 @@ def test_labels_that_alternate_stay_bounded(evaluation: Path) -> None:
 def test_of_too_many_videos_those_with_both_kinds_of_frames_are_shown(evaluation: Path) -> None:
     videos = long_evaluation(evaluation, MOST_VIDEOS + 5, 20).videos
     videos[0] = dataclasses.replace(videos[0], labels=None)
+    totals = [MOST_VIDEOS + 5]
     assert [row["name"] for row in timelines([videos], [])][:2] == ["0001", "0002"]
     assert len(timelines([videos], [])) == MOST_VIDEOS
-    assert limits([videos]) == [
+    assert limits([videos], totals) == [
         f"Shown are {MOST_VIDEOS} of {MOST_VIDEOS + 5} videos, those with both kinds of frames first."
     ]
-    assert limits([videos[:10], videos[:10]]) == []
+    assert limits([videos[:10], videos[:10]], [10, 10]) == []
 
 
 def test_report_writes_the_page_of_an_evaluation_again(evaluation: Path) -> None:
@@ -439,11 +440,11 @@ def test_names_that_every_object_has_are_names_like_others(
     new = dict(zip(("01", "02"), names, strict=True))
     listed = tuple(dataclasses.replace(video, name=new[video.name]) for video in found.record.videos)
     pictured = np.flatnonzero(found.exhibits.video == "01")  # the other video is looked up in vain
-    renamed = Evaluation(
-        name=found.name,
-        record=dataclasses.replace(found.record, videos=listed),
-        videos=[dataclasses.replace(video, name=new[video.name]) for video in found.videos],
-        exhibits=dataclasses.replace(
+    renamed = gathered(
+        found.name,
+        dataclasses.replace(found.record, videos=listed),
+        [dataclasses.replace(video, name=new[video.name]) for video in found.videos],
+        dataclasses.replace(
             found.exhibits,
             video=np.array([names[0]] * len(pictured)),
             frame=found.exhibits.frame[pictured],

@@ -65,6 +65,14 @@ records = all_of(
         max_size=3,
     ).map(tuple),
     online=st.none() | all_of(evaluation.Online),
+    bounds=st.none()
+    | st.builds(
+        evaluation.Bounds,
+        bins=counts,
+        metrics=st.dictionaries(texts, all_of(evaluation.Metrics), max_size=3),
+        smoothed=st.none() | all_of(evaluation.Metrics),
+        online=st.none() | all_of(evaluation.Online),
+    ),
     label_source=st.lists(texts, max_size=2).map(tuple),
     localisation=st.none() | all_of(evaluation.Localisation, regions=counts, tracks=counts),
     notes=st.lists(texts, max_size=2).map(tuple),
@@ -120,19 +128,32 @@ def test_the_file_is_indented_and_starts_with_what_it_is() -> None:
     assert lines[-2:] == ["}", ""]
     assert list(json.loads(RECORD.to_json())) == [
         *("format", "version", "auc", "metrics", "smoothed", "base_rate", "frames", "videos", "online"),
-        *("label_source", "localisation", "notes", "provenance", "model", "dataset", "config", "timing"),
+        *(
+            "bounds",
+            "label_source",
+            "localisation",
+            "notes",
+            "provenance",
+            "model",
+            "dataset",
+            "config",
+            "timing",
+        ),
     ]
 
 
-def test_a_record_of_before_there_were_online_figures_is_read() -> None:
-    assert record_from_json(changed(lambda value: value.pop("online"))) == dataclasses.replace(
-        RECORD, online=None
-    )
+@pytest.mark.parametrize("entry", ["online", "bounds"])
+def test_a_record_of_before_there_was_an_entry_is_read(entry: str) -> None:
+    without: dict[str, Any] = {entry: None}
+    assert record_from_json(changed(lambda value: value.pop(entry))) == dataclasses.replace(RECORD, **without)
 
 
 def test_figures_are_found_by_score() -> None:
     assert RECORD.of("psnr") == (RECORD.metrics or {})["psnr"]
     assert RECORD.of("loudness") is None
+    assert RECORD.bounds is not None
+    assert RECORD.bounds.of("psnr") == RECORD.bounds.metrics["psnr"]
+    assert RECORD.bounds.of("loudness") is None
     assert dataclasses.replace(RECORD, metrics=None).of("psnr") is None
 
 
@@ -154,7 +175,7 @@ def paths(value: Any, *above: str) -> Iterator[tuple[str, ...]]:
             yield from paths(inner, *above, name)
 
 
-PASSED_OVER = {("format",), ("version",), ("online",)}
+PASSED_OVER = {("format",), ("version",), ("online",), ("bounds",)}
 RELIED_ON = [path for path in paths(json.loads(RECORD.to_json())) if path not in PASSED_OVER]
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mnad import FrameScores
 from pipeline.runs.evaluation import Online
+from pipeline.scoring.histogram import Histogram
 from pipeline.scoring.metrics import (
     compute_curves,
     compute_metrics,
@@ -16,6 +17,7 @@ from pipeline.scoring.metrics import (
     micro_auc,
     smooth,
 )
+from pipeline.scoring.ranking import AllScores, Ranking, Tally
 from pipeline.scoring.videoscores import VideoScores
 
 
@@ -122,19 +124,20 @@ def test_a_perfect_frame_counts_as_the_best_finite_one() -> None:
         assert metrics.auc == metrics.auc_raw == (1.0 if alpha else 0.5)
 
 
-def test_curves_end_at_the_corners_and_give_the_threshold_of_equal_errors() -> None:
-    scored = dataclasses.replace(
-        video([0] * 8, [0] * 8, [0, 0, 0, 0, 1, 1, 1, 1]), anomaly=np.array([1, 2, 3, 5, 4, 6, 7, 8.0])
-    )
-    curves = compute_curves([scored])
+@pytest.mark.parametrize("kind", [AllScores, Histogram])
+def test_curves_end_at_the_corners_and_give_the_threshold_of_equal_errors(kind: type[Tally]) -> None:
+    anomaly, labels = np.array([1, 2, 3, 5, 4, 6, 7, 8.0]) / 8, np.arange(8) >= 4
+    tally = kind(0.0, 1.0)
+    tally.add(anomaly, labels)
+    curves = compute_curves(tally.ranking())
     assert curves is not None
     assert (curves.false_alarms[0], curves.hits[0]) == (0, 0)
     assert (curves.false_alarms[-1], curves.hits[-1]) == (1, 1)
-    flagged = scored.anomaly >= curves.equal_error_threshold
-    assert scored.labels is not None
-    assert (flagged & ~scored.labels).sum() == (~flagged & scored.labels).sum() == 1
-    assert compute_curves([video([1, 2], [0, 0], [1, 1])]) is None
-    assert compute_curves([video([1, 2], [0, 0], None)]) is None
+    assert (curves.recall[0], curves.recall[-1]) == (1, 0)
+    assert (curves.precision[0], curves.precision[-1]) == (0.5, 1)
+    flagged = anomaly >= curves.equal_error_threshold
+    assert (flagged & ~labels).sum() == (~flagged & labels).sum() == 1
+    assert compute_curves(Ranking.of(anomaly, labels | True)) is None
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.floats(0.1, 5))

@@ -188,6 +188,20 @@ def test_rows_that_no_evaluation_writes_are_refused(
         read_scores(out, WORK.to_json(), ["a", "b"])
 
 
+def test_a_video_in_two_parts_is_refused(out: Storage) -> None:
+    write_part(out, 0, [video("a"), video("b")], WORK, TIMING)
+    write_part(out, 1, [video("b")], WORK, TIMING)
+    with pytest.raises(ReportError, match=r"part-00001.*found scores of video 'b', twice"):
+        read_scores(out, WORK.to_json(), ["a", "b"])
+
+
+def test_a_table_without_rows_is_refused(out: Storage) -> None:
+    for rank in range(2):
+        write_part(out, rank, [], WORK, TIMING)
+    with pytest.raises(ReportError, match="found no rows"):
+        read_scores(out, WORK.to_json(), ["a", "b"])
+
+
 def test_other_columns_are_refused(out: Storage) -> None:
     write_part(out, 0, [video("a")], WORK, TIMING)
     write_part(out, 1, [], WORK, TIMING)
@@ -205,5 +219,5 @@ def test_a_damaged_table_is_refused_or_read(out: Storage, data: st.DataObject) -
     good = out.read(part_name(0, 2))
     out.write(part_name(0, 2), data.draw(mutated_bytes(good)))
     with contextlib.suppress(ReportError):
-        found = read_scores(out, WORK.to_json(), ["a", "b"])
+        found = read_scores(out, WORK.to_json(), ["a", "b"], most_rows=data.draw(st.sampled_from((0, 10))))
         assert [item.name for item in found] == ["a", "b"]
