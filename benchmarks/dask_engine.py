@@ -39,7 +39,7 @@ def pace(engine: Engine, source: Path, shards: Path) -> float:
     """Videos per second; the shards are removed."""
     tasks = tasks_of(source, shards)
     started = time.perf_counter()
-    failed = [error for _, error in engine(tasks) if error is not None]
+    failed = [each.error for each in engine(tasks) if each.error is not None]
     took = time.perf_counter() - started
     assert not failed, failed
     shutil.rmtree(shards)

@@ -8,8 +8,8 @@ raise ValueError, with what was found and what was expected.
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import filterfalse
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -42,9 +42,8 @@ def check_tables(tables: Tables) -> None:
     for name, split in zip(tables.names, splits, strict=True):
         if not is_video(name) or split not in SPLITS:
             raise ValueError(f"video {name!r:.80} of split {split!r:.80}: neither name nor split of a video")
-    for name in tables.shard_names():
-        if not is_shard(name):
-            raise ValueError(f"shard {name!r:.80}: not the name of a shard")
+    for name in filterfalse(is_shard, tables.shard_names()):
+        raise ValueError(f"shard {name!r:.80}: not the name of a shard")
     if tables.shard_bytes.max(initial=0) > _MOST_NUMBER:
         raise ValueError(f"a shard has {tables.shard_bytes.max()} bytes")
     intervals, owners = intervals_in(tables.videos.column("abnormal"))
@@ -84,25 +83,40 @@ def _check_intervals(tables: Tables, what: str, intervals: np.ndarray, owners: n
         raise ValueError(f"{_video(tables, row)} has {what} outside its {tables.frames[row]} frames")
 
 
-@dataclass(frozen=True)
-class _Block:
+_Places = np.ndarray | slice
+
+
+class _Block(NamedTuple):
     """Neighbouring segments, in the order of their videos or of their places in shards.
 
     Attributes:
         rows: (K,) their rows.
         before, after: (K,) the rows of their neighbours, themselves at the ends.
+        is_start, is_end: (K,) whether there is no neighbour before, or after.
     """
 
-    rows: np.ndarray
-    before: np.ndarray
-    after: np.ndarray
+    rows: _Places
+    before: _Places
+    after: _Places
+    is_start: np.ndarray | bool
+    is_end: np.ndarray | bool
+
+    def row(self, number: int) -> int:
+        """One of the rows."""
+        return self.rows.start + number if isinstance(self.rows, slice) else int(self.rows[number])
 
 
 def _blocks(count: int, order: np.ndarray | None = None) -> Iterator[_Block]:
     for start in range(0, count, _ROWS):
-        near = np.arange(start - 1, min(count, start + _ROWS) + 1).clip(0, count - 1)
-        found = near if order is None else order[near]
-        yield _Block(found[1:-1], found[:-2], found[2:])
+        end = min(count, start + _ROWS)
+        if order is None and start > 0 and end < count:  # slices of columns are views
+            own, before, after = (slice(start + by, end + by) for by in (0, -1, 1))
+            yield _Block(own, before, after, False, False)
+            continue
+        near = np.arange(start - 1, end + 1).clip(0, count - 1)
+        rows = near if order is None else order[near]
+        is_start, is_end = near[:-2] == near[1:-1], near[2:] == near[1:-1]
+        yield _Block(rows[1:-1], rows[:-2], rows[2:], is_start, is_end)
 
 
 def _check_places(tables: Tables) -> None:
@@ -115,12 +129,12 @@ def _check_places(tables: Tables) -> None:
     for block in _blocks(count, order):
         own, begin = shard[block.rows], offset[block.rows].astype(np.int64)
         end = begin + size[block.rows]
-        is_first = (shard[block.before] != own) | (block.before == block.rows)
-        is_last = (shard[block.after] != own) | (block.after == block.rows)
+        is_first = (shard[block.before] != own) | block.is_start
+        is_last = (shard[block.after] != own) | block.is_end
         expected = offset[block.before].astype(np.int64) + size[block.before]
         wrong = np.flatnonzero(begin != np.where(is_first, 0, expected))
         if len(wrong):
-            row = int(block.rows[wrong[0]])
+            row = block.row(wrong[0])
             name = tables.value("shards", "name", int(shard[row]))
             raise ValueError(f"segment {_segment(tables, row)} does not lie in shard {name} as it should")
         wrong = np.flatnonzero(is_last & (end + len(END_OF_TAR) != tables.shard_bytes[own].astype(np.int64)))
@@ -137,22 +151,24 @@ def _check_places(tables: Tables) -> None:
 
 def _check_frames(tables: Tables) -> None:
     """Whether the segments of each video hold all its frames."""
-    video, first, frames = (tables.column(name) for name in ("video", "first", "frames"))
+    video, first, frames, channels = (
+        tables.column(name) for name in ("video", "first", "frames", "channels")
+    )
     if not (video[1:] >= video[:-1]).all():
         raise ValueError("the segments are not in the order of the videos")
     found = np.zeros(len(tables), bool)
     for block in _blocks(len(video)):
         own, begin = video[block.rows], first[block.rows].astype(np.int64)
-        is_first = (video[block.before] != own) | (block.before == block.rows)
-        is_last = (video[block.after] != own) | (block.after == block.rows)
+        is_first = (video[block.before] != own) | block.is_start
+        is_last = (video[block.after] != own) | block.is_end
         reached = np.where(is_first, 0, first[block.before].astype(np.int64) + frames[block.before])
         wrong = np.flatnonzero(
             (begin > reached)
             | (frames[block.rows] < 1)
-            | ~np.isin(tables.column("channels")[block.rows], (1, 3))
+            | ~((channels[block.rows] == 1) | (channels[block.rows] == 3))
         )
         if len(wrong):
-            row = int(block.rows[wrong[0]])
+            row = block.row(wrong[0])
             raise ValueError(
                 f"segment {_segment(tables, row)} of {_video(tables, int(video[row]))} leaves a gap before "
                 "it, or holds no frames"
@@ -221,23 +237,24 @@ def _check_windows(tables: Tables, manifest: "Manifest") -> None:
     for block in _blocks(len(video)):
         held = frames[block.rows].astype(np.int64)
         begin = first[block.rows].astype(np.int64)
-        is_last = (video[block.after] != video[block.rows]) | (block.after == block.rows)
+        is_last = (video[block.after] != video[block.rows]) | block.is_end
         stride = first[block.after].astype(np.int64) - begin
         wrong = np.flatnonzero(~is_last & ((stride < 1) | (stride > held - (window - 1))))
         if len(wrong):
-            one, other = (_segment(tables, int(rows[wrong[0]])) for rows in (block.rows, block.after))
+            row = block.row(wrong[0])
+            one, other = _segment(tables, row), _segment(tables, row + 1)
             raise ValueError(f"no window of {window} frames fits between {one} and {other}")
         expected = np.where(is_last, np.maximum(0, held - window + 1), stride)
         wrong = np.flatnonzero(windows[block.rows] != expected)
         if len(wrong):
-            row = int(block.rows[wrong[0]])
+            row = block.row(wrong[0])
             raise ValueError(f"segment {_segment(tables, row)} has {windows[row]} windows, which cannot be")
         kind = np.minimum(held, longest) * 4 + channels[block.rows]
         wrong = np.flatnonzero(
             (held > longest) | (size[block.rows] < least[kind]) | (size[block.rows] > most[kind])
         )
         if len(wrong):
-            row = int(block.rows[wrong[0]])
+            row = block.row(wrong[0])
             raise ValueError(
                 f"segment {_segment(tables, row)}: {size[row]} bytes cannot hold {frames[row]} frames of "
                 f"{geometry}"

@@ -8,6 +8,10 @@ class ShardError(Exception):
     """A shard set that cannot be used as asked: one line naming file, found, expected and remedy."""
 
 
+class NoSetError(ShardError):
+    """There is no shard set, or none that was finished."""
+
+
 class CorruptShardError(ShardError):
     """Stored bytes are not the bytes that were written."""
 

@@ -23,7 +23,7 @@ from shards.checks import check_manifest, check_masks_record, check_tables, natu
 from shards.choices import Split
 from shards.codecs import Codec
 from shards.digests import is_digest
-from shards.errors import CorruptShardError, ShardError
+from shards.errors import CorruptShardError, NoSetError, ShardError
 from shards.jsonfile import parse_json
 from shards.limits import MOST_MANIFEST_BYTES
 from shards.masks import Masks
@@ -216,7 +216,7 @@ class Videos(Rows[Video]):
     @property
     def names(self) -> list[str]:
         """(V,) of the videos."""
-        names: list[str] = self._gathered(lambda tables: np.array(tables.names, object), object).tolist()
+        names: list[str] = self.gathered(lambda tables: np.array(tables.names, object), object).tolist()
         return names
 
     @property
@@ -239,25 +239,19 @@ class Videos(Rows[Video]):
     @property
     def source_texts(self) -> list[str]:
         """(V,) what each video was made from, in JSON as it is stored."""
-        texts = self._gathered(lambda tables: np.array(text_column(tables.videos, "source"), object), object)
+        texts = self.gathered(lambda tables: np.array(text_column(tables.videos, "source"), object), object)
         found: list[str] = texts.tolist()
         return found
 
     @property
-    def files(self) -> list[str | None]:
-        """(V,) the file that each was made from, or None of those that were not made from a video file."""
-        files: list[str | None] = self._gathered(lambda tables: tables.source_files, object).tolist()
-        return files
-
-    @property
     def labelled(self) -> np.ndarray:
         """(V,) bool, whether each has labels."""
-        return self._gathered(lambda tables: tables.is_given("abnormal"), bool)
+        return self.gathered(lambda tables: tables.is_given("abnormal"), bool)
 
     @property
     def frames(self) -> np.ndarray:
         """(V,) int64, of each video."""
-        return self._gathered(lambda tables: tables.frames, np.int64)
+        return self.gathered(lambda tables: tables.frames, np.int64)
 
     def select(self, chosen: np.ndarray) -> "Videos":
         """Those of the numbers in `chosen` (K,), or those where it is True (V,)."""
@@ -265,19 +259,21 @@ class Videos(Rows[Video]):
 
     def split(self, split: Split) -> "Videos":
         """Those of a split."""
-        return self.select(self._gathered(lambda tables: tables.is_of(split), bool))
+        return self.select(self.gathered(lambda tables: tables.is_of(split), bool))
 
     def segments(self) -> tuple[np.ndarray, np.ndarray]:
         """(N,) the number of the video of each of their segments, and (N,) its row in that video's tables."""
-        begins = self._gathered(lambda tables: tables.ranges[:-1], np.int64)
-        counts = self._gathered(lambda tables: tables.ranges[1:], np.int64) - begins
+        begins = self.gathered(lambda tables: tables.ranges[:-1], np.int64)
+        counts = self.gathered(lambda tables: tables.ranges[1:], np.int64) - begins
         return np.repeat(np.arange(len(self), dtype=np.uint32), counts), runs_of(begins, counts)
 
-    def _gathered(self, values: Callable[[Tables], np.ndarray], dtype: Any) -> np.ndarray:
-        found = np.zeros(len(self), dtype)
-        for number, tables in enumerate(self.parts):
+    def gathered(self, values: Callable[[Tables], np.ndarray], dtype: Any) -> np.ndarray:
+        """(V, …) of each video its value among those (rows, …) that a function gives for its tables."""
+        parts = [values(tables) for tables in self.parts]
+        found = np.zeros((len(self), *(parts[0].shape[1:] if parts else ())), dtype)
+        for number, part in enumerate(parts):
             mine = self.part == number
-            found[mine] = values(tables)[self.row[mine]]
+            found[mine] = part[self.row[mine]]
         return found
 
 
@@ -701,7 +697,7 @@ def _read(storage: Storage, name: str) -> bytes:
     try:
         return storage.read(name, most=MOST_MANIFEST_BYTES)
     except FileNotFoundError:
-        raise ShardError(
+        raise NoSetError(
             f"{where}: not found; no shard set, or one that preprocess did not finish: run preprocess (again)"
         ) from None
     except OSError as error:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from shards.manifest import Video
 
 _DIGEST_BYTES = 32
-_FILE = r'"file": (?P<text>"(?:[^"\\]|\\.)*")'
-"""In the JSON of a source, its file; within a text the quotes would be escaped."""
 
 
 def _column(name: str, kind: Any) -> Any:
@@ -144,13 +142,6 @@ class Tables:
         names: list[str] = self.videos.column("name").to_pylist()
         return names
 
-    @property
-    def source_files(self) -> np.ndarray:
-        """(V,) object, the names of the files that the videos were made from, None where there is none."""
-        found = pc.struct_field(pc.extract_regex(self.videos.column("source"), _FILE), "text").to_pylist()
-        names = [json.loads(text) if text and "\\" in text else text and text[1:-1] for text in found]
-        return np.array(names, object)
-
     @cached_property
     def frames(self) -> np.ndarray:
         """(V,) of the videos."""
@@ -177,6 +168,19 @@ class Tables:
             zero_copy_only=False
         )
         return flags
+
+    def matches(self, column: str, pattern: str) -> np.ndarray:
+        """(V,) bool, whether a pattern, in the syntax of RE2, is somewhere in a column of the videos."""
+        flags: np.ndarray = pc.match_substring_regex(self.videos.column(column), pattern).to_numpy(
+            zero_copy_only=False
+        )
+        return flags
+
+    def numbers(self, column: str, pattern: str) -> np.ndarray:
+        """(V, G) float64, what the named groups of a pattern find in a column of the videos, else NaN."""
+        groups = pc.extract_regex(self.videos.column(column), pattern).flatten()
+        numbers = [pc.cast(pc.if_else(pc.equal(text, ""), None, text), pa.float64()) for text in groups]
+        return np.stack([each.to_numpy(zero_copy_only=False) for each in numbers], axis=1)
 
     def is_given(self, column: str) -> np.ndarray:
         """(V,) bool, whether a video has a value in a column."""

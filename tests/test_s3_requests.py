@@ -42,9 +42,9 @@ class Bound:
 
 
 BOUNDS = {
-    "preprocess": Bound(once=18, video=6),
-    "nothing new": Bound(once=14),
-    "append one": Bound(once=30),
+    "preprocess": Bound(once=18, video=4),
+    "nothing new": Bound(once=13),
+    "append one": Bound(once=20),
     "open": Bound(once=8),
     "epoch": Bound(once=3, segment=1),
     "second epoch": Bound(once=0),

@@ -80,11 +80,11 @@ def run_dask(
                     groups |= alone
                     running.update(list(alone))
                 elif gave_up:
-                    yield group[0], _error_of(group[0].name, gave_up)
+                    yield Outcome(group[0], _error_of(group[0].name, gave_up))
                 else:
                     for task, (frames, refusal) in zip(group, _read(group, answer), strict=True):
                         on_frames(task, frames, frames)
-                        yield task, refusal
+                        yield Outcome(task, refusal)
         finally:
             client.cancel(list(groups))
 
@@ -161,7 +161,7 @@ def _work(jobs: str, stall_seconds: float) -> str:
 
 def _answer(worker: Worker, name: str, job: str) -> dict[str, Any]:
     try:
-        return {"frames": worker.run(name, job, lambda frames, expected: None)}
+        return {"frames": worker.run(name, job, lambda frames, expected: None).found}
     except (SourceError, ShardError) as error:
         return {"error": str(error), "kind": "ShardError" if isinstance(error, ShardError) else "SourceError"}
 

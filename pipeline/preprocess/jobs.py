@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -42,6 +42,7 @@ class Job:
         depth_range: of images of more than 8 bits, see `PreprocessConfig`.
         keep_damage: whether damaged frames are counted rather than refused.
         waits: whether a small video's shard goes to PARTS, to be packed with those of others.
+        leaves_part: whether its record is written as a part file, for a run that ends before its manifest.
     """
 
     kind: JobKind
@@ -55,6 +56,7 @@ class Job:
     keep_damage: bool
     waits: bool
     depth_range: DepthRange | None = None
+    leaves_part: bool = True
 
     def to_json(self) -> str:
         """One line."""
@@ -64,10 +66,11 @@ class Job:
 def job_from_json(text: str) -> Job:
     """Inverse of `Job.to_json`."""
     record = json.loads(text)
-    video = record["video"]
-    if video["masks"] is not None:
-        video["masks"] = SourceMasks(**{**video["masks"], "files": _files(video["masks"]["files"])})
-    video = SourceVideo(**{**video, "files": _files(video["files"]), "strays": tuple(video["strays"])})
+    video = SourceVideo(*record["video"])
+    masks: Any = video.masks
+    if masks is not None:
+        masks = SourceMasks(**masks | {"files": _files(masks["files"])})
+    video = video._replace(files=_files(video.files), strays=tuple(video.strays), masks=masks)
     if isinstance(record["depth_range"], list):
         record["depth_range"] = tuple(record["depth_range"])
     return Job(
@@ -80,8 +83,8 @@ def job_from_json(text: str) -> Job:
     )
 
 
-def _files(records: list[dict[str, Any]]) -> tuple[SourceFile, ...]:
-    return tuple(SourceFile(**record) for record in records)
+def _files(records: Iterable[Iterable[Any]]) -> tuple[SourceFile, ...]:
+    return tuple(SourceFile(*record) for record in records)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,9 +135,9 @@ def part_name(split: Split, name: str) -> str:
 
 def stamp(video: SourceVideo) -> str:
     """Changes when the name, size or time of a source file does: if it is the same, so are the files."""
-    files = (*video.files, *(video.masks.files if video.masks else ()))
-    lines = [f"{file.path}\0{file.size}\0{file.modified}\n" for file in files]
-    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+    files = video.files if video.masks is None else (*video.files, *video.masks.files)
+    text = "".join([f"{file.path}\0{file.size}\0{file.modified}\n" for file in files])
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def fingerprint(source: Source, video: SourceVideo, heartbeat: Heartbeat) -> dict[str, Any]:

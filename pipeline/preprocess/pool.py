@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from pipeline.preprocess.worker import Worker
 
@@ -26,8 +27,18 @@ class Task:
     size: int = 0
 
 
-Outcome = tuple[Task, Exception | None]
-"""A task that is over, and the error that ended it."""
+class Outcome(NamedTuple):
+    """A task that is over.
+
+    Attributes:
+        task: which.
+        error: that ended it.
+        part: of a video that was decoded, `Part.to_json()`; None where it is to be read from its part file.
+    """
+
+    task: Task
+    error: Exception | None
+    part: str | None = None
 
 
 @contextlib.contextmanager
@@ -61,26 +72,27 @@ def run_pool(
         idle.put(worker)
     stopped = threading.Event()
 
-    def work(task: Task) -> None:
+    def work(task: Task) -> str | None:
         if stopped.is_set():
-            return
+            return None
         worker = idle.get()
         try:
-            frames = worker.run(task.name, task.job, partial(on_frames, task))
-            on_frames(task, frames, frames)
+            done = worker.run(task.name, task.job, partial(on_frames, task))
+            on_frames(task, done.found, done.found)
+            return done.part
         finally:
             idle.put(worker)
 
     executor = ThreadPoolExecutor(len(members), thread_name_prefix="preprocess")
     left = len(tasks)
     try:
-        futures: dict[Future[None], Task] = {executor.submit(work, task): task for task in tasks}
+        futures: dict[Future[str | None], Task] = {executor.submit(work, task): task for task in tasks}
         for future in as_completed(futures):
             error = future.exception()
             if error is not None and not isinstance(error, Exception):
                 raise error
             left -= 1
-            yield futures[future], error
+            yield Outcome(futures[future], error, None if error else future.result())
     finally:
         stopped.set()
         executor.shutdown(wait=False, cancel_futures=True)

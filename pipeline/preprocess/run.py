@@ -3,6 +3,7 @@
 import contextlib
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,11 +34,13 @@ from pipeline.preprocess.state import (
     write_stamps,
 )
 from pipeline.preprocess.survey import survey
-from pipeline.preprocess.tasks import codec_of, failures, refuse_failed, task_of
+from pipeline.preprocess.tasks import Ended, codec_of, ended, refuse_failed, task_of
 from pipeline.preprocess.worker import Worker
+from pipeline.processes.collecting import rare_collections
 from pipeline.processes.locking import sole
 from pipeline.runs.ownership import refuse_foreign_config, refuse_links
 from pipeline.terminal.progress import progress
+from shards.errors import ShardError
 from shards.manifest import VERSIONS, Geometry, Manifest, Video, write_manifest
 from shards.names import is_masks, is_shard, is_table, video_order
 from shards.packing import Packing, alone, write_packing
@@ -82,7 +85,7 @@ def preprocess(config: PreprocessConfig) -> Summary:
     Raises:
         UserError: of every kind; what was finished before it stays for the next run.
     """
-    with contextlib.ExitStack() as held:
+    with rare_collections(), contextlib.ExitStack() as held:
         return _preprocess(config, held)
 
 
@@ -101,17 +104,18 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
     for folder in FOLDERS:
         storage.clear_temporary(folder)
     state = load_state(storage, config, recorded)
-    layout = keep_names(layout, state.file_names())
+    known = state.known()
+    layout = keep_names(layout, known, state.file_of)
     layout, labels = find_labels(tree, layout, config.labels)
     _check_labels_early(config, layout, labels)
-    _refuse_other_source(storage, config, layout, state)
+    _refuse_other_source(storage, config, layout, known)
 
-    kept: dict[Key, Kept] = {}
+    kept, others = state.unchanged(layout.videos)
     parts: dict[Key, Part] = {}
     missing: list[SourceVideo] = []
-    quiet = state.manifest is None and not state.parts
-    with progress("checking", len(layout.videos), "videos", quiet=quiet) as advance:
-        for video in layout.videos:
+    quiet = not any(video.key in known for video in others)
+    with progress("checking", len(others), "videos", quiet=quiet) as advance:
+        for video in others:
             try:
                 found = state.finished(tree.source, video, lambda frames, expected: None)
             except SourceError:
@@ -123,18 +127,23 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
             else:
                 missing.append(video)
             advance()
-    failed: dict[str, str] = {}
+    # One more video shares its shard with nobody, so it is written where it stays.
+    waits = len(missing) + len(parts) > 1 or len(kept) < len(state.numbers)
+    ends = Ended({}, {})
     if missing:
-        # One more video shares its shard with nobody, so it is written where it stays.
-        waits = len(missing) + len(parts) > 1 or len(kept) < len(state.numbers)
-        failed = _missing(
-            storage, config, recorded, tree.source, missing, len(kept) + len(parts), waits=waits
-        )
-    skipped = tuple(sorted(failed.items()))
-    fresh = [video for video in missing if video.title not in failed]
+        ends = _missing(storage, config, recorded, tree.source, missing, len(kept) + len(parts), waits=waits)
+    skipped = tuple(sorted(ends.failed.items()))
+    fresh = [video for video in missing if video.title not in ends.failed]
     for video in fresh:
-        name = part_name(video.split, video.name)
-        parts[video.split, video.name] = part_from_json(storage.read(name), f"{storage}/{name}")
+        name = part_name(*video.key)
+        text = ends.parts.pop(video.title)
+        data = storage.read(name) if text is None else text.encode()
+        parts[video.key] = part_from_json(data, f"{storage}/{name}")
+    left = {*state.names}
+    if _leaves_parts(config, waits=waits):
+        left |= {part_name(*video.key) for video in fresh}
+    else:
+        held.enter_context(_left_on_failure(storage, [parts[video.key] for video in fresh]))
 
     try:
         manifest, packings = _manifest(config, layout, labels, state, kept, parts)
@@ -145,7 +154,7 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
     if not missing:
         _record(storage, config, recorded)
     _pack(storage, packings, parts)
-    manifest = _close(storage, config, state, manifest, kept, parts)
+    manifest = _close(storage, config, state, manifest, kept, parts, left)
     return Summary(
         manifest=manifest,
         reason=layout.reason,
@@ -190,16 +199,15 @@ def _check_labels_early(config: PreprocessConfig, layout: Layout, labels: Labels
         )
 
 
-def _refuse_other_source(storage: Storage, config: PreprocessConfig, layout: Layout, state: State) -> None:
+def _refuse_other_source(storage: Storage, config: PreprocessConfig, layout: Layout, known: set[Key]) -> None:
     """Videos that vanished from the source leave the set; those of another source must not."""
-    there = {(video.split, video.name) for video in layout.videos}
-    gone = [name for split, name in state.known() if (split, name) not in there]
+    gone = known.difference(video.key for video in layout.videos)
     if gone:
         recorded = re.search(r"^source = (.*)$", storage.read(CONFIG).decode(), re.MULTILINE)
         current = re.search(r"^source = (.*)$", recorded_config(config).decode(), re.MULTILINE)
         if recorded and current and recorded[1] != current[1]:
             raise ConfigError(
-                f"{storage}: was made from {recorded[1]} and holds videos such as {gone[0]}, which "
+                f"{storage}: was made from {recorded[1]} and holds videos such as {min(gone)[1]}, which "
                 f"{Storage(config.source)} does not have; choose another folder"
             )
 
@@ -213,30 +221,31 @@ def _missing(
     before: int,
     *,
     waits: bool,
-) -> dict[str, str]:
-    """Bring in what is missing; returns the errors of videos that were skipped, by title.
+) -> Ended:
+    """Bring in what is missing.
 
     Nothing of the set is touched before all files that are no video at all are known, and room for the rest.
 
     Raises:
         SourceError: videos cannot be read, and are not to be skipped; or the disk is too small.
     """
-    failed: dict[str, str] = {}
+    ends = Ended({}, {})
     with crew(min(config.workers, len(videos)), config.stall_seconds) as members:
         left = videos
         if Storage(config.source).is_local:
             found = survey(config, source, videos, members)
-            failed |= found.failed
+            ends.failed.update(found.failed)
             if config.on_error == "fail":
-                refuse_failed(failed, len(videos))
-            left = [video for video in videos if video.title not in failed]
+                refuse_failed(ends.failed, len(videos))
+            left = [video for video in videos if video.title not in ends.failed]
             require_space(config, left, found.looked, found.planes)
         _record(storage, config, recorded)
         if left:
-            failed |= _decode(config, source, left, members, before, waits=waits)
+            decoded = _decode(config, source, left, members, before, waits=waits)
+            ends = Ended(ends.failed | decoded.failed, decoded.parts)
     if config.on_error == "fail":
-        refuse_failed(failed, len(videos))
-    return failed
+        refuse_failed(ends.failed, len(videos))
+    return ends
 
 
 def _decode(
@@ -247,14 +256,15 @@ def _decode(
     before: int,
     *,
     waits: bool,
-) -> dict[str, str]:
-    """Decode videos, the largest first; returns the errors of those that cannot be read, by title.
+) -> Ended:
+    """Decode videos, the largest first.
 
-    Such a video ends the run only when all others have been tried, so that one run names all that are to be
-    mended; what it did decode stays for the next.
+    One that cannot be read ends the run only when all others have been tried, so that one run names all that
+    are to be mended; what it did decode stays for the next.
     """
     by_size = sorted(videos, key=lambda video: -video.size)
-    tasks = [task_of(config, source, video, "decode", waits=waits) for video in by_size]
+    more = {"waits": waits, "leaves_part": _leaves_parts(config, waits=waits)}
+    tasks = [task_of(config, source, video, "decode", **more) for video in by_size]
     sizes = {video.title: video.size for video in videos}
     with progress("preprocess", SourceProgress.total(sizes), "MB of source") as advance:
         reached = SourceProgress(sizes, before, advance)
@@ -263,7 +273,24 @@ def _decode(
         else:
             outcomes = run_pool(tasks, members, reached.on_frames)
         with contextlib.closing(outcomes):
-            return failures(outcomes, reached.on_end)
+            return ended(outcomes, reached.on_end)
+
+
+def _leaves_parts(config: PreprocessConfig, *, waits: bool) -> bool:
+    """Whether workers leave part files; the record of one more video goes into the manifest without one."""
+    return waits or config.scheduler is not None
+
+
+@contextlib.contextmanager
+def _left_on_failure(storage: Storage, parts: list[Part]) -> Iterator[None]:
+    """Write part files for the next run if the block does not come to its end."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(ShardError):  # what ended the block is what to tell of
+            for part in parts:
+                storage.write(part_name(part.video.split, part.video.name), part.to_json())
+        raise
 
 
 def _record(storage: Storage, config: PreprocessConfig, recorded: bytes | None) -> None:
@@ -338,6 +365,7 @@ def _close(
     manifest: Manifest,
     kept: dict[Key, Kept],
     parts: dict[Key, Part],
+    left: set[str],
 ) -> Manifest:
     """Bring the set to its new version in one step; then remove what no version of it holds."""
     before = state.manifest
@@ -352,10 +380,9 @@ def _close(
         forget_others(storage, manifest)
     if storage.is_local or config.recheck or config.compact:
         used = files_in_use(storage, manifest) | {stamps_name(tables) for tables in manifest.videos.parts}
-        for name in storage.names():
-            if (is_shard(name) or is_masks(name) or is_table(name)) and name not in used:
+        for name in set(storage.names()) - used:
+            if is_shard(name) or is_masks(name) or is_table(name):
                 storage.delete(name)
-    left = {*state.names, *(part_name(*key) for key in parts)}
     if len(left) == 1 and not any(part.waits for part in parts.values()):
         storage.delete(*left)  # 3 requests, where to clear the folder takes 5
     elif left:

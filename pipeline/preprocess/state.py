@@ -1,9 +1,9 @@
 """What earlier runs left in a shard set, and what of it still holds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from pipeline.preprocess.sources.source import Source
 from pipeline.preprocess.sources.videos import SourceVideo
 from pipeline.processes.heartbeat import Heartbeat
 from shards.choices import Split
-from shards.errors import CorruptShardError, ShardError, StorageError
+from shards.errors import CorruptShardError, NoSetError, ShardError, StorageError
 from shards.manifest import MANIFEST, Manifest, Videos, load_manifest
 from shards.names import table_name
 from shards.storage import Storage
@@ -30,8 +30,7 @@ Key = tuple[Split, str]
 """Split and name of a video."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kept:
+class Kept(NamedTuple):
     """A video that is in the set as it is in the source.
 
     Attributes:
@@ -74,12 +73,27 @@ class State:
         """All videos that earlier runs finished."""
         return {*self.parts, *self.numbers}
 
-    def file_names(self) -> Mapping[Key, str]:
-        """The file that each video was made from, of those that were made from a video file."""
-        files = () if self.manifest is None else self.manifest.videos.files
-        found: dict[Key, str | None] = dict(zip(self.numbers, files, strict=True))
-        found |= {key: part.video.source.get("file") for key, part in self.parts.items()}
-        return {key: file for key, file in found.items() if file is not None}
+    def file_of(self, key: Key) -> str | None:
+        """The name of the file that a video was made from, None if it was made from images."""
+        if key in self.parts:
+            return self.parts[key].video.source.get("file")
+        assert self.manifest is not None
+        return self.manifest.videos.source(self.numbers[key]).get("file")
+
+    def unchanged(self, videos: Iterable[SourceVideo]) -> tuple[dict[Key, Kept], list[SourceVideo]]:
+        """Whole videos of the manifest whose source files have the stamps that they had, and all others."""
+        titles = [*self.numbers]
+        again = {*self.parts, *(titles[number] for number in self.lost)}
+        found: dict[Key, Kept] = {}
+        others: list[SourceVideo] = []
+        for video in videos:
+            key = video.key
+            number = self.numbers.get(key)
+            if number is not None and key not in again and (now := stamp(video)) == self.stamps[number]:
+                found[key] = Kept(number, now)
+            else:
+                others.append(video)
+        return found, others
 
     def finished(self, source: Source, video: SourceVideo, heartbeat: Heartbeat) -> Kept | Part | None:
         """What there is of a video, if its shards are there and its source is the one they were made from."""
@@ -92,8 +106,6 @@ class State:
             return replace(part, stamp=now) if _holds(part, now, source, video, heartbeat) else None
         assert number is not None
         assert self.manifest is not None
-        if self.stamps[number] == now:
-            return Kept(number=number, stamp=now)
         known = Part(video=self.manifest.videos[number], stamp=self.stamps[number])
         return Kept(number=number, stamp=now) if _holds(known, now, source, video, heartbeat) else None
 
@@ -122,16 +134,12 @@ def load_state(storage: Storage, config: PreprocessConfig, recorded: bytes | Non
     names = tuple(f"{PARTS}/{name}" for name in storage.names(PARTS))
     parts: dict[Key, Part] = {}
     damage: list[str] = []
-    manifest = None
-    if has_manifest := storage.exists(MANIFEST):
-        _refuse_other_options(storage, config, recorded)
-        manifest = _manifest(storage, damage)
-    elif names:
+    manifest = _manifest(storage, damage)
+    if manifest is not None or damage or names:
         _refuse_other_options(storage, config, recorded)
     lost: frozenset[int] = frozenset()
-    if has_manifest and (storage.is_local or config.recheck):
-        files = {name: (size, modified) for name, size, modified in storage.walk()}
-        lost = _lost(manifest, files) if manifest is not None else lost
+    if manifest is not None and (storage.is_local or config.recheck):
+        lost = _lost(manifest, list(storage.walk()))
     for name in names:
         if not name.endswith(PART_SUFFIX):
             continue
@@ -164,38 +172,36 @@ def _is_there(storage: Storage, part: Part) -> bool:
 
 
 def _manifest(storage: Storage, damage: list[str]) -> Manifest | None:
-    """The manifest; what is wrong with it goes to `damage`."""
+    """The manifest, None if there is none that is whole; what is wrong with it goes to `damage`."""
     try:
         return load_manifest(storage)
     except StorageError:
         raise  # it may be whole
+    except NoSetError:
+        return None
     except ShardError as error:
         damage.append(_made_again(error, "the videos that only it knew were decoded again"))
         return None
 
 
-def _lost(manifest: Manifest, files: dict[str, tuple[int, int]]) -> frozenset[int]:
+def _lost(manifest: Manifest, files: Sequence[tuple[str, int, int]]) -> frozenset[int]:
     """Numbers of videos of which a file has another size, or was written after the manifest.
 
     Args:
         manifest: of the set.
-        files: bytes of each file that is there, and when it was written.
+        files: name of each file that is there, its bytes, and when it was written.
     """
-    written = files[MANIFEST][1]
-
-    def is_lost(name: str, size: int) -> bool:
-        found, modified = files.get(name, (-1, 0))
-        return found != size or modified > written
-
+    written = next(modified for name, _, modified in files if name == MANIFEST)
+    whole = {name: size for name, size, modified in files if modified <= written}
     lost: set[int] = set()
     for number, tables in enumerate(manifest.videos.parts):
-        sizes = tables.shard_bytes.tolist()
-        shards = [is_lost(*each) for each in zip(tables.shard_names(), sizes, strict=True)]
+        sizes = np.array([whole.get(name, -1) for name in tables.shard_names()], np.int64)
+        shards = sizes != tables.shard_bytes.astype(np.int64)
         rows = set()
-        if any(shards):
-            rows = set(tables.column("video")[np.array(shards)[tables.column("shard")]].tolist())
+        if shards.any():
+            rows = set(tables.column("video")[shards[tables.column("shard")]].tolist())
         masks = text_column(tables.videos, "masks") if tables.has_masks else []
-        rows |= {row for row, mask in enumerate(masks) if mask and is_lost(mask["name"], mask["bytes"])}
+        rows |= {row for row, mask in enumerate(masks) if mask and whole.get(mask["name"]) != mask["bytes"]}
         videos = manifest.videos
         lost.update(np.flatnonzero((videos.part == number) & np.isin(videos.row, list(rows))).tolist())
     return frozenset(lost)
@@ -203,9 +209,11 @@ def _lost(manifest: Manifest, files: dict[str, tuple[int, int]]) -> frozenset[in
 
 def variable(videos: Videos) -> np.ndarray:
     """Numbers of those videos whose rows may change without their frames: by labels, or by a rate."""
-    flags = [part.is_of("testing") | part.contains("source", '"kind": "images"') for part in videos.parts]
-    places = zip(videos.part.tolist(), videos.row.tolist(), strict=True)
-    return np.flatnonzero([flags[part][row] for part, row in places])
+    return np.flatnonzero(
+        videos.gathered(
+            lambda part: part.is_of("testing") | part.contains("source", '"kind": "images"'), bool
+        )
+    )
 
 
 def stamps_name(tables: Tables) -> str:
@@ -220,9 +228,8 @@ def stamps_name(tables: Tables) -> str:
 def _stamps(storage: Storage, manifest: Manifest | None, damage: list[str]) -> tuple[str, ...]:
     if manifest is None:
         return ()
-    found = [_stamps_of(storage, tables, damage) for tables in manifest.videos.parts]
-    places = zip(manifest.videos.part.tolist(), manifest.videos.row.tolist(), strict=True)
-    return tuple(found[part][row] for part, row in places)
+    found = manifest.videos.gathered(lambda part: np.array(_stamps_of(storage, part, damage), object), object)
+    return tuple(found.tolist())
 
 
 def _stamps_of(storage: Storage, tables: Tables, damage: list[str]) -> list[str]:
@@ -238,7 +245,9 @@ def _stamps_of(storage: Storage, tables: Tables, damage: list[str]) -> list[str]
 
 
 def write_stamps(storage: Storage, before: State, manifest: Manifest, stamps: dict[Key, str]) -> None:
-    """Write the stamps of each part in which one is new; those of parts that are no more are removed.
+    """Write the stamps of each part in which one is new.
+
+    Those of parts that are no more stay as long as the tables of these.
 
     Args:
         storage: of the set.
@@ -246,20 +255,14 @@ def write_stamps(storage: Storage, before: State, manifest: Manifest, stamps: di
         manifest: the set as it is now.
         stamps: of all its videos.
     """
-    known = (
-        {}
-        if before.manifest is None
-        else dict(zip(before.manifest.videos.titles, before.stamps, strict=True))
-    )
+    known = dict(zip(before.numbers, before.stamps, strict=True))
+    changed = {key for key, stamp in stamps.items() if known.get(key) != stamp}
     old = set() if before.manifest is None else {stamps_name(part) for part in before.manifest.videos.parts}
     for tables in manifest.videos.parts:
         name = stamps_name(tables)
-        keys = tables.titles()
-        if name not in old or any(stamps[key] != known.get(key) for key in keys):
-            storage.write(name, memoryview(encoded(stamps_batch([stamps[key] for key in keys]))))
-        old.discard(name)
-    for name in sorted(old):
-        storage.delete(name)
+        if name not in old or not changed.isdisjoint(tables.titles()):
+            found = [stamps[key] for key in tables.titles()]
+            storage.write(name, memoryview(encoded(stamps_batch(found))))
 
 
 def _made_again(error: Exception, what: str) -> str:

@@ -9,7 +9,7 @@ from pipeline.preprocess.pool import run_pool
 from pipeline.preprocess.sources.source import Source
 from pipeline.preprocess.sources.videos import SourceVideo
 from pipeline.preprocess.space import may_fill_the_disk
-from pipeline.preprocess.tasks import failures, task_of
+from pipeline.preprocess.tasks import ended, task_of
 from pipeline.preprocess.worker import Worker
 
 MOST_LOOKS = 200
@@ -44,7 +44,7 @@ def survey(
     planes: dict[str, int] = {}
     outcomes = run_pool(tasks, members, lambda task, found, _: planes.update({task.name: found}))
     with contextlib.closing(outcomes):
-        failed = failures(outcomes, lambda task: None)
+        failed = ended(outcomes, lambda task: None).failed
     return Survey(
         failed=failed,
         looked=tuple(looked),

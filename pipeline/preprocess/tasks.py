@@ -1,6 +1,7 @@
 """Tasks from videos, and what becomes of those that fail."""
 
 from collections.abc import Callable, Generator
+from typing import NamedTuple
 
 from pipeline.errors import SourceError
 from pipeline.preprocess.config import PreprocessConfig
@@ -13,7 +14,13 @@ from shards.text import natural_key
 
 
 def task_of(
-    config: PreprocessConfig, source: Source, video: SourceVideo, kind: JobKind, *, waits: bool = False
+    config: PreprocessConfig,
+    source: Source,
+    video: SourceVideo,
+    kind: JobKind,
+    *,
+    waits: bool = False,
+    leaves_part: bool = True,
 ) -> Task:
     """What a worker is to do with a video; see `Job`."""
     job = Job(
@@ -28,6 +35,7 @@ def task_of(
         depth_range=config.depth_range,
         keep_damage=config.on_damage == "keep",
         waits=waits,
+        leaves_part=leaves_part,
     )
     return Task(name=video.title, job=job.to_json(), size=video.size)
 
@@ -37,16 +45,30 @@ def codec_of(config: PreprocessConfig) -> Codec:
     return Codec(name=config.codec, quality=config.quality if config.codec == "jpeg" else None)
 
 
-def failures(outcomes: Generator[Outcome, None, None], on_end: Callable[[Task], None]) -> dict[str, str]:
-    """The errors of videos that cannot be read, by title; any other error is raised at once."""
-    failed: dict[str, str] = {}
-    for task, error in outcomes:
+class Ended(NamedTuple):
+    """What became of tasks.
+
+    Attributes:
+        failed: the errors of videos that cannot be read, by title.
+        parts: of the others what `Outcome.part` is, by title.
+    """
+
+    failed: dict[str, str]
+    parts: dict[str, str | None]
+
+
+def ended(outcomes: Generator[Outcome, None, None], on_end: Callable[[Task], None]) -> Ended:
+    """Go through all outcomes; an error that is not of a video is raised at once."""
+    found = Ended({}, {})
+    for task, error, part in outcomes:
         if isinstance(error, SourceError):
-            failed[task.name] = str(error)
+            found.failed[task.name] = str(error)
         elif error is not None:
             raise error
+        else:
+            found.parts[task.name] = part
         on_end(task)
-    return failed
+    return found
 
 
 def refuse_failed(failed: dict[str, str], videos: int) -> None:

@@ -35,7 +35,7 @@ _MOST_NAMES = 20
 
 
 def process_video(job: Job, heartbeat: Heartbeat) -> Part:
-    """Decode one video once, in order, and write its shards, then its part file.
+    """Decode one video once, in order, and write its shards, then its part file if it is to leave one.
 
     Args:
         job: what to do.
@@ -68,7 +68,8 @@ def process_video(job: Job, heartbeat: Heartbeat) -> Part:
         stamp=stamp(video),
         waits=job.waits and is_small(shards),
     )
-    storage.write(part_name(video.split, video.name), part.to_json())
+    if job.leaves_part:
+        storage.write(part_name(video.split, video.name), part.to_json())
     return part
 
 

@@ -8,6 +8,7 @@ a job per line on its standard input and answers with lines of JSON.
 
 import sys
 from types import TracebackType
+from typing import NamedTuple
 
 from pipeline.errors import SourceError
 from pipeline.preprocess.jobs import Job
@@ -23,6 +24,18 @@ from pipeline.processes.workers import (
     refuse_failure,
 )
 from shards.limits import SEGMENT_WINDOWS
+
+
+class Done(NamedTuple):
+    """A job that was done.
+
+    Attributes:
+        found: frames of the video, or planes where that was the question.
+        part: of a video that was decoded, `Part.to_json()`.
+    """
+
+    found: int
+    part: str | None
 
 
 class Worker:
@@ -52,8 +65,8 @@ class Worker:
         """End the process, whatever it is doing; may be called while another thread waits for it."""
         self._process.kill()
 
-    def run(self, name: str, job: str, on_frames: Heartbeat) -> int:
-        """Have one job done; returns how many frames the video has, or planes where that was the question.
+    def run(self, name: str, job: str, on_frames: Heartbeat) -> Done:
+        """Have one job done.
 
         Args:
             name: of the video, for messages.
@@ -75,7 +88,7 @@ class Worker:
                     refuse_failure(answer, name)
                     if answer["resident"] > RESIDENT_LIMIT:
                         self.kill()
-                    return int(answer["found"])
+                    return Done(found=int(answer["found"]), part=answer["part"])
         except LostWorkerError as lost:
             raise SourceError(
                 f"{name}: the decoder {lost} after {done} frames; mend the file, try another --decoder, or "
@@ -105,9 +118,10 @@ def main() -> None:
             job = job_from_json(line)
             what = f"{job.source}/{job.video.files[0].path}"
             limit_address_space(held, _segments(job))
-            found = 0
+            found, part = 0, None
             if job.kind == "decode":
-                found = process_video(job, heartbeat).video.frames
+                done = process_video(job, heartbeat)
+                found, part = done.video.frames, done.to_json().decode()
             elif job.kind == "look":
                 found = planes(job)
             else:
@@ -115,7 +129,7 @@ def main() -> None:
         except Exception as error:
             answer(**failure(error, what))
         else:
-            answer(found=found, resident=most_resident())
+            answer(found=found, part=part, resident=most_resident())
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ def test_of_a_group_that_fails_the_others_are_done(
         tasks.append(Task(name=name, job=job_line(tmp_path / name, tmp_path / "shards" / name)))
     tasks[1] = Task(name="b", job="{}")
     assert len(list(grouped(tasks))) == 1
-    outcomes = {task.name: error for task, error in run_dask(tasks, cluster[0], 30.0, lambda *_: None)}
+    outcomes = {each.task.name: each.error for each in run_dask(tasks, cluster[0], 30.0, lambda *_: None)}
     assert outcomes.keys() == {"a", "b", "c"}
     assert outcomes["a"] is outcomes["c"] is None
     assert isinstance(outcomes["b"], RuntimeError)

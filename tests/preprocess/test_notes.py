@@ -93,6 +93,7 @@ def test_cameras_alike_and_those_of_the_testing_set_are_not_noted(tmp_path: Path
 FACTS: dict[str, Any] = {
     "complaints": [],
     "damaged_frames": 0,
+    "decoder": "pyav",
     "decoder_errors": 0,
     "digest": "00",
     "even": True,
@@ -130,12 +131,14 @@ FACTS: dict[str, Any] = {
         {"rate": 29.97002997002997},
         {"sizes": []},
         {"sizes": [[0, 48, 64], [5, 24, 32]]},
+        {"masks_digest": "00"},
+        {"discarded": 3},
         {"file": '"even": true, "kind": "video", "complaints": []', "even": False},
     ],
     ids=str,
 )
 @pytest.mark.parametrize("frames", [20, 4])
-def test_an_ordinary_file_is_known_without_parsing_its_facts(
+def test_what_is_noted_of_a_file_does_not_depend_on_whether_its_facts_were_parsed(
     monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any], frames: int
 ) -> None:
     facts = [FACTS | changed, FACTS | {"sizes": [[0, 96, 128]], "rate": 50.0}]
@@ -151,6 +154,16 @@ def test_an_ordinary_file_is_known_without_parsing_its_facts(
         videos=Videos.of(videos),
     )
     found = notes(manifest)
-    monkeypatch.setattr("pipeline.preprocess.notes._of_ordinary", lambda text, frames: None)
+    monkeypatch.setattr("pipeline.preprocess.notes._NOTHING_TO_SAY", "matches nothing")
     assert found == notes(manifest)
     assert any("different sizes" in note for note in found) == bool(facts[0]["sizes"])
+
+
+def test_the_facts_of_an_ordinary_file_are_not_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("01", "02"):
+        write_video(tmp_path / "source" / "training" / "videos" / f"{name}.mp4", scene(8))
+    manifest = run(tmp_path).manifest
+    monkeypatch.setattr(Videos, "source", lambda videos, number: pytest.fail("its facts were parsed"))
+    assert notes(manifest) == []

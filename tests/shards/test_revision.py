@@ -162,9 +162,9 @@ NAMES = st.text(max_size=12) | st.sampled_from(('"', "\\", "a\\", 'file": "x', '
 @given(
     sources=st.lists(st.dictionaries(st.sampled_from(("file", "first", "z")), NAMES), min_size=1, max_size=4)
 )
-def test_the_files_of_videos_are_those_of_their_sources(sources: list[dict[str, str]]) -> None:
+def test_videos_have_the_sources_that_they_were_made_of(sources: list[dict[str, str]]) -> None:
     videos = Videos.of([replace(video(n), source=source) for n, source in enumerate(sources)])
-    assert videos.files == [source.get("file") for source in sources]
+    assert [videos.source(number) for number in range(len(sources))] == sources
     assert list(videos.sources()) == sources
     assert videos.labelled.tolist() == [each.abnormal is not None for each in videos]
 

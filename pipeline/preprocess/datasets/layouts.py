@@ -34,9 +34,11 @@ def recognise(tree: Tree, dataset: DatasetName, split: Split) -> Layout:
             videos have the same name.
     """
     layout = _recognise(tree, dataset, split)
+    if len({video.key for video in layout.videos}) == len(layout.videos):
+        return layout
     seen: dict[tuple[str, str], SourceVideo] = {}
     for video in layout.videos:
-        other = seen.setdefault((video.split, video.name), video)
+        other = seen.setdefault(video.key, video)
         if other is not video:
             raise SourceError(
                 f"{tree.source}: {other.files[0].path} and {video.files[0].path} are both video "

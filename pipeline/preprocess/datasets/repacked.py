@@ -13,8 +13,7 @@ def repacked(label_names: tuple[str, ...]) -> Form:
     """
 
     def find(tree: Tree, root: str, asked: Asked) -> Found | None:
-        names = tree.names(root)
-        evidence = next((name for name in label_names if name in names), None)
+        evidence = next((name for name in label_names if join(root, name) in tree.files), None)
         if evidence is None and not asked.by_name:
             return None
         videos: list[SourceVideo] = []

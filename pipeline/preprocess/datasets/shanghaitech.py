@@ -1,7 +1,5 @@
 """ShanghaiTech Campus."""
 
-from dataclasses import replace
-
 from pipeline.preprocess.datasets.dataset import Asked, Dataset, Form, Found
 from pipeline.preprocess.datasets.repacked import repacked
 from pipeline.preprocess.sources.tree import Tree, join
@@ -33,7 +31,7 @@ def _masked(tree: Tree, testing: str, video: SourceVideo) -> SourceVideo:
     file = tree.files.get(join(testing, _PIXEL_MASKS, f"{video.name}.npy"))
     if file is None:
         return video
-    return replace(video, masks=SourceMasks(location=tree.source.location, form="npy", files=(file,)))
+    return video._replace(masks=SourceMasks(location=tree.source.location, form="npy", files=(file,)))
 
 
 SHANGHAITECH = Dataset(

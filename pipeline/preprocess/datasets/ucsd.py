@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 from pipeline.preprocess.datasets.dataset import Asked, Dataset, Form, Found
 from pipeline.preprocess.datasets.repacked import repacked
@@ -55,7 +54,7 @@ def _video(tree: Tree, split: Split, name: str, folder: str) -> SourceVideo:
     if not marks:
         return video
     masks = SourceMasks(location=tree.source.location, form="images", files=tuple(marks))
-    return replace(video, masks=masks)
+    return video._replace(masks=masks)
 
 
 PED1 = _dataset("ped1", "UCSDped1")

@@ -65,7 +65,7 @@ def find_labels(tree: Tree, layout: Layout, given: str | None) -> tuple[Layout, 
 def _without_masks(layout: Layout) -> Layout:
     if all(video.masks is None for video in layout.videos):
         return layout
-    return replace(layout, videos=tuple(replace(video, masks=None) for video in layout.videos))
+    return replace(layout, videos=tuple(video._replace(masks=None) for video in layout.videos))
 
 
 def _find_given(source: Tree, layout: Layout, given: str) -> tuple[Layout, Labels]:

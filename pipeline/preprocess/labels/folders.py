@@ -124,7 +124,7 @@ def _with_masks(
         if file is None:
             return video
         location = tree.source.location
-        return replace(video, masks=SourceMasks(location=location, form=form, files=(file,)))
+        return video._replace(masks=SourceMasks(location=location, form=form, files=(file,)))
 
     return replace(layout, videos=tuple(masked(video) for video in layout.videos))
 

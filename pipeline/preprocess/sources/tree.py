@@ -1,10 +1,12 @@
 """The files of a source as they were when it was listed; importing this module costs nothing."""
 
+from collections.abc import Set
 from dataclasses import dataclass, field
-from functools import cached_property
+from itertools import chain
+from operator import attrgetter
 from pathlib import PurePosixPath
 from posixpath import splitext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.video.naming import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from shards.text import natural_key
@@ -18,9 +20,8 @@ def join(*parts: str) -> str:
     return "/".join(part for part in parts if part)
 
 
-@dataclass(frozen=True, kw_only=True)
-class SourceFile:
-    """A file of the source.
+class SourceFile(NamedTuple):
+    """A file of the source; a tuple, for there may be millions.
 
     Attributes:
         path: relative, with `/`.
@@ -32,15 +33,15 @@ class SourceFile:
     size: int
     modified: int
 
-    @cached_property
+    @property
     def name(self) -> str:
         """The last part of the path."""
         return self.path.rpartition("/")[2]
 
-    @cached_property
+    @property
     def suffix(self) -> str:
         """The extension in lower case, with its dot."""
-        return splitext(self.name)[1].lower()
+        return splitext(self.path)[1].lower()
 
     @property
     def stem(self) -> str:
@@ -66,7 +67,7 @@ class Oddities:
 
 
 class Tree:
-    """All files of a source as they were when it was listed, without hidden ones.
+    """All files of a source as they were when it was listed, without hidden ones, in plain order of path.
 
     Args:
         source: where they lie.
@@ -77,35 +78,41 @@ class Tree:
     def __init__(self, source: "Source", files: list[SourceFile], oddities: Oddities | None = None) -> None:
         self.source = source
         self.oddities = oddities or Oddities()
-        self.files = {file.path: file for file in sorted(files, key=lambda file: natural_key(file.path))}
+        self.files = {file.path: file for file in sorted(files, key=attrgetter("path"))}
         self._children: dict[str, list[SourceFile]] = {}
-        self._names: dict[str, set[str]] = {}
+        self._by_suffix: dict[str, dict[str, list[SourceFile]]] = {}
         self._folders: dict[str, dict[str, None]] = {}
-        for file in self.files.values():
-            parts = [part for part in file.path.split("/") if part]
-            self._children.setdefault("/".join(parts[:-1]), []).append(file)
-            for depth in range(len(parts) - 1):
-                parent = "/".join(parts[:depth])
-                self._folders.setdefault(parent, {})[parts[depth]] = None
+        inside: dict[str, list[SourceFile]] = {}
+        for path, file in self.files.items():
+            inside.setdefault(path.rpartition("/")[0], []).append(file)
+        for folder, children in inside.items():
+            parts = [part for part in folder.split("/") if part]
+            self._children.setdefault("/".join(parts), []).extend(children)
+            for depth, name in enumerate(parts):
+                self._folders.setdefault("/".join(parts[:depth]), {})[name] = None
 
     def children(self, folder: str = "") -> list[SourceFile]:
-        """The files directly inside a folder, in natural order."""
+        """The files directly inside a folder."""
         return self._children.get(folder, [])
-
-    def names(self, folder: str = "") -> set[str]:
-        """Of the files directly inside a folder."""
-        if folder not in self._names:  # each dataset that a source may be asks for them
-            self._names[folder] = {file.name for file in self.children(folder)}
-        return self._names[folder]
 
     def folders(self, folder: str = "") -> list[str]:
         """Names of the folders directly inside a folder that hold files, in natural order."""
         return sorted(self._folders.get(folder, {}), key=natural_key)
 
     def videos(self, folder: str = "") -> list[SourceFile]:
-        """The video files directly inside a folder, in natural order."""
-        return [file for file in self.children(folder) if file.suffix in VIDEO_SUFFIXES]
+        """The video files directly inside a folder."""
+        return self._of(folder, VIDEO_SUFFIXES)
 
     def images(self, folder: str = "") -> list[SourceFile]:
         """The image files directly inside a folder, in natural order."""
-        return [file for file in self.children(folder) if file.suffix in IMAGE_SUFFIXES]
+        return sorted(self._of(folder, IMAGE_SUFFIXES), key=lambda file: natural_key(file.path))
+
+    def _of(self, folder: str, suffixes: Set[str]) -> list[SourceFile]:
+        """The files directly inside a folder that have one of some suffixes."""
+        if folder not in self._by_suffix:  # each dataset that a source may be asks for them
+            by_suffix: dict[str, list[SourceFile]] = {}
+            for file in self.children(folder):
+                by_suffix.setdefault(file.suffix, []).append(file)
+            self._by_suffix[folder] = by_suffix
+        groups = [files for suffix, files in self._by_suffix[folder].items() if suffix in suffixes]
+        return sorted(chain.from_iterable(groups), key=attrgetter("path"))

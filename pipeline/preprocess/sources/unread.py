@@ -57,11 +57,9 @@ def unread(tree: Tree, layout: Layout, labels: str | None) -> Iterator[str]:
 
 def _left_out(tree: Tree, layout: Layout, labels: str | None) -> list[str]:
     here = tree.source.location
-    read = set(tree.source.opened)
-    for video in layout.videos:
-        read.update(file.path for file in video.files)
-        if video.masks is not None and video.masks.location == here:
-            read.update(file.path for file in video.masks.files)
+    masks = [video.masks for video in layout.videos if video.masks is not None]
+    read = tree.source.opened | {file.path for video in layout.videos for file in video.files}
+    read |= {file.path for mask in masks if mask.location == here for file in mask.files}
     left = [path for path in (*tree.files, *tree.oddities.special) if path not in read]
     if labels is None or "://" in labels or "://" in here:
         return left

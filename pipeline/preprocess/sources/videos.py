@@ -3,11 +3,11 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pipeline.preprocess.sources.tree import SourceFile, Tree, join
 from shards.choices import Split
@@ -37,9 +37,8 @@ class SourceMasks:
     files: tuple[SourceFile, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class SourceVideo:
-    """One video of a source.
+class SourceVideo(NamedTuple):
+    """One video of a source; a tuple, as its files are.
 
     Attributes:
         split, name: what it will be called.
@@ -55,6 +54,11 @@ class SourceVideo:
     is_images: bool
     strays: tuple[str, ...] = ()
     masks: SourceMasks | None = None
+
+    @property
+    def key(self) -> tuple[Split, str]:
+        """Split and name, which no other video of the source has."""
+        return self.split, self.name
 
     @property
     def size(self) -> int:
@@ -96,22 +100,17 @@ def _ordered(videos: Iterable[SourceVideo]) -> list[SourceVideo]:
     return sorted(videos, key=lambda video: video_order(video.split, video.name))
 
 
-def named(split: Split, base: str, files: Iterable[SourceFile]) -> list[SourceVideo]:
+def named(split: Split, base: str, files: Sequence[SourceFile]) -> list[SourceVideo]:
     """Videos from files, called by their path below `base`; with the extension only where it is needed.
 
     A shard set that knows a file under its other name keeps that, see `keep_names`.
     """
-    paths = [(file, _plain(file.path.removeprefix(base).lstrip("/"))) for file in files]
-    stems = [_without_suffix(path) for _, path in paths]
-    plain = Counter(stems)
+    paths = [_plain(file.path.removeprefix(base).lstrip("/")) for file in files]
+    stems = [_without_suffix(path) for path in paths]
+    shared = {stem for stem, count in Counter(stems).items() if count > 1}
     return [
-        SourceVideo(
-            split=split,
-            name=printable(path if plain[stem] > 1 else stem),
-            files=(file,),
-            is_images=False,
-        )
-        for (file, path), stem in zip(paths, stems, strict=True)
+        SourceVideo(split, printable(path if stem in shared else stem), (file,), is_images=False)
+        for file, path, stem in zip(files, paths, stems, strict=True)
     ]
 
 
@@ -128,26 +127,31 @@ def _without_suffix(path: str) -> str:
     return path[: len(path) - len(name) + dot] if 0 < dot < len(name) - 1 else path
 
 
-def keep_names(layout: Layout, known: Mapping[tuple[Split, str], str]) -> Layout:
+def keep_names(
+    layout: Layout, known: Set[tuple[Split, str]], file_of: Callable[[tuple[Split, str]], str | None]
+) -> Layout:
     """The layout, in which video files that a shard set holds have the names that they have there.
 
     `eat.mkv` is `eat` as long as it is alone. It stays so when `eat.webm` comes, and that becomes `eat.webm`.
 
     Args:
         layout: with the names that follow from the files alone.
-        known: file name of each video of the set that was made from a video file, by split and name.
+        known: split and name of each video of the set.
+        file_of: gives the name of the file that one of them was made from, None if it was made from images.
     """
-    taken = {(video.split, video.name) for video in layout.videos}
+    free = set(known).difference(video.key for video in layout.videos)
+    if not free:
+        return layout
 
     def kept(video: SourceVideo) -> SourceVideo:
         file = printable(video.files[0].name)
-        if video.is_images or known.get((video.split, video.name)) == file:
-            return video
         suffix = PurePosixPath(file).suffix
         other = video.name.removesuffix(suffix) if video.name.endswith(suffix) else video.name + suffix
-        if known.get((video.split, other)) != file or (video.split, other) in taken:
+        if video.is_images or (video.split, other) not in free or file_of((video.split, other)) != file:
             return video
-        return replace(video, name=other)
+        if video.key in known and file_of(video.key) == file:
+            return video
+        return video._replace(name=other)
 
     return replace(layout, videos=tuple(kept(video) for video in layout.videos))
 
