@@ -20,12 +20,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from material import scene, write_video
 from pipeline.preprocess.config import PreprocessConfig
 from shards.manifest import load_manifest, write_manifest
-from shards.packing import packed
 from shards.storage import Storage
 from simulated import SIZE, simulated
 
@@ -147,16 +144,14 @@ def measured(videos: int) -> Measured:
     return found
 
 
-def packing(clips: int) -> str:
+def clips(count: int) -> str:
     """In how many shards so many clips of ten frames of 256x256 lie, and what it takes to find that out."""
-    (tables,) = simulated([f"clip_{number:08d}" for number in range(clips)], length=10, side=256).videos.parts
-    before, started = _memory("VmHWM"), time.process_time()
-    shared, _ = packed(tables, np.ones(clips, bool))
-    seconds = time.process_time() - started
-    largest = int(shared.shard_bytes.max()) / 1e6
+    started = time.process_time()
+    names = [f"clip_{number:08d}" for number in range(count)]
+    (tables,) = simulated(names, length=10, side=256).videos.parts
+    seconds, largest = time.process_time() - started, int(tables.shard_bytes.max()) / 1e6
     return (
-        f"{clips:,} clips: {shared.shards.num_rows:,} shards of up to {largest:.0f} MB, "
-        f"{seconds:.1f} CPU s, {_memory('VmHWM') - before:.0f} MB"
+        f"{count:,} clips: {tables.shards.num_rows:,} shards of up to {largest:.0f} MB; {seconds:.0f} CPU s"
     )
 
 
@@ -178,7 +173,7 @@ def main() -> None:
     if options.measure:
         print(json.dumps(MEASURES[options.measure](options.folder)))
         return
-    print(packing(options.clips), flush=True)
+    print(clips(options.clips), flush=True)
     videos = [int(count) for count in options.videos.split(",")]
     rows = [measured(count) for count in videos]
     print(f"{'videos':<34}" + "".join(f"{count:>12,}" for count in videos) + "     ~ V^x")

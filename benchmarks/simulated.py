@@ -9,6 +9,7 @@ import pyarrow as pa
 from shards.codecs import Codec
 from shards.manifest import Geometry, Manifest, Videos
 from shards.names import shard_name, video_stem
+from shards.packing import packed
 from shards.records import END_OF_TAR
 from shards.tables import SCHEMAS, Tables
 
@@ -21,7 +22,7 @@ _METADATA = 2048
 
 
 def simulated(names: list[str], *, length: int = FRAMES, side: int = SIZE) -> Manifest:
-    """A set with one shard for each of these training videos, which must be in natural order.
+    """A set of these training videos, which must be in natural order.
 
     Args:
         names: of the videos.
@@ -57,7 +58,8 @@ def simulated(names: list[str], *, length: int = FRAMES, side: int = SIZE) -> Ma
         "name": [shard_name(video_stem("training", name), 0, 64 * "0") for name in names],
         "bytes": np.full(count, ends[-1] + len(END_OF_TAR), np.uint64),
     }
-    tables = Tables(_batch("videos", videos), _batch("shards", shards), _batch("segments", segments))
+    own = Tables(_batch("videos", videos), _batch("shards", shards), _batch("segments", segments))
+    tables, _ = packed(own, np.ones(count, bool))
     return Manifest(
         dataset="folder",
         geometry=Geometry(height=side, width=side),
