@@ -14,7 +14,9 @@ import numpy as np
 from shards.choices import Split
 from shards.codecs import Codec
 from shards.digests import digest_of
-from shards.manifest import Geometry, Manifest, Video, Videos, write_manifest
+from shards.entries import Geometry, Video
+from shards.manifest import Manifest, write_manifest
+from shards.rows import Videos
 from shards.storage import Storage
 from shards.writer import write_video as write_shards
 

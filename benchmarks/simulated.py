@@ -7,10 +7,12 @@ import numpy as np
 import pyarrow as pa
 
 from shards.codecs import Codec
-from shards.manifest import Geometry, Manifest, Videos
+from shards.entries import Geometry
+from shards.manifest import Manifest
 from shards.names import shard_name, video_stem
 from shards.packing import packed
 from shards.records import END_OF_TAR
+from shards.rows import Videos
 from shards.tables import SCHEMAS, Tables
 
 SIZE, WINDOW = 16, 5

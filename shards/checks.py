@@ -29,7 +29,8 @@ from shards.records import END_OF_TAR
 from shards.tables import Tables, intervals_in, text_column
 
 if TYPE_CHECKING:
-    from shards.manifest import Geometry, Manifest
+    from shards.entries import Geometry
+    from shards.manifest import Manifest
 
 _MOST_NUMBER = 2**53
 _ROWS = 1 << 18

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from shards.choices import Split
-from shards.manifest import Located, Manifest
+from shards.manifest import Manifest
 from shards.reader import SegmentReader
+from shards.rows import Located
 from shards.storage import Storage
 from shards.stream import prefetched
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shards.manifest import Segments, Video, Videos
+from shards.entries import Video
 from shards.rates import rate_of
+from shards.rows import Segments, Videos
 
 LEAST_VIDEOS = 4
 """Of which whole ones can be kept aside: two of them, and as many stay to train on."""

@@ -2,6 +2,7 @@
 
 import json
 import math
+import reprlib
 from typing import Any
 
 from shards.storage import Storage
@@ -105,3 +106,21 @@ def _reason(error: ValueError) -> str:
     if isinstance(error, UnicodeEncodeError):
         return "holds half of a surrogate pair"
     return str(error)
+
+
+def fields_of(kind: Any, value: Any) -> dict[str, Any]:
+    """The fields of a dataclass from foreign JSON: exactly these."""
+    expected = kind.__dataclass_fields__.keys()
+    if not isinstance(value, dict) or value.keys() != expected:
+        raise ValueError(
+            f"found {reprlib.repr(value)}, expected a {kind.__name__.lower()} with "
+            f"{', '.join(sorted(expected))}"
+        )
+    return value
+
+
+def list_of(value: Any) -> list[Any]:
+    """A list from foreign JSON."""
+    if not isinstance(value, list):
+        raise ValueError(f"found {reprlib.repr(value)}, expected a list")
+    return value

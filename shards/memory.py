@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from shards.errors import ShardError
-from shards.manifest import Located
+from shards.rows import Located
 
 
 class Source(Protocol):

@@ -13,9 +13,9 @@ import numpy as np
 
 from shards.choices import SPLITS
 from shards.digests import digest_of
+from shards.entries import Shard
 from shards.errors import CorruptShardError, ShardError
 from shards.limits import SHARED_BYTES, SMALL_BYTES
-from shards.manifest import Shard
 from shards.names import shard_name, shared_name, video_stem
 from shards.records import END_OF_TAR
 from shards.storage import Storage

@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from shards.manifest import Video
+from shards.entries import Video
 
 MOST_RATIO = 1.1
 """Between the slowest and the fastest video, up to which they count as equal: 29.97 and 30, or the mean rate

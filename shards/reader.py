@@ -15,7 +15,8 @@ import numpy as np
 from shards.cache import DiskCache, default_cache
 from shards.digests import digest_of
 from shards.errors import CorruptShardError, ShardError
-from shards.manifest import Located, Manifest
+from shards.manifest import Manifest
+from shards.rows import Located
 from shards.storage import Storage, Version
 
 TRANSFERS = 3

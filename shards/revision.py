@@ -11,8 +11,9 @@ from collections.abc import Container, Sequence
 import numpy as np
 
 from shards.choices import Split
-from shards.manifest import Video, Videos
+from shards.entries import Video
 from shards.packing import Packing, packed, with_gaps
+from shards.rows import Videos
 from shards.tables import Tables, joined, tables_of
 
 SMALL = 4096

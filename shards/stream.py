@@ -27,11 +27,12 @@ from shards.cache import DiskCache
 from shards.choices import CACHES, CacheName, Split
 from shards.errors import ShardError
 from shards.holdout import HeldOut, remaining
-from shards.manifest import Located, Manifest
+from shards.manifest import Manifest
 from shards.memory import SegmentMemory, Source, check_room
 from shards.plan import EpochPlan, schedule
 from shards.pool import SegmentPool
 from shards.reader import SegmentReader
+from shards.rows import Located
 from shards.storage import Storage
 from shards.windows import VideoBatch, normalise, sliding_windows
 

@@ -23,7 +23,7 @@ from shards.choices import Split
 from shards.names import video_order
 
 if TYPE_CHECKING:
-    from shards.manifest import Video
+    from shards.entries import Video
 
 _DIGEST_BYTES = 32
 

@@ -4,8 +4,9 @@ import io
 from collections.abc import Callable
 
 from shards.digests import digest_of
+from shards.entries import Segment, Shard, Video
 from shards.errors import CorruptShardError, ShardError
-from shards.manifest import Manifest, Segment, Shard, Video
+from shards.manifest import Manifest
 from shards.masks import read_masks
 from shards.names import MASKS_SUFFIX
 from shards.records import END_OF_TAR, metadata

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shards.manifest import Geometry
+from shards.entries import Geometry
 
 
 @dataclass(frozen=True, kw_only=True)

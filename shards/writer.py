@@ -8,8 +8,8 @@ from shards.channels import is_gray
 from shards.choices import Split
 from shards.codecs import Codec
 from shards.digests import digest_of
+from shards.entries import Segment, Shard
 from shards.limits import SEGMENT_WINDOWS, SMALL_BYTES
-from shards.manifest import Segment, Shard
 from shards.names import record_key, shard_name, video_stem
 from shards.records import END_OF_TAR, metadata, record
 from shards.segments import cut

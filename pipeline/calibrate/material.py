@@ -18,10 +18,11 @@ from pipeline.video.timed import TimedFrame, every
 from shards import rates
 from shards.choices import Split
 from shards.digests import digest_of, is_digest
+from shards.entries import Video
 from shards.frames import video_frames
 from shards.holdout import HeldOut
 from shards.identity import split_identity
-from shards.manifest import Manifest, Video, load_manifest
+from shards.manifest import Manifest, load_manifest
 from shards.storage import Storage
 
 SPLIT: Split = "training"

@@ -14,7 +14,8 @@ from pipeline.scoring.scorer import largest_batch
 from pipeline.scoring.works import works_of
 from pipeline.version import code_version
 from shards.choices import Split
-from shards.manifest import Manifest, Videos, load_manifest
+from shards.manifest import Manifest, load_manifest
+from shards.rows import Videos
 from shards.storage import Storage
 
 

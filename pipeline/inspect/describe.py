@@ -2,7 +2,8 @@
 
 from pipeline.terminal.tables import Table
 from shards.choices import SPLITS
-from shards.manifest import Manifest, Video
+from shards.entries import Video
+from shards.manifest import Manifest
 from shards.rates import rate_of
 
 

@@ -15,10 +15,11 @@ from pipeline.processes.heartbeat import Heartbeat
 from shards.choices import Split
 from shards.codecs import Codec
 from shards.digests import digest_of
+from shards.entries import Video
 from shards.errors import CorruptShardError
 from shards.jsonfile import parse_json
-from shards.manifest import Video, video_from_json
 from shards.names import video_stem
+from shards.videojson import video_from_json
 
 PARTS = "parts"
 """The folder of part files and of shards that are to be packed, apart from those of the set, so that one

@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.errors import ConfigError
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.sources.videos import Layout
-from shards.manifest import Video
+from shards.entries import Video
 from shards.storage import Storage
 
 _RATE = "rate"

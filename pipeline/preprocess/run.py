@@ -40,8 +40,9 @@ from pipeline.processes.collecting import rare_collections
 from pipeline.processes.locking import sole
 from pipeline.runs.ownership import refuse_foreign_config, refuse_links
 from pipeline.terminal.progress import progress
+from shards.entries import Geometry, Video
 from shards.errors import ShardError
-from shards.manifest import VERSIONS, Geometry, Manifest, Video, write_manifest
+from shards.manifest import VERSIONS, Manifest, write_manifest
 from shards.names import is_masks, is_shard, is_table, video_order
 from shards.packing import Packing, alone, write_packing
 from shards.revision import revised

@@ -17,8 +17,9 @@ from pipeline.preprocess.sources.videos import SourceVideo
 from pipeline.processes.heartbeat import Heartbeat
 from shards.choices import Split
 from shards.errors import CorruptShardError, NoSetError, ShardError, StorageError
-from shards.manifest import MANIFEST, Manifest, Videos, load_manifest
+from shards.manifest import MANIFEST, Manifest, load_manifest
 from shards.names import table_name
+from shards.rows import Videos
 from shards.storage import Storage
 from shards.tables import Tables, decoded, encoded, stamps_batch, text_column
 

@@ -23,7 +23,7 @@ from pipeline.video.files import decoded_file
 from pipeline.video.imageheaders import LARGEST_BYTES
 from pipeline.video.images import Picture, decode_image, resized
 from shards.digests import Hasher, digest_of
-from shards.manifest import Shard, Video
+from shards.entries import Shard, Video
 from shards.masks import Masks, write_masks
 from shards.names import video_stem
 from shards.storage import Storage

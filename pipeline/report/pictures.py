@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mnad import Observed
 from mnad.scoring import error_map
-from shards.manifest import Video
+from shards.entries import Video
 from shards.opencv import cv2
 
 _PICTURE_SIDE = 128

@@ -18,7 +18,7 @@ from pipeline.scoring.exhibits import (
     write_exhibits,
 )
 from pipeline.scoring.scorer import ScoredBatch
-from shards.manifest import Video
+from shards.entries import Video
 from shards.storage import Storage
 
 MOST_PICTURES = 1000

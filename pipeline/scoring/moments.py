@@ -23,7 +23,7 @@ from pipeline.scoring.scorer import ScoredBatch, Scorer
 from pipeline.video.images import resized
 from pipeline.video.profiles import Profiler
 from pipeline.video.timed import TimedFrame
-from shards.manifest import Geometry
+from shards.entries import Geometry
 from shards.windows import SlidingWindow, VideoBatch, normalise
 
 

@@ -16,7 +16,7 @@ from pipeline.scoring.parts import Timing, Works, marked, part_name
 from pipeline.scoring.scorer import ScoredBatch
 from pipeline.scoring.table import SCHEMA
 from pipeline.scoring.videoscores import VideoScores, grouped
-from shards.manifest import Video
+from shards.entries import Video
 from shards.rates import rate_of
 from shards.storage import Storage
 

@@ -7,8 +7,9 @@ from pipeline.errors import ConfigError
 from pipeline.runs.layout import checkpoint_steps
 from pipeline.runs.ownership import CONFIG, recorded_options
 from pipeline.train.config import HOLD_OUT, HoldOut, TrainConfig
+from shards.entries import Video
 from shards.holdout import HeldOut, hold_out
-from shards.manifest import Manifest, Video
+from shards.manifest import Manifest
 from shards.rates import MOST_RATIO, common_rate, rate_of
 from shards.storage import Storage
 

@@ -16,7 +16,7 @@ from pipeline.watch.assembler import Window
 from pipeline.watch.camera import WatchedCamera
 from pipeline.watch.slots import Slots
 from pipeline.watch.view import View
-from shards.manifest import Geometry
+from shards.entries import Geometry
 from shards.windows import normalise
 
 _WAIT_SECONDS = 0.25

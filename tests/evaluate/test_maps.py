@@ -12,9 +12,10 @@ from pipeline.evaluate.config import EvaluateConfig
 from pipeline.evaluate.run import evaluate
 from pipeline.scoring.maps import read_maps
 from pipeline.scoring.parts import part_name, schema_of, works_in
-from shards.manifest import Videos, write_manifest
+from shards.manifest import write_manifest
 from shards.masks import write_masks
 from shards.names import video_stem
+from shards.rows import Videos
 from shards.storage import Storage
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.shards import make_set, smooth_frames

@@ -15,7 +15,9 @@ from pipeline.evaluate.config import EvaluateConfig
 from pipeline.evaluate.run import evaluate
 from pipeline.evaluate.summary import Summary
 from pipeline.scoring import exhibitwriter, maps, tablewriter
-from shards.manifest import Manifest, Video, Videos, write_manifest
+from shards.entries import Video
+from shards.manifest import Manifest, write_manifest
+from shards.rows import Videos
 from shards.storage import Storage
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.ranks import run_ranks

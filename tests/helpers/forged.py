@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from shards.digests import digest_of
-from shards.manifest import MANIFEST, Manifest, Segment, Shard, Video, load_manifest
+from shards.entries import Segment, Shard, Video
+from shards.manifest import MANIFEST, Manifest, load_manifest
 from shards.names import table_name
 from shards.records import END_OF_TAR
 from shards.storage import Storage

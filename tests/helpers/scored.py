@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from shards.manifest import Geometry
+from shards.entries import Geometry
 from shards.windows import VideoBatch, normalise, sliding_windows
 
 

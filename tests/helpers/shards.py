@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike
 from shards.choices import Split
 from shards.codecs import Codec
 from shards.digests import digest_of
-from shards.manifest import Geometry, Manifest, Video, Videos, load_manifest, write_manifest
+from shards.entries import Geometry, Video
+from shards.manifest import Manifest, load_manifest, write_manifest
 from shards.packing import write_packing
 from shards.revision import revised
+from shards.rows import Videos
 from shards.storage import Storage
 from shards.writer import SHARD_BYTES, write_video
 

@@ -15,7 +15,8 @@ from cli import main
 from pipeline.errors import CheckpointError
 from pipeline.runs.checkpoint import load_checkpoint
 from pipeline.runs.header import read_header
-from shards.manifest import MANIFEST, Videos, write_manifest
+from shards.manifest import MANIFEST, write_manifest
+from shards.rows import Videos
 from shards.storage import Storage
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.objectstore import ObjectStore, object_store

@@ -16,7 +16,7 @@ from pipeline.errors import SourceError
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.run import Summary, preprocess
 from pipeline.preprocess.sources.source import list_tree
-from shards.manifest import Video
+from shards.entries import Video
 from tests.helpers.shards import stored_frames
 from tests.helpers.videos import scene, write_images, write_video
 

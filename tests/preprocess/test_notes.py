@@ -10,7 +10,9 @@ from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.notes import notes
 from pipeline.preprocess.run import Summary, preprocess
 from shards.codecs import Codec
-from shards.manifest import Geometry, Manifest, Video, Videos
+from shards.entries import Geometry, Video
+from shards.manifest import Manifest
+from shards.rows import Videos
 from tests.helpers.counted import counter, numbers
 from tests.helpers.divx import pack_b_frames
 from tests.helpers.shards import stored_frames

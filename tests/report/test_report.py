@@ -29,7 +29,8 @@ from pipeline.report.timelines import MOST_POINTS, MOST_VIDEOS, limits, timeline
 from pipeline.runs.evaluation import VideoFigures
 from pipeline.scoring.exhibitwriter import MOST_PICTURES, stride_for
 from pipeline.scoring.videoscores import VideoScores
-from shards.manifest import Videos, write_manifest
+from shards.manifest import write_manifest
+from shards.rows import Videos
 from shards.storage import Storage
 from tests.helpers.browser import SCREENSHOTS, chromium
 from tests.helpers.browser import opened as in_browser

@@ -11,8 +11,8 @@ from torch import Tensor
 from mnad.places import NormalPlaces
 from pipeline.scoring import places
 from pipeline.scoring.places import normal_places
-from shards.manifest import Located
 from shards.reader import SegmentReader
+from shards.rows import Located
 from shards.storage import Storage
 from shards.stream import evaluation_batches
 from tests.helpers.checkpoints import make_checkpoint

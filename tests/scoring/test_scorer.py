@@ -21,7 +21,7 @@ from pipeline.scoring.maps import MapWriter
 from pipeline.scoring.scorer import ScoredBatch, Scorer
 from pipeline.scoring.sinks import Sink, feed
 from pipeline.scoring.tablewriter import TableWriter
-from shards.manifest import Video
+from shards.entries import Video
 from shards.storage import Storage
 from shards.windows import VideoBatch
 from tests.helpers.checkpoints import make_checkpoint

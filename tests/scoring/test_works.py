@@ -8,7 +8,9 @@ import pytest
 
 from pipeline.runs.provenance import Provenance
 from pipeline.scoring.works import works_of
-from shards.manifest import Manifest, Video, Videos
+from shards.entries import Video
+from shards.manifest import Manifest
+from shards.rows import Videos
 from tests.helpers.evaluations import WORK
 from tests.helpers.shards import make_set, random_frames
 

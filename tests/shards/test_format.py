@@ -12,7 +12,8 @@ import webdataset
 
 from shards.choices import CodecName
 from shards.codecs import Codec
-from shards.manifest import Manifest, Segment, Video
+from shards.entries import Segment, Video
+from shards.manifest import Manifest
 from tests.helpers.shards import make_set, random_frames, set_bytes
 
 # The stock reader leaves closing its files to the garbage collector.

@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shards.codecs import Codec
+from shards.entries import Geometry, Segment, Shard, Video
 from shards.holdout import GAP_SECONDS, LEAST_VIDEOS, HeldOut, hold_out, remaining
 from shards.limits import SEGMENT_WINDOWS
-from shards.manifest import Geometry, Manifest, Segment, Shard, Video, Videos
+from shards.manifest import Manifest
 from shards.plan import epoch_plan
+from shards.rows import Videos
 from shards.segments import window_starts
 from shards.storage import Storage
 from shards.stream import TrainingStream

@@ -11,8 +11,10 @@ import pytest
 
 from shards.choices import Split
 from shards.codecs import Codec
+from shards.entries import Segment, Shard, Video
 from shards.identity import split_identity, video_identities
-from shards.manifest import MANIFEST, Manifest, Segment, Shard, Video, Videos, load_manifest
+from shards.manifest import MANIFEST, Manifest, load_manifest
+from shards.rows import Videos
 from shards.storage import Storage
 from tests.helpers.shards import make_set, random_frames
 

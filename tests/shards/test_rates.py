@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from shards.manifest import Video
+from shards.entries import Video
 from shards.rates import common_rate, known_rate, rate_of
 
 

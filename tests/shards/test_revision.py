@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shards import manifest, packing, revision
+from shards import packing, revision, rows
 from shards.checks import check_tables
 from shards.choices import Split
 from shards.digests import digest_of
-from shards.manifest import Segment, Shard, Video, Videos
+from shards.entries import Segment, Shard, Video
 from shards.names import record_key, shard_name, video_order, video_stem
 from shards.packing import Packing
 from shards.records import END_OF_TAR
 from shards.revision import revised
+from shards.rows import Videos
 from shards.tablefiles import part_of
 
 LARGE, FULL = 400, 1500
@@ -117,7 +118,7 @@ def test_any_history_gives_the_videos_of_one_run(seed: int, days: int, small: in
         patch.setattr(packing, "SMALL_BYTES", LARGE - 1)
         patch.setattr(packing, "SHARED_BYTES", FULL)
         patch.setattr(revision, "SMALL", small)
-        patch.setattr(manifest, "_FEW", few)
+        patch.setattr(rows, "_FEW", few)
         for day in range(days):
             gone = {n for n in known if rng.random() < 0.1}
             changed = {n for n in known if rng.random() < 0.1} - gone

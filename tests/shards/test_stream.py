@@ -12,10 +12,12 @@ import torch
 
 from shards.choices import CACHES, CacheName
 from shards.codecs import Codec
+from shards.entries import Geometry
 from shards.errors import CorruptShardError, ShardError
-from shards.manifest import Geometry, Located, Manifest
+from shards.manifest import Manifest
 from shards.plan import EpochPlan, epoch_plan, joined, steps_per_epoch, videos_of_rank
 from shards.reader import SegmentReader
+from shards.rows import Located
 from shards.storage import Storage
 from shards.stream import TrainingStream, evaluation_batches
 from shards.windows import normalise

@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.run import preprocess
-from shards.manifest import Video, load_manifest
+from shards.entries import Video
+from shards.manifest import load_manifest
 from shards.storage import Storage
 from shards.verify import verify
 from tests.helpers import datasets

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from shards.manifest import Geometry
+from shards.entries import Geometry
 from shards.windows import normalise, sliding_windows
 
 

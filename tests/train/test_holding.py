@@ -19,8 +19,10 @@ from pipeline.train.config import PRESETS, TrainConfig, train_config
 from pipeline.train.holding import Holding, holding
 from pipeline.train.run import train
 from shards.codecs import Codec
+from shards.entries import Geometry, Video
 from shards.holdout import HeldOut
-from shards.manifest import Geometry, Manifest, Video, Videos, load_manifest, write_manifest
+from shards.manifest import Manifest, load_manifest, write_manifest
+from shards.rows import Videos
 from shards.storage import Storage
 from tests.helpers.commands import command, metrics, run
 from tests.helpers.shards import make_set, smooth_frames

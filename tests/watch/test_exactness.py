@@ -14,7 +14,7 @@ from pipeline.scoring.moments import Moment, moment_of
 from pipeline.video.profiles import profiler
 from pipeline.video.timed import TimedFrame
 from pipeline.watch.assembler import Arrival, Assembler
-from shards.manifest import Geometry
+from shards.entries import Geometry
 from shards.windows import normalise
 from tests.helpers.checkpoints import golden_checkpoint
 from tests.helpers.videos import scene, tinted

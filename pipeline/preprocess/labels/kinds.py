@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from pipeline.errors import SourceError
-from shards.manifest import Video
+from shards.entries import Video
 from shards.masks import runs
 
 Intervals = tuple[tuple[int, int], ...]

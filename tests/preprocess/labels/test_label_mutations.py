@@ -23,7 +23,7 @@ from pipeline.preprocess.labels.scripts import SCRIPT_BYTES
 from pipeline.preprocess.sources.source import list_tree
 from pipeline.preprocess.sources.tree import SourceFile
 from pipeline.preprocess.sources.videos import SourceMasks
-from shards.manifest import Video
+from shards.entries import Video
 from tests.helpers.datasets import FRAMES, LABELS, cell, frame_labels, masks
 from tests.helpers.mutation import mutated_bytes
 

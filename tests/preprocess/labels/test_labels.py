@@ -16,7 +16,7 @@ from pipeline.preprocess.labels.find import find_labels
 from pipeline.preprocess.labels.kinds import Intervals, Labels
 from pipeline.preprocess.run import preprocess
 from pipeline.preprocess.sources.source import list_tree
-from shards.manifest import Video
+from shards.entries import Video
 from tests.helpers import datasets
 from tests.helpers.videos import scene, write_images, write_video
 
