@@ -10,7 +10,6 @@ take.
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from pipeline.scoring.table import MOST_ROWS, read_scores
 from pipeline.scoring.tablewriter import write_part
 from pipeline.scoring.videoscores import VideoScores
 from shards.storage import Storage
+from vitals import own_memory, reset_peak
 
 FRAMES = 1000
 ALPHA = 0.6
@@ -91,18 +91,21 @@ def write(folder: Path, rank: int, videos: int) -> None:
 def measure(folder: Path, way: str, videos: int) -> dict[str, float]:
     """Read, compute all figures, and make the page."""
     order = [f"{number:06d}" for number in range(videos)]
-    before, started = _memory("VmRSS"), time.process_time()
-    _reset_peak()
+    before, started = own_memory("VmRSS"), time.process_time()
+    reset_peak()
     scores = read_scores(Storage(folder), WORK.to_json(), order, most_rows=WAYS[way])
     figures = compute_figures(scores, ALPHA, 0.0, order=order, binned=way == "streamed")
-    found = {"figures: CPU s": time.process_time() - started, "figures: MB peak": _memory("VmHWM") - before}
-    _reset_peak()
+    found = {
+        "figures: CPU s": time.process_time() - started,
+        "figures: MB peak": own_memory("VmHWM") - before,
+    }
+    reset_peak()
     started = time.process_time()
     _page(scores, figures)
     bounds = figures.bounds and figures.bounds.of("anomaly_score")
     return found | {
         "page: CPU s": time.process_time() - started,
-        "page: MB peak": _memory("VmHWM") - before,
+        "page: MB peak": own_memory("VmHWM") - before,
         "AUC": figures.auc or 0.0,
         "AUC within": (bounds.auc if bounds else None) or 0.0,
     }
@@ -121,15 +124,6 @@ def _page(scores: Iterable[VideoScores], figures: Figures) -> None:
         timing=Speed(frames_per_second=1.0, seconds=1.0, frames=1, timed="nothing", device="cpu"),
     )
     render([gathered("simulated", record, scores, None)])
-
-
-def _memory(name: str) -> float:
-    """A figure of this process's memory, MB."""
-    return int(re.findall(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text())[0]) / 1e3
-
-
-def _reset_peak() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
 
 
 def _in_child(folder: Path, *arguments: object) -> str:

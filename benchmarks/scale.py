@@ -11,7 +11,6 @@ shards clips of ten frames of 256x256 lie.
 import argparse
 import json
 import math
-import re
 import resource
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from pipeline.preprocess.config import PreprocessConfig
 from shards.manifest import load_manifest, write_manifest
 from shards.storage import Storage
 from simulated import SIZE, simulated
+from vitals import own_memory, reset_peak
 
 Measured = dict[str, float]
 RANKS = (8, 1024)
@@ -32,15 +32,15 @@ RANKS = (8, 1024)
 
 def opening(folder: Path) -> Measured:
     """Open a set, as every rank does."""
-    before = _memory("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    before = own_memory("VmRSS")
+    reset_peak()
     started = time.process_time()
     load_manifest(Storage(folder / "set"))
     return {
         "open: CPU s": time.process_time() - started,
-        "open: MB kept": _memory("VmRSS") - before,
-        "open: MB kept, not of files": _memory("RssAnon"),
-        "open: MB peak": _memory("VmHWM") - before,
+        "open: MB kept": own_memory("VmRSS") - before,
+        "open: MB kept, not of files": own_memory("RssAnon"),
+        "open: MB peak": own_memory("VmHWM") - before,
     }
 
 
@@ -121,11 +121,6 @@ def _busy() -> float:
     """CPU seconds of this process and of the workers that it has ended."""
     used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
-
-
-def _memory(name: str) -> float:
-    """A figure of this process's memory, MB."""
-    return int(re.findall(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text())[0]) / 1e3
 
 
 def measured(videos: int) -> Measured:

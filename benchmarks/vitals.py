@@ -50,6 +50,16 @@ def vitals(pid: int) -> Vitals:
     )
 
 
+def own_memory(name: str) -> float:
+    """A figure of this process's memory as `/proc/self/status` calls it, MB of 1,000 kB."""
+    return int(re.findall(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text())[0]) / 1e3
+
+
+def reset_peak() -> None:
+    """Let the peak, `VmHWM`, count from here."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
 Told = dict[str, dict[str, float]]
 """Values by metric and camera; a quantile is part of the metric's name, as in `latency_seconds 0.5`."""
 

@@ -6,6 +6,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import urllib3
 
+from shards.buffers import scatter
 from shards.connections import Exchange, pool_of, reason
 from shards.retry import RefusedError
 
@@ -109,20 +110,6 @@ class HttpFolder:
             response.release_conn()
         except urllib3.exceptions.HTTPError as error:
             raise exchange.failure or ConnectionError(reason(error)) from None
-
-
-def scatter(data: memoryview, buffers: Sequence[memoryview], offset: int) -> None:
-    """Copy `data` into consecutive `buffers`, `offset` bytes after the start of the first."""
-    for buffer in buffers:
-        if offset < len(buffer):
-            part = min(len(data), len(buffer) - offset)
-            buffer[offset : offset + part] = data[:part]
-            data = data[part:]
-            offset = 0
-            if not data:
-                return
-        else:
-            offset -= len(buffer)
 
 
 def _check(response: urllib3.BaseHTTPResponse, name: str) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 
+from shards.buffers import scatter
 from shards.cache import DiskCache, default_cache
 from shards.digests import digest_of
 from shards.errors import CorruptShardError, ShardError
@@ -192,9 +193,6 @@ class SegmentReader:
 
 
 def _copy(record: memoryview, buffers: Sequence[memoryview]) -> bool:
-    """Fill `buffers` with a record, one after the other."""
-    position = 0
-    for buffer in buffers:
-        buffer[:] = record[position : position + len(buffer)]
-        position += len(buffer)
+    """As `SegmentReader._fill`, with a record that was checked just now."""
+    scatter(record, buffers, 0)
     return True

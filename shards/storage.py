@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 import pyarrow as pa
 from pyarrow import fs as pafs
 
+from shards.buffers import scatter
 from shards.errors import ShardError, StorageError, os_error_line
 from shards.locations import is_uri, shown, split
 from shards.retry import RefusedError, retrying
@@ -194,11 +195,7 @@ class Storage:
             if name not in self._open:
                 self._open[name] = self._fs.open_input_file(self.path(name))
             data = memoryview(self._open[name].read_at(sum(map(len, buffers)), offset))
-            position = 0
-            for buffer in buffers:
-                part = data[position : position + len(buffer)]
-                buffer[: len(part)] = part
-                position += len(part)
+            scatter(data, buffers, 0)
             return len(data)
 
         return self._try(fetch, name), None

@@ -105,20 +105,17 @@ class _Growing:
         self._is_last = is_last
         self.bytes += segment.size
 
-    @property
-    def _name(self) -> str:
-        digests = [bytes.fromhex(segment.digest) for segment in self._segments]
-        return shard_name(self._stem, self._number, digest_of(digests))
-
     def place(self) -> str:
         """What it is to be called, with the folder that it goes to."""
-        is_whole = self._number == 0 and self._is_last
-        return (
-            f"{self._aside}/{self._name}"
-            if self._aside and is_whole and is_small([self.done()])
-            else self._name
-        )
+        shard = self.done()
+        waits = self._aside and self._number == 0 and self._is_last and is_small([shard])
+        return f"{self._aside}/{shard.name}" if waits else shard.name
 
     def done(self) -> Shard:
         """The shard, whole."""
-        return Shard(name=self._name, bytes=self.bytes + len(END_OF_TAR), segments=tuple(self._segments))
+        content = digest_of(bytes.fromhex(segment.digest) for segment in self._segments)
+        return Shard(
+            name=shard_name(self._stem, self._number, content),
+            bytes=self.bytes + len(END_OF_TAR),
+            segments=tuple(self._segments),
+        )

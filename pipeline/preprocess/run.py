@@ -34,7 +34,7 @@ from pipeline.preprocess.state import (
     write_stamps,
 )
 from pipeline.preprocess.survey import survey
-from pipeline.preprocess.tasks import Ended, codec_of, ended, refuse_failed, task_of
+from pipeline.preprocess.tasks import Ended, codec_of, ended, leaves_parts, refuse_failed, task_of
 from pipeline.preprocess.worker import Worker
 from pipeline.processes.collecting import rare_collections
 from pipeline.processes.locking import sole
@@ -141,7 +141,7 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
         data = storage.read(name) if text is None else text.encode()
         parts[video.key] = part_from_json(data, f"{storage}/{name}")
     left = {*state.names}
-    if _leaves_parts(config, waits=waits):
+    if leaves_parts(config, waits=waits):
         left |= {part_name(*video.key) for video in fresh}
     else:
         held.enter_context(_left_on_failure(storage, [parts[video.key] for video in fresh]))
@@ -264,8 +264,7 @@ def _decode(
     are to be mended; what it did decode stays for the next.
     """
     by_size = sorted(videos, key=lambda video: -video.size)
-    more = {"waits": waits, "leaves_part": _leaves_parts(config, waits=waits)}
-    tasks = [task_of(config, source, video, "decode", **more) for video in by_size]
+    tasks = [task_of(config, source, video, "decode", waits=waits) for video in by_size]
     sizes = {video.title: video.size for video in videos}
     with progress("preprocess", SourceProgress.total(sizes), "MB of source") as advance:
         reached = SourceProgress(sizes, before, advance)
@@ -275,11 +274,6 @@ def _decode(
             outcomes = run_pool(tasks, members, reached.on_frames)
         with contextlib.closing(outcomes):
             return ended(outcomes, reached.on_end)
-
-
-def _leaves_parts(config: PreprocessConfig, *, waits: bool) -> bool:
-    """Whether workers leave part files; the record of one more video goes into the manifest without one."""
-    return waits or config.scheduler is not None
 
 
 @contextlib.contextmanager

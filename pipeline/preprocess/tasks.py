@@ -20,7 +20,6 @@ def task_of(
     kind: JobKind,
     *,
     waits: bool = False,
-    leaves_part: bool = True,
 ) -> Task:
     """What a worker is to do with a video; see `Job`."""
     job = Job(
@@ -35,9 +34,14 @@ def task_of(
         depth_range=config.depth_range,
         keep_damage=config.on_damage == "keep",
         waits=waits,
-        leaves_part=leaves_part,
+        leaves_part=leaves_parts(config, waits=waits),
     )
     return Task(name=video.title, job=job.to_json(), size=video.size)
+
+
+def leaves_parts(config: PreprocessConfig, *, waits: bool) -> bool:
+    """Whether workers leave part files; the record of one more video goes into the manifest without one."""
+    return waits or config.scheduler is not None
 
 
 def codec_of(config: PreprocessConfig) -> Codec:

@@ -58,7 +58,7 @@ def test_a_run_that_fails_after_the_video_was_decoded_leaves_it_to_the_next(
 def test_a_run_that_is_killed_there_decodes_the_video_again_to_the_same_bytes(grown: Path) -> None:
     tree = list_tree(str(grown / "source"))
     video = next(each for each in recognise(tree, "auto", "training").videos if each.name == "b")
-    task = task_of(config(grown), tree.source, video, "decode", leaves_part=False)
+    task = task_of(config(grown), tree.source, video, "decode")
     process_video(job_from_json(task.job), lambda frames, expected: None)
     assert set_bytes(grown / "shards").keys() != set_bytes(grown / "undisturbed").keys()
     assert preprocess(config(grown)).done == 1

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shards.http import scatter
+from shards.buffers import scatter
 
 
 @given(
