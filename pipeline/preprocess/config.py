@@ -148,8 +148,8 @@ class PreprocessConfig:
     compact: Annotated[
         bool,
         Option(
-            "Writes the tables anew as one run would have written them, and removes what only earlier "
-            "versions of the set had.",
+            "Writes the tables, and the shards that small videos share, as one run would have written "
+            "them, and removes what only earlier versions of the set had.",
             "How to work",
         ),
     ] = False
