@@ -13,7 +13,7 @@ from pipeline.errors import CheckpointError
 from pipeline.evaluate import summary
 from pipeline.evaluate.config import EvaluateConfig
 from pipeline.evaluate.run import evaluate
-from pipeline.preprocess import run as preprocessing
+from pipeline.preprocess import decode
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.run import preprocess
 from pipeline.preprocess.worker import Worker
@@ -131,7 +131,7 @@ def during(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Callable[[], object
                 tasks.pop()()
             yield [worker]
 
-        monkeypatch.setattr(preprocessing, "crew", crew)
+        monkeypatch.setattr(decode, "crew", crew)
         yield tasks
 
 

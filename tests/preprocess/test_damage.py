@@ -20,6 +20,7 @@ from pipeline.preprocess.state import CONFIG, load_state, stamps_name
 from shards.errors import ShardError
 from shards.manifest import MANIFEST, load_manifest
 from shards.storage import Storage
+from tests.helpers import preprocessing
 from tests.helpers.forged import video_record
 from tests.helpers.mutation import mutated_bytes, mutated_json
 from tests.helpers.shards import random_frames
@@ -33,8 +34,7 @@ OUTCOMES: Counter[str] = Counter()
 
 
 def config(folder: Path, **options: Any) -> PreprocessConfig:
-    settings: dict[str, Any] = {"size": (16, 16), "workers": 1, **options}
-    return PreprocessConfig(source=str(folder / "source"), shards=str(folder / "set"), **settings)
+    return preprocessing.config(folder / "source", folder / "set", **options)
 
 
 def shard_bytes(folder: Path) -> dict[str, bytes]:

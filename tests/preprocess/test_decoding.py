@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.preprocess.config import PreprocessConfig
-from pipeline.preprocess.run import Summary, preprocess
+from pipeline.preprocess.run import Summary
 from pipeline.preprocess.sources.source import list_tree
 from shards.entries import Video
+from tests.helpers import preprocessing
 from tests.helpers.shards import stored_frames
 from tests.helpers.videos import scene, write_images, write_video
 
@@ -24,13 +24,7 @@ SIZE = (64, 96)
 
 
 def run(source: Path, **options: Any) -> Summary:
-    config: dict[str, Any] = {
-        "source": str(source),
-        "shards": str(source.parent / "shards"),
-        "size": SIZE,
-        "workers": 1,
-    }
-    return preprocess(PreprocessConfig(**{**config, **options}))
+    return preprocessing.run(source, size=SIZE, **options)
 
 
 def only(summary: Summary) -> Video:

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.notes import notes
-from pipeline.preprocess.run import Summary, preprocess
+from pipeline.preprocess.run import Summary
 from shards.codecs import Codec
 from shards.entries import Geometry, Video
 from shards.manifest import Manifest
 from shards.rows import Videos
+from tests.helpers import preprocessing
 from tests.helpers.counted import counter, numbers
 from tests.helpers.divx import pack_b_frames
 from tests.helpers.shards import stored_frames
@@ -20,13 +20,7 @@ from tests.helpers.videos import scene, write_images, write_video
 
 
 def run(root: Path, **options: Any) -> Summary:
-    config: dict[str, Any] = {
-        "source": str(root / "source"),
-        "shards": str(root / "shards"),
-        "size": (64, 96),
-        "workers": 1,
-    }
-    return preprocess(PreprocessConfig(**{**config, **options}))
+    return preprocessing.run(root / "source", size=(64, 96), **options)
 
 
 def test_interlaced_video_is_noted_and_stored_as_it_is(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.preprocess import run
+from pipeline.preprocess import assembly
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.datasets.layouts import recognise
 from pipeline.preprocess.jobs import job_from_json
@@ -14,12 +14,13 @@ from pipeline.preprocess.tasks import task_of
 from pipeline.preprocess.work import process_video
 from shards.errors import StorageError
 from shards.manifest import MANIFEST
+from tests.helpers import preprocessing
 from tests.helpers.shards import set_bytes
 from tests.helpers.videos import scene, write_video
 
 
 def config(root: Path, shards: str = "shards") -> PreprocessConfig:
-    return PreprocessConfig(source=str(root / "source"), shards=str(root / shards), size=(32, 32), workers=1)
+    return preprocessing.config(root / "source", root / shards, size=(32, 32))
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_a_run_that_fails_after_the_video_was_decoded_leaves_it_to_the_next(
         raise StorageError("no room")
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "write_manifest", full)
+        patch.setattr(assembly, "write_manifest", full)
         with pytest.raises(StorageError, match="no room"):
             preprocess(config(grown))
     assert (grown / "shards" / MANIFEST).read_bytes() == before

@@ -4,12 +4,10 @@ import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.jobs import PARTS
 from pipeline.preprocess.run import preprocess
 from shards.errors import CorruptShardError
@@ -18,15 +16,12 @@ from shards.manifest import Manifest, load_manifest
 from shards.packing import Packing, write_packing
 from shards.storage import Storage
 from shards.verify import verify
+from tests.helpers.preprocessing import config
 from tests.helpers.shards import random_frames, set_bytes, stored_frames
 from tests.helpers.videos import write_images
 
 NAMES = ("a", "b", "c", "d")
-WRITE = "pipeline.preprocess.run.write_packing"
-
-
-def config(source: Path, shards: Path, **options: Any) -> PreprocessConfig:
-    return PreprocessConfig(source=str(source), shards=str(shards), size=(16, 16), workers=1, **options)
+WRITE = "pipeline.preprocess.assembly.write_packing"
 
 
 def images(source: Path, name: str, seed: int = 0) -> None:

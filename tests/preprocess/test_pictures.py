@@ -4,7 +4,6 @@ import io
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -15,13 +14,13 @@ from PIL import Image
 
 from pipeline.errors import ConfigError, SourceError
 from pipeline.preprocess.config import PreprocessConfig
-from pipeline.preprocess.run import Summary, preprocess
 from pipeline.video.imageheaders import LARGEST_BYTES, LARGEST_PIXELS
 from pipeline.video.images import decode_image
 from shards.masks import read_masks
 from shards.storage import Storage
 from tests.helpers import datasets
 from tests.helpers.mutation import mutated_bytes
+from tests.helpers.preprocessing import run
 from tests.helpers.shards import stored_frames
 from tests.helpers.videos import scene, write_video
 
@@ -80,16 +79,6 @@ def animated(form: str, pages: int = 5) -> bytes:
     file = io.BytesIO()
     pictures[0].save(file, form, save_all=True, append_images=pictures[1:])
     return file.getvalue()
-
-
-def run(source: Path, **options: Any) -> Summary:
-    config: dict[str, Any] = {
-        "source": str(source),
-        "shards": str(source.parent / "shards"),
-        "size": (16, 16),
-        "workers": 1,
-    }
-    return preprocess(PreprocessConfig(**{**config, **options}))
 
 
 @pytest.fixture

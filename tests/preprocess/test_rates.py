@@ -9,6 +9,7 @@ from pipeline.errors import ConfigError
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.run import Summary, preprocess
 from shards.rates import rate_of
+from tests.helpers.preprocessing import config
 from tests.helpers.shards import set_bytes
 from tests.helpers.videos import scene, write_images, write_video
 
@@ -24,8 +25,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(source: Path, shards: Path, **options: Any) -> Summary:
-    given = {"source": str(source), "shards": str(shards), "size": (16, 16), "workers": 1}
-    return preprocess(PreprocessConfig(**{**given, **options}))
+    return preprocess(config(source, shards, **options))
 
 
 def rates(summary: Summary) -> dict[str, float | None]:

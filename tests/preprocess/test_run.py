@@ -125,7 +125,7 @@ def test_a_run_that_is_killed_while_it_adds_leaves_the_set_as_it_was(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("pipeline.preprocess.run.write_manifest", killed)
+        patch.setattr("pipeline.preprocess.assembly.write_manifest", killed)
         preprocess(config(changed, shards))
     assert load_manifest(Storage(shards)) == before
     (only,) = verify(Storage(shards), before, lambda video: None)

@@ -2,29 +2,18 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.datasets.layouts import recognise
-from pipeline.preprocess.run import Summary, preprocess
+from pipeline.preprocess.run import Summary
 from pipeline.preprocess.sources.source import list_tree
 from pipeline.preprocess.sources.videos import image_video, missing_numbers
+from tests.helpers.preprocessing import run
 from tests.helpers.shards import stored_frames
 from tests.helpers.videos import scene, surveillance_set, write_images, write_video
-
-
-def run(source: Path, **options: Any) -> Summary:
-    config: dict[str, Any] = {
-        "source": str(source),
-        "shards": str(source.parent / "shards"),
-        "size": (16, 16),
-        "workers": 1,
-    }
-    return preprocess(PreprocessConfig(**{**config, **options}))
 
 
 @pytest.fixture

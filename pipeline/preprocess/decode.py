@@ -1,0 +1,115 @@
+"""Videos that a set lacks, decoded by workers, and what they left: a record for each, or an error."""
+
+import contextlib
+
+from pipeline.preprocess.config import PreprocessConfig
+from pipeline.preprocess.dask_engine import run_dask
+from pipeline.preprocess.jobs import Part, part_from_json, part_name
+from pipeline.preprocess.pool import crew, run_pool
+from pipeline.preprocess.sourceprogress import SourceProgress
+from pipeline.preprocess.sources.source import Source
+from pipeline.preprocess.sources.videos import SourceVideo
+from pipeline.preprocess.space import require_space
+from pipeline.preprocess.state import CONFIG, Key, recorded_config
+from pipeline.preprocess.survey import survey
+from pipeline.preprocess.tasks import Ended, ended, refuse_failed, task_of
+from pipeline.preprocess.worker import Worker
+from pipeline.terminal.progress import progress
+from shards.storage import Storage
+
+
+def decode_missing(
+    storage: Storage,
+    config: PreprocessConfig,
+    recorded: bytes | None,
+    source: Source,
+    videos: list[SourceVideo],
+    before: int,
+    *,
+    waits: bool,
+) -> tuple[dict[Key, Part], dict[str, str]]:
+    """Bring in what is missing.
+
+    Nothing of the set is touched before all files that are no video at all are known, and room for the rest.
+
+    Args:
+        storage: of the set.
+        config: the options.
+        recorded: `config.toml` of earlier runs, None if there is none.
+        source, videos: which are missing of which source.
+        before: how many are there.
+        waits: as `Job.waits`.
+
+    Returns:
+        The record of each video, and the errors of those that cannot be read, by title.
+
+    Raises:
+        SourceError: videos cannot be read, and are not to be skipped; or the disk is too small.
+    """
+    if not videos:
+        return {}, {}
+    ends = Ended({}, {})
+    with crew(min(config.workers, len(videos)), config.stall_seconds) as members:
+        left = videos
+        if Storage(config.source).is_local:
+            found = survey(config, source, videos, members)
+            ends.failed.update(found.failed)
+            if config.on_error == "fail":
+                refuse_failed(ends.failed, len(videos))
+            left = [video for video in videos if video.title not in ends.failed]
+            require_space(config, left, found.looked, found.planes)
+        record_options(storage, config, recorded)
+        if left:
+            decoded = _decode(config, source, left, members, before, waits=waits)
+            ends = Ended(ends.failed | decoded.failed, decoded.parts)
+    if config.on_error == "fail":
+        refuse_failed(ends.failed, len(videos))
+    done = [video for video in videos if video.title not in ends.failed]
+    return {video.key: _part(storage, video, ends.parts.pop(video.title)) for video in done}, ends.failed
+
+
+def _decode(
+    config: PreprocessConfig,
+    source: Source,
+    videos: list[SourceVideo],
+    members: list[Worker],
+    before: int,
+    *,
+    waits: bool,
+) -> Ended:
+    """Decode videos, the largest first.
+
+    One that cannot be read ends the run only when all others have been tried, so that one run names all that
+    are to be mended; what it did decode stays for the next.
+    """
+    by_size = sorted(videos, key=lambda video: -video.size)
+    tasks = [task_of(config, source, video, "decode", waits=waits) for video in by_size]
+    sizes = {video.title: video.size for video in videos}
+    with progress("preprocess", SourceProgress.total(sizes), "MB of source") as advance:
+        reached = SourceProgress(sizes, before, advance)
+        if config.scheduler is not None:
+            outcomes = run_dask(tasks, config.scheduler, config.stall_seconds, reached.on_frames)
+        else:
+            outcomes = run_pool(tasks, members, reached.on_frames)
+        with contextlib.closing(outcomes):
+            return ended(outcomes, reached.on_end)
+
+
+def _part(storage: Storage, video: SourceVideo, told: str | None) -> Part:
+    """The record of a video, which its worker told or left in a part file."""
+    name = part_name(*video.key)
+    data = storage.read(name) if told is None else told.encode()
+    return part_from_json(data, f"{storage}/{name}")
+
+
+def record_options(storage: Storage, config: PreprocessConfig, recorded: bytes | None) -> None:
+    """Write the options beside the shards, if they are not there yet.
+
+    Args:
+        storage: of the set.
+        config: the options.
+        recorded: what is there, None if there is nothing.
+    """
+    options = recorded_config(config)
+    if recorded != options:
+        storage.write(CONFIG, options)
