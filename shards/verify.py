@@ -29,9 +29,12 @@ def verify(storage: Storage, manifest: Manifest, on_video: Callable[[Video], Non
         One line for each file that is missing, damaged or foreign.
     """
     problems: dict[str, str] = {}
+    framed: Shard | None = None  # the last one whose size and end were looked at: neighbours share it
     for video in manifest.videos:
         for shard in video.shards:
-            problem = _shard_problem(storage, manifest, video, shard)
+            is_known = framed is not None and (framed.name, framed.bytes) == (shard.name, shard.bytes)
+            problem = _shard_problem(storage, manifest, video, shard, is_framed=is_known)
+            framed = shard if problem is None else None
             if problem is not None:
                 line = f"{storage}/{shard.name}: {problem}; {_remedy(problem)}"
                 problems.setdefault(shard.name, line)  # the first, of those that share it
@@ -53,11 +56,14 @@ def _remedy(problem: str) -> str:
     return "run preprocess again" if problem == _MISSING else "delete it and run preprocess again"
 
 
-def _shard_problem(storage: Storage, manifest: Manifest, video: Video, shard: Shard) -> str | None:
+def _shard_problem(
+    storage: Storage, manifest: Manifest, video: Video, shard: Shard, *, is_framed: bool
+) -> str | None:
+    """What is wrong with a video's records in a shard, or with its size and end unless these were right."""
     try:
-        size = storage.size(shard.name)
-        if size != shard.bytes:
-            return f"found {size} bytes, expected {shard.bytes}"
+        problem = None if is_framed else _frame_problem(storage, shard)
+        if problem is not None:
+            return problem
         for segment in shard.segments:
             record = _read(storage, shard.name, segment.offset, segment.size)
             if digest_of([record]) != segment.digest:
@@ -66,12 +72,19 @@ def _shard_problem(storage: Storage, manifest: Manifest, video: Video, shard: Sh
                 _check_segment(manifest, video, segment, record)
             except CorruptShardError as error:
                 return f"segment {segment.key}: {error}"
-        end = _read(storage, shard.name, shard.bytes - len(END_OF_TAR), len(END_OF_TAR))
-        return None if end == END_OF_TAR else "does not end as a tar should"
     except FileNotFoundError:
         return _MISSING
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
+    return None
+
+
+def _frame_problem(storage: Storage, shard: Shard) -> str | None:
+    size = storage.size(shard.name)
+    if size != shard.bytes:
+        return f"found {size} bytes, expected {shard.bytes}"
+    end = _read(storage, shard.name, shard.bytes - len(END_OF_TAR), len(END_OF_TAR))
+    return None if end == END_OF_TAR else "does not end as a tar should"
 
 
 def _read(storage: Storage, name: str, offset: int, size: int) -> bytes:

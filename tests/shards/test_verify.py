@@ -46,6 +46,23 @@ def test_a_whole_set_has_no_problems(whole: Path) -> None:
     assert problems(whole) == []
 
 
+def test_size_and_end_of_a_shard_that_videos_share_are_asked_for_once(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    size = Storage.size
+
+    def counted(storage: Storage, name: str) -> int:
+        asked.append(name)
+        return size(storage, name)
+
+    monkeypatch.setattr(Storage, "size", counted)
+    assert problems(whole) == []
+    shards = [shard.name for video in load_manifest(Storage(whole)).videos for shard in video.shards]
+    assert sorted(set(shards)) == sorted(name for name in asked if name.endswith(".tar"))
+    assert len(shards) > len(set(shards))
+
+
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
