@@ -165,10 +165,10 @@ class Stretch:
             raise ValueError(f"found levels {off} and {on}, expected {self._floor} <= closing <= opening")
         opening = np.flatnonzero(self._evidence[runs.high] >= on)
         number = runs.number[opening]
-        first = np.append(True, number[1:] > number[:-1])[: len(number)]
+        first = _beginning(number[1:] > number[:-1], len(number))
         opening = runs.high[opening[first]]
         opened, closed = self._seconds[opening], self._closed[runs.high[runs.last[number[first]]]]
-        raised = np.append(True, opened[1:] > closed[:-1] + COOLDOWN)[: len(opened)]
+        raised = _beginning(opened[1:] > closed[:-1] + COOLDOWN, len(opened))
         alarms: np.ndarray = self._frames[opening[raised]]
         return alarms
 
@@ -189,6 +189,13 @@ class Stretch:
                 taken[first[frame] : after[frame]] = b"\1" * (after[frame] - first[frame])
         heights: np.ndarray = self._evidence[peaks]
         return heights
+
+
+def _beginning(later: np.ndarray, length: int) -> np.ndarray:
+    """Which of so many elements begin something: the first, and each where `later` says so of the others."""
+    begins = np.ones(length, bool)
+    begins[1:] = later
+    return begins
 
 
 def check(seconds: np.ndarray, evidence: np.ndarray) -> None:

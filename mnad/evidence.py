@@ -84,14 +84,29 @@ def causal_mean(
     Raises:
         ValueError: as `CausalMean.push`.
     """
-    state, breaks = CausalMean(), set(restarts)
-    means = np.empty(np.shape(local))
-    settled = np.empty(len(seconds), bool)
-    for frame, (time, values) in enumerate(zip(seconds.tolist(), local, strict=True)):
-        if frame in breaks:
-            state.restart()
-        means[frame], settled[frame] = state.push(time, values)
-    return means, settled
+    seconds, local = np.asarray(seconds, np.float64), np.asarray(local, np.float64)
+    if not (np.isfinite(local).all() and np.isfinite(seconds).all() and (np.diff(seconds) > 0).all()):
+        state = CausalMean()
+        for time, values in zip(seconds.tolist(), local, strict=True):
+            state.push(time, values)  # says what is wrong with which frame
+    steps = np.diff(seconds, prepend=-np.inf)
+    starts = steps > GAP
+    starts[[frame for frame in set(restarts) if 0 <= frame < len(starts)]] = True
+    # Numbers of Python take a tenth of the time of an array for each frame, and the arithmetic is the same.
+    weights = [-math.expm1(-step / TAU) for step in steps.tolist()]
+    columns = [_followed(values, weights, starts.tolist()) for values in np.atleast_2d(local.T).tolist()]
+    began = np.maximum.accumulate(np.where(starts, np.arange(len(starts)), 0))
+    return np.array(columns).T.reshape(local.shape), seconds - seconds[began] >= SETTLING
+
+
+def _followed(values: list[float], weights: list[float], starts: list[bool]) -> list[float]:
+    """The means of one box."""
+    means = []
+    mean = 0.0
+    for value, weight, start in zip(values, weights, starts, strict=True):
+        mean = value if start else mean + weight * (value - mean)
+        means.append(mean)
+    return means
 
 
 @dataclass(frozen=True, kw_only=True)

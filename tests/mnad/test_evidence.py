@@ -97,6 +97,21 @@ def test_an_error_that_is_no_number_is_refused_and_leaves_the_mean(value: float)
     assert state.push(1.1, np.zeros(2))[0].tolist() == [0, 0]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "value", "words"),
+    [
+        (1.0, 0.0, r"a frame at 1\.0 s after one at 1\.0 s"),
+        (math.nan, 0.0, r"a frame at nan s after one at 1\.0 s"),
+        (math.inf, 0.0, r"a frame at inf s after one at 1\.0 s"),
+        (2.0, math.nan, r"no number at 2\.0 s"),
+        (2.0, math.inf, r"no number at 2\.0 s"),
+    ],
+)
+def test_a_whole_video_is_refused_as_its_frames_are(seconds: float, value: float, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        causal_mean(np.array([0.0, 1.0, seconds]), np.array([[0.0], [0.0], [value]]))
+
+
 @given(st.integers(0, 999))
 def test_normal_video_has_mean_0_and_deviation_1_in_each_box_and_the_largest_counts(seed: int) -> None:
     rng = np.random.default_rng(seed)
