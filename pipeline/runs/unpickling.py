@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pickle import UnpicklingError
 from typing import IO, Any
 
-MOST_BYTES = 1 << 20
-"""Of one pickle; a published network's takes 34 kB. So many opcodes take 5 s and 0.3 GB at most."""
+MOST_BYTES = 1 << 18
+"""Of one pickle; a training state's takes 17 kB, a published network's 34 kB. So many opcodes take 0.3 s."""
 _MOST_NUMBER_KEY = 1 << 20
 """Numbers below it are their own hashes, so none can be made to collide."""
 _MOST_NUMBER = 1 << 127

@@ -19,7 +19,7 @@ from pipeline.scoring.histogram import BinnedRanking
 from pipeline.scoring.ranking import AllScores, Ranked, Ranking, Tally
 from pipeline.scoring.videoscores import VideoScores
 
-_MOST_PSNR = 90.0
+MOST_PSNR = 90.0
 """dB; that of a frame without any error is infinite, and would stay in a mean for ever."""
 
 
@@ -78,7 +78,7 @@ class Extents:
         if video.labels is None:
             return
         self.psnr.add(video.scores.psnr)
-        self.bounded_psnr.add(np.minimum(video.scores.psnr, _MOST_PSNR))
+        self.bounded_psnr.add(np.minimum(video.scores.psnr, MOST_PSNR))
         self.distance.add(video.scores.feature_distance)
         self.have_seconds &= video.seconds is not None
         self.have_local_errors &= video.local_error is not None
@@ -178,7 +178,7 @@ class OnlineTally:
             return
         labels = np.concatenate([video.labels for video in videos if video.labels is not None])
         errors = [video.local_error for video in videos if video.local_error is not None]
-        psnrs = [-np.minimum(video.scores.psnr, _MOST_PSNR) for video in videos]
+        psnrs = [-np.minimum(video.scores.psnr, MOST_PSNR) for video in videos]
         scores = [np.column_stack(pair) for pair in zip(psnrs, errors, strict=True)]
         self._take(self._plain, scores, labels)
         if self._extents.have_seconds:

@@ -24,6 +24,11 @@ def command(*args: object, processes: int = 1, restarts: int = 0) -> list[str]:
     return [*launcher, "cli.py", *map(str, args)]
 
 
+def untraced() -> dict[str, str]:
+    """The environment without what starts coverage: for processes whose time counts, or that run a copy."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+
+
 @contextlib.contextmanager
 def started(args: list[str]) -> Iterator[subprocess.Popen[str]]:
     """A running command with its output captured; killed, with all it started, if it outlives the block."""

@@ -182,6 +182,7 @@ def _zip_file(start: bytes, entries: list[tuple[bytes, bytes, int]]) -> bytes:
     )
 
 
+@functools.cache
 def deflated_member() -> bytes:
     """A zip file of 4 MB with a storage of 4 GB."""
     buffer = io.BytesIO()

@@ -1,13 +1,12 @@
 """Runs code that is attacked in a process of its own, with a limit of memory and of time."""
 
 import json
-import os
 import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass
 
-from tests.helpers.commands import ROOT
+from tests.helpers.commands import ROOT, untraced
 
 MEMORY = 1_500_000_000
 """Bytes of address space: all that an attack may take, the interpreter and libraries included."""
@@ -71,7 +70,7 @@ def limited(body: str, *arguments: object, imports: str = "", seconds: float = 3
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
         cwd=ROOT,
-        env={**os.environ, **few},
+        env={**untraced(), **few},
         capture_output=True,
         text=True,
         timeout=seconds,

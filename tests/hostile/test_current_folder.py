@@ -5,7 +5,6 @@ copies, of which each process that runs leaves a line, so that it is seen that c
 parent and no other.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import pytest
 
 from cli import main
 from tests.helpers import published
-from tests.helpers.commands import ROOT, TIMEOUT
+from tests.helpers.commands import ROOT, TIMEOUT, untraced
 
 CODE = ("cli.py", "mnad", "pipeline", "shards")
 OWN = {"cli", "mnad", "pipeline", "shards", "sitecustomize", "usercustomize"}
@@ -96,7 +95,7 @@ def start(words: list[str], traps: Path, marks: Path) -> Started:
     for path in (sprung, seen):
         path.write_text("")
     theirs = ("PYTHON", "LD_LIBRARY_PATH")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
+    environment = {name: value for name, value in untraced().items() if not name.startswith(theirs)}
     environment |= {SPRUNG: str(sprung), SEEN: str(seen)}
     done = subprocess.run(
         words, cwd=traps, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False

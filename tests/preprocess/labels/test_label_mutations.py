@@ -24,10 +24,10 @@ from pipeline.preprocess.sources.source import list_tree
 from pipeline.preprocess.sources.tree import SourceFile
 from pipeline.preprocess.sources.videos import SourceMasks
 from shards.entries import Video
-from tests.helpers.datasets import FRAMES, LABELS, cell, frame_labels, masks
+from tests.helpers.commands import ROOT, untraced
+from tests.helpers.datasets import FRAMES, LABELS, SIZE, cell, frame_labels, masks
 from tests.helpers.mutation import mutated_bytes
 
-ROOT = Path(__file__).parents[3]
 NAMES = ("01", "02", "03")
 
 
@@ -103,7 +103,7 @@ def test_the_good_files_are_labels(source: Path, name: str, tmp_path: Path) -> N
 
 def outcome(read: Callable[[], object]) -> str:
     """`labels` or `refused`; another exception passes, and so does a message of several lines."""
-    started = time.monotonic()
+    started = time.process_time()
     try:
         read()
     except SourceError as error:
@@ -111,7 +111,7 @@ def outcome(read: Callable[[], object]) -> str:
         assert "pickle" not in str(error)
         return "refused"
     finally:
-        assert time.monotonic() - started < 5
+        assert time.process_time() - started < 5
     return "labels"
 
 
@@ -143,7 +143,8 @@ def planes(folder: Path, name: str) -> np.ndarray:
     form: Literal["npy", "mat"] = "npy" if name.endswith(".npy") else "mat"
     found = open_masks(SourceMasks(location=str(folder), form=form, files=(file,)), FRAMES)
     assert found.count < 1000 or name.endswith(".mat")
-    return np.stack([plane for _, plane in zip(range(FRAMES + 1), found.planes, strict=False)])
+    seen = [plane for _, plane in zip(range(FRAMES + 1), found.planes, strict=False)]
+    return np.stack(seen) if seen else np.zeros((0, *SIZE), bool)
 
 
 @pytest.mark.parametrize("name", MASKS)
@@ -266,6 +267,7 @@ def test_hostile_files_are_read_or_refused_within_bounds(source: Path, name: str
     process = subprocess.run(
         [sys.executable, "-c", READ, str(source), str(given)],
         cwd=ROOT,
+        env=untraced(),
         capture_output=True,
         text=True,
         timeout=120,
