@@ -18,6 +18,10 @@ TAU = 0.3
 GAP = 1.0
 """Seconds between two scored frames; after more, smoothing starts again."""
 
+_BLOCK = 1 << 16
+"""Frames of a whole video that are numbers of Python at a time: these take a seventh of the time of an array
+for each frame, with the same arithmetic, but five times its memory."""
+
 SETTLING = 3 * TAU
 """Seconds after a start in which no alarm is raised: the first frame's share in the mean falls to 5 %."""
 
@@ -92,17 +96,21 @@ def causal_mean(
     steps = np.diff(seconds, prepend=-np.inf)
     starts = steps > GAP
     starts[[frame for frame in set(restarts) if 0 <= frame < len(starts)]] = True
-    # Numbers of Python take a tenth of the time of an array for each frame, and the arithmetic is the same.
-    weights = [-math.expm1(-step / TAU) for step in steps.tolist()]
-    columns = [_followed(values, weights, starts.tolist()) for values in np.atleast_2d(local.T).tolist()]
+    means = np.empty(local.shape)
+    for first in range(0, len(local), _BLOCK):
+        part = slice(first, first + _BLOCK)
+        weights = [-math.expm1(-step / TAU) for step in steps[part].tolist()]
+        for box in range(local.shape[1]):
+            before = float(means[first - 1, box]) if first else 0.0
+            values = local[part, box].tolist()
+            means[part, box] = _followed(before, values, weights, starts[part].tolist())
     began = np.maximum.accumulate(np.where(starts, np.arange(len(starts)), 0))
-    return np.array(columns).T.reshape(local.shape), seconds - seconds[began] >= SETTLING
+    return means, seconds - seconds[began] >= SETTLING
 
 
-def _followed(values: list[float], weights: list[float], starts: list[bool]) -> list[float]:
-    """The means of one box."""
+def _followed(mean: float, values: list[float], weights: list[float], starts: list[bool]) -> list[float]:
+    """The means of one box after some frames, from the mean before them."""
     means = []
-    mean = 0.0
     for value, weight, start in zip(values, weights, starts, strict=True):
         mean = value if start else mean + weight * (value - mean)
         means.append(mean)

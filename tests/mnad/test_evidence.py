@@ -149,3 +149,15 @@ def test_what_gives_no_standard_is_refused(means: np.ndarray, message: str) -> N
 def test_no_alarm_may_come_from_a_mean_that_has_not_settled() -> None:
     found = alarming(np.array([5.0, 6.0]), np.array([False, True]))
     assert found.tolist() == [-math.inf, 6.0]
+
+
+def test_a_long_video_is_that_of_its_frames_across_every_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds, local = video(7)
+    whole, _ = causal_mean(seconds, local, [9])
+    monkeypatch.setattr("mnad.evidence._BLOCK", 4)
+    np.testing.assert_array_equal(causal_mean(seconds, local, [9])[0], whole)
+
+
+def test_no_frames_have_no_means() -> None:
+    means, settled = causal_mean(np.empty(0), np.empty((0, 3)))
+    assert means.shape == (0, 3) and settled.shape == (0,)
