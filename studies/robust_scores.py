@@ -4,7 +4,7 @@
     python cli.py evaluate SHARDS RUN --distance places --out RUN/evaluation-places
     python studies/robust_scores.py RUN [RUN ...]
 
-All scores are those of the paper with alpha 0.6 and a min-max per video, in which the PSNR, the feature
+All scores are those of the paper with its alpha and a min-max per video, in which the PSNR, the feature
 distance, or both are replaced: by the local error of the table (dB, the worst box of H/8), by the distance
 from what is normal at each place. Each as it is, and with both parts under the causal mean over 0.3 s before
 their min-max. The script prints the AUC over all test frames in percent for each run, the mean, the standard
@@ -21,6 +21,7 @@ import numpy as np
 import probing
 from mnad.evidence import causal_mean
 from pipeline.report.evaluation import load_evaluation
+from pipeline.runs.checkpoint import load_checkpoint
 from pipeline.scoring.choices import ALPHA
 from pipeline.scoring.metrics import MOST_PSNR
 from pipeline.scoring.videoscores import VideoScores
@@ -64,7 +65,7 @@ def row(run: str) -> list[float]:
     """The figures of one run: each part alone and with both distances, as it is and under the mean."""
     evaluations = [load_evaluation(f"{run}/{name}") for name in ("evaluation", "evaluation-places")]
     items, places = ([*evaluation.videos] for evaluation in evaluations)
-    alpha = ALPHA["prediction"]
+    alpha = ALPHA[load_checkpoint(run).spec.method]
     ways = [(part, mean) for part in (psnr, local) for mean in (False, True)]
     return [
         area(items, others, part, weight, mean)
