@@ -15,6 +15,7 @@ import numpy as np
 
 from shards.choices import SPLITS
 from shards.digests import is_digest
+from shards.entries import Geometry
 from shards.limits import (
     MOST_EXPANSION,
     MOST_MASK_PIXELS,
@@ -29,7 +30,6 @@ from shards.records import END_OF_TAR
 from shards.tables import Tables, intervals_in, text_column
 
 if TYPE_CHECKING:
-    from shards.entries import Geometry
     from shards.manifest import Manifest
 
 _MOST_NUMBER = 2**53

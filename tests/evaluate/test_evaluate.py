@@ -71,8 +71,8 @@ def run(tmp_path: Path) -> Path:
 @pytest.fixture
 def evaluated(shards: Path, run: Path) -> Callable[..., Summary]:
     def call(**options: Any) -> Summary:
-        full = {"shards": str(shards), "checkpoint": str(run), "threshold": THRESHOLD, **options}
-        summary = evaluate(EvaluateConfig(**full))
+        given = {"shards": str(shards), "checkpoint": str(run), "threshold": THRESHOLD, "report": False}
+        summary = evaluate(EvaluateConfig(**{**given, **options}))
         assert summary is not None
         return summary
 
@@ -222,7 +222,7 @@ def test_results_lie_in_the_run_under_the_name_of_the_set(
     assert evaluated().out == str(run / "evaluation-shards")
     file = str(run / "checkpoints" / "model-00000003.safetensors")
     assert evaluated(checkpoint=file).out == str(run / "evaluation-shards")
-    assert evaluated(out=str(tmp_path / "elsewhere")).out == str(tmp_path / "elsewhere")
+    assert evaluated(out=str(tmp_path / "elsewhere"), report=True).out == str(tmp_path / "elsewhere")
     names = sorted(path.name for path in (tmp_path / "elsewhere").iterdir())
     assert names == [
         "config.toml",
@@ -233,7 +233,7 @@ def test_results_lie_in_the_run_under_the_name_of_the_set(
         "report.html",
         "scores",
     ]
-    bare = evaluated(out=str(tmp_path / "bare"), report=False).out
+    bare = evaluated(out=str(tmp_path / "bare")).out
     left_out = set(names) - {path.name for path in Path(bare).iterdir()}
     assert left_out == {"curves.png", "exhibits", "plots", "report.html"}
 
@@ -241,13 +241,13 @@ def test_results_lie_in_the_run_under_the_name_of_the_set(
 def test_each_scored_video_has_a_timeline_and_stale_ones_are_gone(
     evaluated: Callable[..., Summary], tmp_path: Path
 ) -> None:
-    folder = Path(evaluated().out) / "plots"
+    folder = Path(evaluated(report=True).out) / "plots"
     stems = [f"timeline-{video_stem('testing', name)}.png" for name in ("01", "02", "04")]
     assert sorted(path.name for path in folder.iterdir()) == ["precision-recall.png", "roc.png", *stems]
     make_set(tmp_path / "bare", {"testing": videos()[:2]})
-    evaluated(shards=str(tmp_path / "bare"), out=str(folder.parent))
+    evaluated(shards=str(tmp_path / "bare"), out=str(folder.parent), report=True)
     assert sorted(path.name for path in folder.iterdir()) == stems[:2]  # no labels, no ROC
-    evaluated(report=False, out=str(folder.parent))
+    evaluated(out=str(folder.parent))
     assert list(folder.iterdir()) == []
 
 
@@ -256,7 +256,7 @@ def test_of_very_many_videos_some_have_a_timeline_and_a_note_says_so(
 ) -> None:
     for module in (plotfiles, notes):
         monkeypatch.setattr(module, "MOST_TIMELINES", 2)
-    summary = evaluated()
+    summary = evaluated(report=True)
     timelines = [path.name[:19] for path in (Path(summary.out) / "plots").glob("timeline-*")]
     assert sorted(timelines) == ["timeline-testing-01", "timeline-testing-04"]  # 02 is all abnormal
     assert any("timelines of 2 of 3 videos" in note for note in summary.record.notes)
@@ -337,10 +337,10 @@ def test_where_it_fails_no_files_of_scores_maps_or_pictures_are_left(
     monkeypatch.setattr(maps, "CHUNK", 4)
     with monkeypatch.context() as patch, pytest.raises(CheckpointError, match="the model fails"):
         patch.setattr(module, victim, failing)
-        evaluated(maps=True, batch_size=3)
+        evaluated(maps=True, batch_size=3, report=True)
     folder = run / "evaluation-shards"
     assert [path.name for path in folder.rglob("*") if path.is_file()] == ["config.toml"]
-    out = evaluated(maps=True, batch_size=3).out
+    out = evaluated(maps=True, batch_size=3, report=True).out
     assert {path.parent.name for path in Path(out).rglob("*.npz")} == {"maps", "exhibits"}
 
 

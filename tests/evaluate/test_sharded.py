@@ -39,14 +39,13 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(work: Path, out: Path, *options: str, processes: int = 1) -> list[str]:
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)] if processes > 1 else []
     inputs = [str(work / "shards"), str(work / "model.safetensors")]
-    common = ["--out", str(out), "--device", "cpu"]
+    common = ["--out", str(out), "--device", "cpu", "--no-report"]
     return [sys.executable, *launcher, "cli.py", "evaluate", *inputs, *common, *options]
 
 
 def config(work: Path, out: Path, **options: Any) -> EvaluateConfig:
-    return EvaluateConfig(
-        shards=str(work / "shards"), checkpoint=str(work / "model.safetensors"), out=str(out), **options
-    )
+    given = {"shards": str(work / "shards"), "checkpoint": str(work / "model.safetensors"), "report": False}
+    return EvaluateConfig(**{**given, "out": str(out), **options})
 
 
 def call(arguments: list[str]) -> subprocess.CompletedProcess[str]:
@@ -106,7 +105,7 @@ def test_killed_while_it_writes_it_leaves_nothing_that_looks_whole_and_can_be_ru
     work: Path, tmp_path: Path, write: int
 ) -> None:
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    evaluate(config(work, undisturbed))
+    evaluate(config(work, undisturbed, report=True))
     # The program as it is, but the kernel kills it at the n-th file that it is about to make visible.
     script = (
         "import os, signal, sys, itertools; import shards.storage; from cli import main\n"
@@ -115,11 +114,11 @@ def test_killed_while_it_writes_it_leaves_nothing_that_looks_whole_and_can_be_ru
         f"    os.kill(os.getpid(), signal.SIGKILL) if next(calls) == {2 * write - 1} else sync(handle)\n"
         "os.fsync = fsync; main(sys.argv[1:])"
     )
-    arguments = command(work, killed)
+    arguments = command(work, killed, "--report")
     arguments[1:2] = ["-c", script]
     assert call(arguments).returncode == -signal.SIGKILL
     assert not (killed / "metrics.json").exists()
-    evaluate(config(work, killed))
+    evaluate(config(work, killed, report=True))
     assert (killed / "metrics.json").exists()
     assert table(killed).equals(table(undisturbed))
 
