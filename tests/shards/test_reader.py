@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shards.codecs import Codec
+from shards.digests import digest_of
 from shards.errors import CorruptShardError, ShardError
 from shards.manifest import Manifest
 from shards.reader import SegmentReader
@@ -46,6 +48,34 @@ def test_any_flipped_bit_is_found(tmp_path: Path, codec: Codec, place: float, bi
     shard.write_bytes(data)
     with pytest.raises(CorruptShardError, match="digest"):
         read_all(tmp_path, manifest)
+
+
+def test_a_segment_is_checked_once_and_again_when_its_file_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = make_set(tmp_path, {"training": [FRAMES]})
+    reader, segments = SegmentReader(Storage(tmp_path), manifest), manifest.segments("training", 5)
+    made: list[str] = []
+
+    def counted(pieces: Sequence[memoryview]) -> str:
+        made.append(digest_of(pieces))
+        return made[-1]
+
+    monkeypatch.setattr("shards.reader.digest_of", counted)
+    for _ in range(3):
+        for located in segments:
+            reader.read(located)
+    assert made == [located.segment.digest for located in segments]
+
+    (shard,) = tmp_path.glob("*.tar")
+    data = bytearray(shard.read_bytes())
+    last = segments[2].segment
+    data[last.offset + last.size // 2] ^= 1
+    shard.write_bytes(data)
+    reader.read(segments[0])  # checked again, and is as it was
+    assert len(made) == 4
+    with pytest.raises(CorruptShardError, match="damaged or replaced"):
+        reader.read(segments[2])
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
