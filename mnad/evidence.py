@@ -100,10 +100,11 @@ def causal_mean(
     for first in range(0, len(local), _BLOCK):
         part = slice(first, first + _BLOCK)
         weights = [-math.expm1(-step / TAU) for step in steps[part].tolist()]
+        begins = starts[part].tolist()
         for box in range(local.shape[1]):
             before = float(means[first - 1, box]) if first else 0.0
             values = local[part, box].tolist()
-            means[part, box] = _followed(before, values, weights, starts[part].tolist())
+            means[part, box] = _followed(before, values, weights, begins)
     began = np.maximum.accumulate(np.where(starts, np.arange(len(starts)), 0))
     return means, seconds - seconds[began] >= SETTLING
 
