@@ -5,6 +5,7 @@ Frames are uint8 (H, W, 3) BGR.
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import av
@@ -72,7 +73,10 @@ def make_set(
     for split, clips in videos.items():
         for number, frames in enumerate(clips):
             name = f"{number:02d}"
-            count, shards = write_shards(storage, split, name, frames, window=window, codec=codec)
+            draws = (partial(np.copyto, src=frame) for frame in frames)
+            count, shards = write_shards(
+                storage, split, name, draws, frames.shape[1:3], window=window, codec=codec
+            )
             source = {"bytes": frames.nbytes, "digest": digest_of([frames.tobytes()])}
             made.append(Video(name=name, split=split, frames=count, source=source, shards=shards))
     height, width = next(frames.shape[1:3] for clips in videos.values() for frames in clips)

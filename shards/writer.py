@@ -1,18 +1,19 @@
 """Frames of one video in, its shards out: the same frames and options give the same bytes."""
 
 from collections.abc import Iterable, Sequence
-
-import numpy as np
+from itertools import chain
+from typing import IO
 
 from shards.channels import is_gray
 from shards.choices import Split
 from shards.codecs import Codec
 from shards.digests import digest_of
 from shards.entries import Segment, Shard
-from shards.limits import SEGMENT_WINDOWS, SMALL_BYTES
+from shards.limits import SMALL_BYTES
 from shards.names import record_key, shard_name, video_stem
 from shards.records import END_OF_TAR, metadata, record
-from shards.segments import cut
+from shards.segments import Cut, Draw, cut
+from shards.steady import put
 from shards.storage import Storage
 
 SHARD_BYTES = 512 << 20
@@ -23,7 +24,8 @@ def write_video(
     storage: Storage,
     split: Split,
     name: str,
-    frames: Iterable[np.ndarray],
+    frames: Iterable[Draw],
+    size: tuple[int, int],
     *,
     window: int,
     codec: Codec,
@@ -37,7 +39,8 @@ def write_video(
     Args:
         storage: of the shard set.
         split, name: of the video.
-        frames: uint8 (H, W, 3) in order.
+        frames: in order.
+        size: height and width of each, pixels.
         window: T.
         codec: how to store pixels.
         shard_bytes: see SHARD_BYTES.
@@ -48,36 +51,45 @@ def write_video(
     """
     stem = video_stem(split, name)
     shards: list[_Growing] = []
-    segments = cut(frames, window)
-    upcoming = next(segments, None)
+    cuts = cut(frames, size, window)
     total = 0
-    while upcoming is not None:
+    for begins in cuts:
         shard = _Growing(stem, len(shards), aside)
         shards.append(shard)
         with storage.writing(f"{stem}.tar", shard.place) as file:
-            while upcoming is not None and shard.bytes < shard_bytes:
-                first, chunk = upcoming
-                upcoming = next(segments, None)
-                stored = chunk[..., :1] if is_gray(chunk) else chunk
-                key = record_key(stem, first)
-                facts = metadata(video=name, first=first, frames=len(chunk), channels=stored.shape[3])
-                pieces = record(key, {"json": [facts], **codec.pixels.encode(stored)})
-                for piece in pieces:
-                    file.write(piece)
-                segment = Segment(
-                    key=key,
-                    offset=shard.bytes,
-                    size=sum(map(len, pieces)),
-                    digest=digest_of(pieces),
-                    first=first,
-                    frames=len(chunk),
-                    windows=SEGMENT_WINDOWS if upcoming else max(0, len(chunk) - window + 1),
-                    channels=stored.shape[3],
-                )
-                shard.add(segment, is_last=upcoming is None)
-                total = first + len(chunk)
+            for piece in chain([begins], cuts):
+                shard.add(_write_segment(file, piece, stem, name, codec), is_last=piece.is_last)
+                total = piece.first + len(piece.frames)
+                if shard.bytes >= shard_bytes:
+                    break
             file.write(END_OF_TAR)
     return total, tuple(shard.done() for shard in shards)
+
+
+def _write_segment(file: IO[bytes], piece: Cut, stem: str, name: str, codec: Codec) -> Segment:
+    """Write the record of a segment at the end of a shard."""
+    stored = piece.frames[..., :1] if is_gray(piece.frames) else piece.frames
+    channels = stored.shape[3]
+    key = record_key(stem, piece.first)
+    facts = metadata(video=name, first=piece.first, frames=len(piece.frames), channels=channels)
+    pieces = record(key, {"json": [facts], **codec.pixels.encode(stored)})
+    whole = piece.arena.joined(pieces)
+    segment = Segment(
+        key=key,
+        offset=file.tell(),
+        size=sum(map(len, pieces)),
+        digest=digest_of(pieces if whole is None else [whole]),
+        first=piece.first,
+        frames=len(piece.frames),
+        windows=piece.windows,
+        channels=channels,
+    )
+    if whole is not None:
+        put(file, whole)
+    else:
+        for each in pieces:
+            file.write(each)
+    return segment
 
 
 def is_small(shards: Sequence[Shard]) -> bool:

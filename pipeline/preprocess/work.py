@@ -6,6 +6,7 @@ shards under their final names and, after them, a part file with the video's rec
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -21,11 +22,12 @@ from pipeline.preprocess.sources.videos import SourceVideo, missing_numbers
 from pipeline.processes.heartbeat import Heartbeat
 from pipeline.video.files import decoded_file
 from pipeline.video.imageheaders import LARGEST_BYTES
-from pipeline.video.images import Picture, decode_image, resized
+from pipeline.video.images import Picture, decode_image, resize_into
 from shards.digests import Hasher, digest_of
 from shards.entries import Shard, Video
 from shards.masks import Masks, write_masks
 from shards.names import video_stem
+from shards.segments import Draw
 from shards.storage import Storage
 from shards.text import printable
 from shards.writer import is_small, write_video
@@ -69,7 +71,8 @@ def process_video(job: Job, heartbeat: Heartbeat) -> Part:
         waits=job.waits and is_small(shards),
     )
     if job.leaves_part:
-        storage.write(part_name(video.split, video.name), part.to_json())
+        # After a loss of power a video without it, or with a damaged one, is decoded again.
+        storage.write(part_name(video.split, video.name), part.to_json(), durable=False)
     return part
 
 
@@ -85,22 +88,19 @@ def _write(
     """Write the frames; returns their number, the shards, and each size found with the first frame of it."""
     sizes: dict[tuple[int, int], int] = {}
 
-    def measured() -> Iterator[np.ndarray]:
+    def draws() -> Iterator[Draw]:
         for number, frame in enumerate(decoded):
             sizes.setdefault((frame.shape[0], frame.shape[1]), number)
-            yield frame
-
-    def counted() -> Iterator[np.ndarray]:
-        for number, frame in enumerate(resized(measured(), job.size, is_rgb=is_rgb), start=1):
-            heartbeat(number, expected)
-            yield frame
+            yield partial(resize_into, frame, is_rgb=is_rgb)
+            heartbeat(number + 1, expected)
 
     video = job.video
     frames, shards = write_video(
         storage,
         video.split,
         video.name,
-        counted(),
+        draws(),
+        job.size,
         window=job.window,
         codec=job.codec,
         aside=PARTS if job.waits else "",

@@ -96,19 +96,27 @@ def _tells_of_damage(line: str) -> bool:
     return bool(line.strip()) and not line.startswith(_HARMLESS)
 
 
-def resized(
-    frames: Iterable[np.ndarray], size: tuple[int, int], *, is_rgb: bool = False
-) -> Iterator[np.ndarray]:
-    """Frames uint8 (H, W, 3) brought to `size` (height, width) by bilinear interpolation in uint8, as BGR.
+def resized(frames: Iterable[np.ndarray], size: tuple[int, int]) -> Iterator[np.ndarray]:
+    """Frames uint8 (H, W, 3), of any size each, brought to `size` (height, width) as `resize_into` does."""
+    for frame in frames:
+        small = np.empty((*size, 3), np.uint8)
+        resize_into(frame, small)
+        yield small
+
+
+def resize_into(frame: np.ndarray, out: np.ndarray, *, is_rgb: bool = False) -> None:
+    """Bring a frame uint8 (H, W, 3) to the size of `out` by bilinear interpolation in uint8.
 
     Args:
-        frames: of any size each.
-        size: height and width, pixels.
-        is_rgb: whether their channels have to be turned round; done last, where there are fewer pixels.
+        frame: BGR.
+        out: uint8 (H, W, 3), contiguous; is filled.
+        is_rgb: whether the channels of the frame have to be turned round; done last, where there are fewer
+            pixels.
     """
-    for frame in frames:
-        small = cv2.resize(frame, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
-        yield np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2BGR, small) if is_rgb else small, np.uint8)
+    height, width = out.shape[:2]
+    cv2.resize(frame, (width, height), dst=out, interpolation=cv2.INTER_LINEAR)
+    if is_rgb:
+        cv2.cvtColor(out, cv2.COLOR_RGB2BGR, dst=out)
 
 
 def encode_png(image: np.ndarray) -> bytes:

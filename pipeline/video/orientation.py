@@ -27,6 +27,10 @@ class Orientation:
         return picture[:: -1 if self.rows_flipped else 1, :: -1 if self.columns_flipped else 1]
 
 
+UPRIGHT = Orientation()
+"""Of a picture that lies as it is shown."""
+
+
 def orientation(matrix: Sequence[int]) -> Orientation:
     """The orientation that a display matrix (a, b, u, c, d, v, x, y, w) asks for.
 

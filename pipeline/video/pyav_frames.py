@@ -17,7 +17,7 @@ from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.reformatter import VideoReformatter
 
 from pipeline.errors import SourceError
-from pipeline.video.orientation import Orientation, orientation
+from pipeline.video.orientation import UPRIGHT, Orientation, orientation
 from pipeline.video.pyav_files import opened, video_tracks
 
 _SIZE_HEADERS = {
@@ -91,20 +91,26 @@ def frames(path: Path, name: str, findings: Findings) -> Iterator[np.ndarray]:
     Raises:
         SourceError: it is not a video file, or its pixels are of a kind that is not defined.
     """
-    return (picture for _, picture in stamped(path, name, findings))
+    return (picture for _, picture, _ in _pictures(path, name, findings))
 
 
 def stamped(path: Path, name: str, findings: Findings) -> Iterator[tuple[Fraction | None, np.ndarray]]:
     """Every frame as `frames` gives it, with its timestamp in seconds; None where the file gives it none."""
+    for frame, picture, unit in _pictures(path, name, findings):
+        yield None if frame.pts is None or unit is None else Fraction(frame.pts * unit), picture
+
+
+def _pictures(
+    path: Path, name: str, findings: Findings
+) -> Iterator[tuple[av.VideoFrame, np.ndarray, Fraction | None]]:
+    """Every frame as it was decoded, as `frames` gives it, and the unit of its timestamp in seconds."""
     reformatter = VideoReformatter()
     with opened(path, name) as container:
         stream = video_tracks(container, name)[0]
+        # Not the frame's own unit, which those that the decoder held back to the end do not have.
+        unit = stream.time_base
         for frame in _decoded(stream, _packets(container, stream), findings):
-            seconds = None
-            # Not the frame's own unit, which those that the decoder held back to the end do not have.
-            if frame.pts is not None and stream.time_base is not None:
-                seconds = Fraction(frame.pts * stream.time_base)
-            yield seconds, picture_of(frame, reformatter, name)
+            yield frame, picture_of(frame, reformatter, name), unit
 
 
 def groups(path: Path, name: str) -> list[int]:
@@ -220,5 +226,6 @@ def picture_of(frame: av.VideoFrame, reformatter: VideoReformatter, name: str) -
 
 def _orientation(frame: av.VideoFrame) -> Orientation:
     # Not by way of `frame.side_data`, which the frame and it keep each other alive with: 600 MB at 1920x1080.
-    matrix = SideDataContainer(frame).get(Type.DISPLAYMATRIX)  # type: ignore[call-arg]
-    return orientation(struct.unpack("=9i", bytes(matrix))) if matrix else Orientation()
+    held = SideDataContainer(frame)  # type: ignore[call-arg]
+    matrix = held.get(Type.DISPLAYMATRIX) if len(held) else None  # most frames hold nothing
+    return orientation(struct.unpack("=9i", bytes(matrix))) if matrix else UPRIGHT

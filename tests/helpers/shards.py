@@ -1,8 +1,9 @@
 """Small shard sets, straight from arrays of frames."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from shards.manifest import Manifest, load_manifest, write_manifest
 from shards.packing import write_packing
 from shards.revision import revised
 from shards.rows import Videos
+from shards.segments import Draw
 from shards.storage import Storage
 from shards.writer import SHARD_BYTES, write_video
 
@@ -75,7 +77,14 @@ def make_set(
         for index, frames in enumerate(videos[split]):
             name = f"{index + 1:02d}"
             count, shards = write_video(
-                storage, split, name, frames, window=window, codec=codec, shard_bytes=shard_bytes
+                storage,
+                split,
+                name,
+                drawn(frames),
+                frames.shape[1:3],
+                window=window,
+                codec=codec,
+                shard_bytes=shard_bytes,
             )
             abnormal = intervals(labels[index]) if labels is not None and split == "testing" else None
             made.append(
@@ -98,6 +107,11 @@ def make_set(
         videos=Videos.of(made),
     )
     return write_manifest(storage, manifest)
+
+
+def drawn(frames: Iterable[np.ndarray]) -> Iterator[Draw]:
+    """Frames uint8 (H, W, 3) in the form in which a writer takes them."""
+    return (partial(np.copyto, src=frame) for frame in frames)
 
 
 def pack_set(location: str | os.PathLike[str]) -> Manifest:

@@ -66,6 +66,7 @@ def write_video(
         stream = container.add_stream(codec, rate=rate, options=options or {})
         assert isinstance(stream, av.VideoStream)
         stream.pix_fmt = pixels
+        stream.codec_context.thread_count = 1  # by their number, encoders give other bytes
         if times is not None:
             stream.codec_context.time_base = stream.time_base = _MILLISECOND
         for number, frame in enumerate(frames):

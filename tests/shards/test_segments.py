@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shards.limits import SEGMENT_WINDOWS
-from shards.segments import cut, window_starts
+from shards.segments import Cut, Draw, cut, window_starts
+from tests.helpers.shards import drawn
+
+
+def numbered(frames: int) -> Iterator[Draw]:
+    """Frames that are filled with their number, modulo 256."""
+    return drawn(np.full((1, 1, 3), index % 256, np.uint8) for index in range(frames))
 
 
 @given(frames=st.integers(0, 200), stored=st.integers(1, 6), data=st.data())
@@ -15,14 +21,17 @@ def test_segments_give_each_window_exactly_once_for_any_shorter_window(
     frames: int, stored: int, data: st.DataObject
 ) -> None:
     window = data.draw(st.integers(1, stored))
-    pixels = (np.full((1, 1, 1), i % 256, np.uint8) for i in range(frames))
-    segments, before = [], None
-    for first, part in cut(pixels, stored):
-        if before is not None:  # still valid, though the next one has been asked for
-            segments.append((before[0], before[1].copy()))
-        before = first, part
+    segments: list[tuple[int, np.ndarray]] = []
+    ends = []
+    before: Cut | None = None
+    for piece in cut(numbered(frames), (1, 1), stored):
+        if before is not None:  # as it was, though the next one is full
+            segments.append((before.first, before.frames.copy()))
+        before = piece
+        ends.append(piece.is_last)
     if before is not None:
-        segments.append(before)
+        segments.append((before.first, before.frames))
+    assert ends == [False] * (len(segments) - 1) + [True] * bool(segments)
     seen = []
     for index, (first, part) in enumerate(segments):
         assert part[:, 0, 0, 0].tolist() == [i % 256 for i in range(first, first + len(part))]
@@ -35,13 +44,14 @@ def test_segments_give_each_window_exactly_once_for_any_shorter_window(
     assert all(len(part) <= SEGMENT_WINDOWS + stored - 1 for _, part in segments)
 
 
-def test_only_one_segment_is_held_at_a_time() -> None:
-    taken = []
+def test_a_segment_is_given_out_with_the_first_frame_of_the_next() -> None:
+    taken = 0
 
-    def frames() -> Iterator[np.ndarray]:
-        for index in range(100):
-            taken.append(index)
-            yield np.zeros((1, 1, 1), np.uint8)
+    def counted() -> Iterator[Draw]:
+        nonlocal taken
+        for draw in numbered(100):
+            taken += 1
+            yield draw
 
-    next(iter(cut(frames(), 5)))
-    assert len(taken) == SEGMENT_WINDOWS + 4 + 1
+    next(iter(cut(counted(), (1, 1), 5)))
+    assert taken == SEGMENT_WINDOWS + 4 + 1

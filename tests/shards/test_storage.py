@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from shards import steady
 from shards.errors import ShardError, StorageError
 from shards.storage import TEMPORARY_PREFIX, Storage, storage_of
 
@@ -142,42 +141,6 @@ def test_web_servers_are_read_only() -> None:
             action()
     with pytest.raises(ShardError, match="does not list"):
         storage.names()
-
-
-def test_large_files_are_written_in_steps_that_reach_the_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(steady, "STEP_BYTES", 1000)
-    synced: list[int] = []
-    fdatasync = os.fdatasync
-
-    def sync(file: int) -> None:
-        synced.append(os.fstat(file).st_size)
-        fdatasync(file)
-
-    monkeypatch.setattr(os, "fdatasync", sync)
-    pieces = [bytes([number]) * size for number, size in enumerate((1, 700, 5000, 0, 999, 3, 20_000))]
-    with Storage(tmp_path).writing("large.bin") as file:
-        for piece in pieces:
-            file.write(piece)
-    assert (tmp_path / "large.bin").read_bytes() == b"".join(pieces)
-    assert len(synced) >= 2
-
-
-def test_a_disk_that_fails_while_more_is_written_fails_the_write(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(steady, "STEP_BYTES", 1000)
-
-    def fail(file: int) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
-    monkeypatch.setattr(os, "fdatasync", fail)
-    expected = r"large\.bin: cannot be written: Input/output error; check the disk"
-    with pytest.raises(StorageError, match=expected), Storage(tmp_path).writing("large.bin") as file:
-        for _ in range(3):
-            file.write(bytes(20_000))
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9", b"\x1b]52;c;AAAA\x07"])
