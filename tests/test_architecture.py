@@ -40,7 +40,7 @@ OWNERS = {
     "cv2": ("shards/opencv.py",),
     "webdataset": ("shards/verify.py",),
     "pyarrow": ("shards/storage.py", "shards/tables.py", "pipeline/scoring/"),
-    "sklearn": ("pipeline/scoring/metrics.py",),
+    "sklearn": ("pipeline/scoring/curves.py",),
     "matplotlib": ("pipeline/report/plots.py",),
     "safetensors": ("pipeline/runs/checkpoint.py",),
     "onnx": ("pipeline/runtimes/with_onnx.py",),

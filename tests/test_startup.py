@@ -47,6 +47,10 @@ def test_a_worker_imports_no_torch_and_shows_no_progress() -> None:
     assert not used & {*HEAVY, "rich"}
 
 
+def test_processes_that_only_score_import_neither_curves_nor_plots() -> None:
+    assert not packages_after("import pipeline.evaluate.run") & {"sklearn", "scipy", "matplotlib"}
+
+
 def test_inspect_and_synthesize_import_no_torch(tmp_path: Path) -> None:
     make_set(tmp_path / "shards", {"training": [random_frames(8)]})
     assert not packages_of_command("inspect", tmp_path / "shards") & HEAVY

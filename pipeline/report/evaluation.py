@@ -10,9 +10,9 @@ from pipeline.report.exhibits import PicturedLabels
 from pipeline.report.worst import WorstFrames
 from pipeline.runs.evaluation import RECORD, EvaluationRecord, VideoFigures, load_record
 from pipeline.runs.provenance import work_digest
+from pipeline.scoring.curves import Curves, compute_curves
 from pipeline.scoring.exhibits import Exhibits, read_exhibits
 from pipeline.scoring.figures import compute_figures, first_difference, score_difference, tally_kind
-from pipeline.scoring.metrics import Curves, compute_curves
 from pipeline.scoring.table import MOST_ROWS, read_scores
 from pipeline.scoring.videoscores import VideoScores
 from shards.storage import Storage

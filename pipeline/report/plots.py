@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from pipeline.runs.evaluation import Metrics
-from pipeline.scoring.metrics import Curves
+from pipeline.scoring.curves import Curves
 from pipeline.scoring.thinning import thin
 from pipeline.scoring.videoscores import VideoScores, intervals
 

@@ -6,38 +6,18 @@ all frames are from a tally: of all scores (`pipeline.scoring.ranking`), or of c
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import precision_recall_curve, roc_curve
 
 from mnad import normality
 from mnad.evidence import causal_mean
 from mnad.scoring import between, weighed
 from pipeline.runs.evaluation import Metrics, Online
-from pipeline.scoring.histogram import BinnedRanking
-from pipeline.scoring.ranking import AllScores, Ranked, Ranking, Tally
+from pipeline.scoring.ranking import AllScores, Ranking, Tally
 from pipeline.scoring.videoscores import VideoScores
 
 MOST_PSNR = 90.0
 """dB; that of a frame without any error is infinite, and would stay in a mean for ever."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Curves:
-    """ROC and precision-recall curves of the anomaly score over all labelled frames.
-
-    Attributes:
-        false_alarms, hits: (R,) rates, from the strictest threshold to the most lenient.
-        recall, precision: (P,) from recall 1 to 0.
-        equal_error_threshold: the score nearest to equal rates of false alarms and misses.
-    """
-
-    false_alarms: np.ndarray
-    hits: np.ndarray
-    recall: np.ndarray
-    precision: np.ndarray
-    equal_error_threshold: float
 
 
 def micro_auc(scores: np.ndarray, labels: np.ndarray) -> float | None:
@@ -227,42 +207,6 @@ def compute_online(videos: Sequence[VideoScores]) -> Online | None:
     tally.add(videos)
     found = tally.online()
     return None if found is None else found[0]
-
-
-def compute_curves(ranking: Ranked | None) -> Curves | None:
-    """Curves of a ranking of anomaly scores; None of none, which is without both kinds of frames."""
-    if isinstance(ranking, Ranking):
-        return _exact_curves(ranking)
-    return _binned_curves(ranking) if isinstance(ranking, BinnedRanking) else None
-
-
-def _exact_curves(ranking: Ranking) -> Curves:
-    scores = np.concatenate([ranking.normal, ranking.abnormal])
-    labels = np.arange(len(scores)) >= len(ranking.normal)
-    false_alarms, hits, thresholds = roc_curve(labels, scores)
-    precision, recall, _ = precision_recall_curve(labels, scores)
-    # The first threshold stands for "nothing is flagged" and is infinite.
-    nearest = 1 + np.abs(false_alarms + hits - 1)[1:].argmin()
-    return Curves(
-        false_alarms=false_alarms,
-        hits=hits,
-        recall=recall,
-        precision=precision,
-        equal_error_threshold=float(thresholds[nearest]),
-    )
-
-
-def _binned_curves(ranking: BinnedRanking) -> Curves:
-    """Their points at the edges of bins, which are exact."""
-    false_alarms, hits = ranking.false_alarms, ranking.hits
-    alarm_rate, hit_rate = false_alarms / false_alarms[0], hits / hits[0]
-    return Curves(
-        false_alarms=np.append(0.0, alarm_rate[::-1]),
-        hits=np.append(0.0, hit_rate[::-1]),
-        recall=np.append(hit_rate, 0.0),
-        precision=np.append(hits / (hits + false_alarms), 1.0),
-        equal_error_threshold=float(ranking.least[np.abs(alarm_rate + hit_rate - 1).argmin()]),
-    )
 
 
 def smooth(scores: np.ndarray, sigma: float) -> np.ndarray:

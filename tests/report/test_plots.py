@@ -8,7 +8,7 @@ import numpy as np
 from mnad import FrameScores
 from pipeline.report.plots import Timeline, precision_recall, roc, score_curves
 from pipeline.runs.evaluation import Metrics
-from pipeline.scoring.metrics import compute_curves
+from pipeline.scoring.curves import compute_curves
 from pipeline.scoring.ranking import Ranking
 from pipeline.scoring.videoscores import VideoScores, interesting, intervals
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from mnad import FrameScores
 from pipeline.runs.evaluation import Online
+from pipeline.scoring.curves import compute_curves
 from pipeline.scoring.histogram import Histogram
 from pipeline.scoring.metrics import (
-    compute_curves,
     compute_metrics,
     compute_online,
     micro_auc,
