@@ -1,8 +1,8 @@
 """The next version of a set, of the videos that stay and those that were finished, and how it is reached."""
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from pipeline.errors import SourceError
 from pipeline.preprocess.config import PreprocessConfig
@@ -10,7 +10,8 @@ from pipeline.preprocess.jobs import PARTS, Part, part_name
 from pipeline.preprocess.labels.kinds import Labels
 from pipeline.preprocess.rates import rated
 from pipeline.preprocess.sources.videos import Layout
-from pipeline.preprocess.state import Kept, Key, State, stamps_name, variable, write_stamps
+from pipeline.preprocess.standing import Standing
+from pipeline.preprocess.state import Key, State, stamps_name, variable, write_stamps
 from pipeline.preprocess.tasks import codec_of
 from pipeline.terminal.progress import progress
 from shards.entries import Geometry, Video
@@ -24,6 +25,19 @@ from shards.versions import files_in_use, forget_others
 
 FOLDERS = ("", PARTS, VERSIONS)
 """In which preprocess writes."""
+
+
+@dataclass(frozen=True)
+class NextVersion:
+    """The set as it is to be.
+
+    Attributes:
+        manifest: of it; most of it may be in tables that are there.
+        packings: shards to make for it.
+    """
+
+    manifest: Manifest
+    packings: list[Packing]
 
 
 @contextlib.contextmanager
@@ -43,24 +57,23 @@ def assembled(
     layout: Layout,
     labels: Labels | None,
     state: State,
-    kept: dict[Key, Kept],
-    parts: dict[Key, Part],
-) -> tuple[Manifest, list[Packing]]:
-    """The set as it is to be, most of which may be in tables that are there, and shards to make for it.
+    standing: Standing,
+) -> NextVersion:
+    """The next version of a set.
 
     Args:
         config, layout, labels: what is asked for.
         state: the set as it is.
-        kept: videos of it that stay.
-        parts: videos that were finished since.
+        standing: of its videos.
 
     Raises:
         SourceError: there are no videos, or labels do not fit them.
     """
-    if not kept and not parts:
+    parts = standing.parts
+    if not standing.done:
         raise SourceError(f"{Storage(config.source)}: none of its {len(layout.videos)} videos can be read")
     before = None if state.manifest is None else state.manifest.videos
-    staying = {found.number for found in kept.values()}
+    staying = {found.number for found in standing.kept.values()}
     new = [rated(part.video, config.rate) for part in parts.values()]
     old = {} if before is None else {n: before[n] for n in variable(before).tolist() if n in staying}
     bare = (replace(video, abnormal=None, label_source=None) for video in old.values())
@@ -79,7 +92,7 @@ def assembled(
         window=config.window,
         videos=videos,
     )
-    return manifest, packings
+    return NextVersion(manifest, packings)
 
 
 def _labelled(videos: list[Video], labels: Labels | None) -> list[Video]:
@@ -95,7 +108,7 @@ def _labelled(videos: list[Video], labels: Labels | None) -> list[Video]:
     ]
 
 
-def _pack(storage: Storage, packings: list[Packing], parts: dict[Key, Part]) -> None:
+def _pack(storage: Storage, packings: list[Packing], parts: Mapping[Key, Part]) -> None:
     """Make the shards that small videos share, from those that they were written to."""
     waiting = {shard.name: shard for part in parts.values() if part.waits for shard in part.video.shards}
     taken = {record.shard for packing in packings for record in packing.records}
@@ -107,36 +120,35 @@ def _pack(storage: Storage, packings: list[Packing], parts: dict[Key, Part]) -> 
 
 
 def bring_to(
-    manifest: Manifest,
-    packings: list[Packing],
+    version: NextVersion,
     storage: Storage,
     config: PreprocessConfig,
     state: State,
-    kept: dict[Key, Kept],
-    parts: dict[Key, Part],
+    standing: Standing,
     left: set[str],
 ) -> Manifest:
-    """Bring the set to its new version in one step; then remove what no version of it holds.
+    """Bring the set to its next version in one step; then remove what no version of it holds.
 
     Args:
-        manifest, packings: as `assembled` gives them.
+        version: the next one.
         storage: of the set.
         config: the options.
         state: the set as it was.
-        kept, parts: as for `assembled`.
+        standing: of its videos.
         left: files in the folder of parts.
 
     Returns:
         The manifest as it was written, or the one that is there if it is the same.
     """
-    _pack(storage, packings, parts)
+    parts, manifest = standing.parts, version.manifest
+    _pack(storage, version.packings, parts)
     before = state.manifest
     # Shards that were made again are younger than the manifest, which must be younger than all.
     if before is not None and not parts and before.to_json() == manifest.to_json():
         manifest = before
     else:
         manifest = write_manifest(storage, manifest)
-    stamps = {key: found.stamp for known in (kept, parts) for key, found in known.items()}
+    stamps = {key: found.stamp for known in (standing.kept, parts) for key, found in known.items()}
     write_stamps(storage, state, manifest, stamps)
     if config.compact:
         forget_others(storage, manifest)

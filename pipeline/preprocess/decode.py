@@ -10,6 +10,7 @@ from pipeline.preprocess.sourceprogress import SourceProgress
 from pipeline.preprocess.sources.source import Source
 from pipeline.preprocess.sources.videos import SourceVideo
 from pipeline.preprocess.space import require_space
+from pipeline.preprocess.standing import Standing
 from pipeline.preprocess.state import CONFIG, Key, recorded_config
 from pipeline.preprocess.survey import survey
 from pipeline.preprocess.tasks import Ended, ended, refuse_failed, task_of
@@ -23,10 +24,7 @@ def decode_missing(
     config: PreprocessConfig,
     recorded: bytes | None,
     source: Source,
-    videos: list[SourceVideo],
-    before: int,
-    *,
-    waits: bool,
+    standing: Standing,
 ) -> tuple[dict[Key, Part], dict[str, str]]:
     """Bring in what is missing.
 
@@ -36,9 +34,8 @@ def decode_missing(
         storage: of the set.
         config: the options.
         recorded: `config.toml` of earlier runs, None if there is none.
-        source, videos: which are missing of which source.
-        before: how many are there.
-        waits: as `Job.waits`.
+        source: of the videos.
+        standing: of its videos.
 
     Returns:
         The record of each video, and the errors of those that cannot be read, by title.
@@ -46,13 +43,14 @@ def decode_missing(
     Raises:
         SourceError: videos cannot be read, and are not to be skipped; or the disk is too small.
     """
+    videos = standing.missing
     if not videos:
         return {}, {}
     ends = Ended({}, {})
     with crew(min(config.workers, len(videos)), config.stall_seconds) as members:
-        left = videos
+        left = [*videos]
         if Storage(config.source).is_local:
-            found = survey(config, source, videos, members)
+            found = survey(config, source, left, members)
             ends.failed.update(found.failed)
             if config.on_error == "fail":
                 refuse_failed(ends.failed, len(videos))
@@ -60,7 +58,7 @@ def decode_missing(
             require_space(config, left, found.looked, found.planes)
         record_options(storage, config, recorded)
         if left:
-            decoded = _decode(config, source, left, members, before, waits=waits)
+            decoded = _decode(config, source, standing, left, members)
             ends = Ended(ends.failed | decoded.failed, decoded.parts)
     if config.on_error == "fail":
         refuse_failed(ends.failed, len(videos))
@@ -71,11 +69,9 @@ def decode_missing(
 def _decode(
     config: PreprocessConfig,
     source: Source,
+    standing: Standing,
     videos: list[SourceVideo],
     members: list[Worker],
-    before: int,
-    *,
-    waits: bool,
 ) -> Ended:
     """Decode videos, the largest first.
 
@@ -83,10 +79,10 @@ def _decode(
     are to be mended; what it did decode stays for the next.
     """
     by_size = sorted(videos, key=lambda video: -video.size)
-    tasks = [task_of(config, source, video, "decode", waits=waits) for video in by_size]
+    tasks = [task_of(config, source, video, "decode", waits=standing.waits) for video in by_size]
     sizes = {video.title: video.size for video in videos}
     with progress("preprocess", SourceProgress.total(sizes), "MB of source") as advance:
-        reached = SourceProgress(sizes, before, advance)
+        reached = SourceProgress(sizes, standing.done, advance)
         if config.scheduler is not None:
             outcomes = run_dask(tasks, config.scheduler, config.stall_seconds, reached.on_frames)
         else:

@@ -11,27 +11,20 @@ from pipeline.preprocess.assembly import FOLDERS, assembled, bring_to, left_on_f
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.datasets.layouts import recognise
 from pipeline.preprocess.decode import decode_missing, record_options
-from pipeline.preprocess.jobs import Part, part_name
+from pipeline.preprocess.jobs import part_name
 from pipeline.preprocess.labels.find import find_labels
 from pipeline.preprocess.labels.kinds import Labels
 from pipeline.preprocess.notes import notes, unlabelled
 from pipeline.preprocess.rates import rate_facts, refuse_rate_of_files
-from pipeline.preprocess.sources.source import Source, list_tree
+from pipeline.preprocess.sources.source import list_tree
 from pipeline.preprocess.sources.unread import refuse_dangling, unread
-from pipeline.preprocess.sources.videos import Layout, SourceVideo, keep_names
-from pipeline.preprocess.state import (
-    CONFIG,
-    Kept,
-    Key,
-    State,
-    load_state,
-    recorded_config,
-)
+from pipeline.preprocess.sources.videos import Layout, keep_names
+from pipeline.preprocess.standing import standing
+from pipeline.preprocess.state import CONFIG, Key, load_state, recorded_config
 from pipeline.preprocess.tasks import leaves_parts
 from pipeline.processes.collecting import rare_collections
 from pipeline.processes.locking import sole
 from pipeline.runs.ownership import refuse_foreign_config, refuse_links
-from pipeline.terminal.progress import progress
 from shards.entries import Video
 from shards.manifest import Manifest
 from shards.storage import Storage
@@ -95,28 +88,25 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
     _check_labels_early(config, layout, labels)
     _refuse_other_source(storage, config, layout, known)
 
-    kept, parts, missing = _standing(state, tree.source, layout)
-    # One more video shares its shard with nobody, so it is written where it stays.
-    waits = len(missing) + len(parts) > 1 or len(kept) < len(state.numbers)
-    before = len(kept) + len(parts)
-    fresh, failed = decode_missing(storage, config, recorded, tree.source, missing, before, waits=waits)
-    parts |= fresh
+    there = standing(state, tree.source, layout.videos)
+    fresh, failed = decode_missing(storage, config, recorded, tree.source, there)
     left = {*state.names}
-    if leaves_parts(config, waits=waits):
+    if leaves_parts(config, waits=there.waits):
         left |= {part_name(*key) for key in fresh}
     else:
         held.enter_context(left_on_failure(storage, [*fresh.values()]))
 
     skipped = tuple(sorted(failed.items()))
+    whole = there.with_decoded(fresh)
     try:
-        manifest, packings = assembled(config, layout, labels, state, kept, parts)
+        version = assembled(config, layout, labels, state, whole)
     except SourceError as error:
         if skipped:
             raise SourceError(f"{error} (skipped: {', '.join(name for name, _ in skipped)})") from error
         raise
-    if not missing:
+    if not there.missing:
         record_options(storage, config, recorded)
-    manifest = bring_to(manifest, packings, storage, config, state, kept, parts, left)
+    manifest = bring_to(version, storage, config, state, whole, left)
     return Summary(
         manifest=manifest,
         reason=layout.reason,
@@ -132,31 +122,6 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
             *state.damage,
         ),
     )
-
-
-def _standing(
-    state: State, source: Source, layout: Layout
-) -> tuple[dict[Key, Kept], dict[Key, Part], list[SourceVideo]]:
-    """Videos of the source that the set holds, those that were finished since, and those to decode."""
-    kept, others = state.unchanged(layout.videos)
-    parts: dict[Key, Part] = {}
-    missing: list[SourceVideo] = []
-    known = state.known()
-    quiet = not any(video.key in known for video in others)
-    with progress("checking", len(others), "videos", quiet=quiet) as advance:
-        for video in others:
-            try:
-                found = state.finished(source, video, lambda frames, expected: None)
-            except SourceError:
-                found = None  # what cannot be read is for the worker to report
-            if isinstance(found, Kept):
-                kept[video.key] = found
-            elif found is not None:
-                parts[video.key] = found
-            else:
-                missing.append(video)
-            advance()
-    return kept, parts, missing
 
 
 def _refuse_shards_in_source(config: PreprocessConfig) -> None:
