@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 from pyarrow import fs as pafs
@@ -47,6 +47,19 @@ _REASONS = (
 Out = TypeVar("Out")
 Version = tuple[int, int, int]
 """Inode, time of change (ns) and bytes of a local file: another version of a file has another."""
+
+
+class Ending(NamedTuple):
+    """What becomes of a file that was written.
+
+    Attributes:
+        name: that it gets.
+        durable: whether a local one has to survive a loss of power, which takes two commits of the file
+            system's journal (6 to 12 ms on a virtual disk). Otherwise it may be gone, empty or damaged then.
+    """
+
+    name: str
+    durable: bool
 
 
 class Storage:
@@ -230,7 +243,7 @@ class Storage:
 
     @contextlib.contextmanager
     def writing(
-        self, name: str, final: Callable[[], str] | None = None, *, durable: bool = True
+        self, name: str, ending: Callable[[], Ending] | None = None, *, durable: bool = True
     ) -> Iterator[IO[bytes]]:
         """A local binary file that becomes `name` when the block ends without an error.
 
@@ -239,9 +252,9 @@ class Storage:
 
         Args:
             name: of the file, or what messages call it until it has one.
-            final: gives its name at the end of the block, where that depends on what was written.
-            durable: whether it has to survive a loss of power, which takes two commits of the file system's
-                journal (12 ms on a virtual disk). Without, it may be gone, empty or damaged after one.
+            ending: tells at the end of the block its name, and whether it is durable, where these depend on
+                what was written.
+            durable: see `Ending`.
 
         Raises:
             StorageError: it cannot be written; from writing to the file, too.
@@ -249,7 +262,7 @@ class Storage:
         if not self.is_local:
             with tempfile.TemporaryFile(prefix=TEMPORARY_PREFIX) as file:
                 yield file
-                name = final() if final else name
+                name = ending().name if ending else name
                 self._try(lambda: self._upload(file, name), name, writes=True)
             return
         target = Path(self.path(name))
@@ -259,20 +272,21 @@ class Storage:
             target.parent.mkdir(parents=True, exist_ok=True)
             return SteadyFile(temporary, partial(self._refused, name, writes=True))
 
-        def publish() -> None:
-            place = Path(self.path(final())) if final else target
+        def publish(end: Ending) -> None:
+            place = Path(self.path(end.name))
             if place.parent != target.parent:
                 place.parent.mkdir(parents=True, exist_ok=True)
             temporary.replace(place)
-            if durable:
+            if end.durable:
                 _sync_directory(place.parent)
 
         try:
             with self._try(make, name, writes=True) as raw, io.BufferedWriter(raw) as buffered:
                 yield buffered
                 buffered.flush()
-                raw.settle(durable=durable)
-            self._try(publish, name, writes=True)
+                end = ending() if ending else Ending(name, durable)
+                raw.settle(durable=end.durable)
+            self._try(lambda: publish(end), name, writes=True)
         finally:
             with contextlib.suppress(OSError):  # without its folder it is not there either
                 temporary.unlink(missing_ok=True)

@@ -166,3 +166,30 @@ def test_bytes_that_changed_while_they_waited_become_no_part_of_a_set(
     Path(str(caught.value).split(": ")[0]).unlink()
     assert preprocess(config(source, shards)).done == 1
     whole(shards)
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".part.json"])
+@pytest.mark.parametrize("left", [None, 0, 0.5], ids=["gone", "empty", "half"])
+def test_what_a_loss_of_power_leaves_of_a_waiting_video_is_made_again(
+    source: Path,
+    shards: Path,
+    tmp_path: Path,
+    suffix: str,
+    left: float | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def cut_off(storage: Storage, packing: Packing, place: Callable[[str], str]) -> None:
+        raise KeyboardInterrupt
+
+    again = tmp_path / "again"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(WRITE, cut_off)
+        preprocess(config(source, again))
+    harmed = sorted(path for path in (again / PARTS).iterdir() if path.name.endswith(suffix))[1]
+    if left is None:
+        harmed.unlink()
+    else:
+        harmed.write_bytes(harmed.read_bytes()[: int(harmed.stat().st_size * left)])
+    assert preprocess(config(source, again)).done == 1
+    assert set_bytes(again) == set_bytes(shards)
+    whole(again)

@@ -16,7 +16,7 @@ from shards.arena import Arena
 from shards.errors import StorageError
 from shards.records import record
 from shards.steady import put
-from shards.storage import Storage
+from shards.storage import Ending, Storage
 
 BLOCK = 512
 SHAPE = (3, 64, 48, 3)
@@ -157,6 +157,8 @@ def test_only_what_has_to_last_waits_for_the_disk(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(os, "fsync", fsync)
     Storage(tmp_path).write("parts/a", b"a", durable=False)
+    with Storage(tmp_path).writing("parts/b", lambda: Ending("parts/b", durable=False)) as file:
+        file.write(b"b")
     assert synced == []
     Storage(tmp_path).write("a", b"a")
     assert [path.name[:5] for path in synced] == [".tmp-", tmp_path.name[:5]]
