@@ -23,7 +23,8 @@ from pathlib import Path
 
 from shards.digests import is_digest
 from shards.errors import ShardError
-from shards.storage import TEMPORARY_PREFIX, Version, read_file_into
+from shards.localfiles import Version, read_file_into
+from shards.storage import TEMPORARY_PREFIX
 
 FOLDER_VARIABLE = "MNAD_CACHE_DIR"
 SIZE_VARIABLE = "MNAD_CACHE_GB"

@@ -16,9 +16,10 @@ from shards.buffers import scatter
 from shards.cache import DiskCache, default_cache
 from shards.digests import digest_of
 from shards.errors import CorruptShardError, ShardError
+from shards.localfiles import Version
 from shards.manifest import Manifest
 from shards.rows import Located
-from shards.storage import Storage, Version
+from shards.storage import Storage
 
 TRANSFERS = 3
 """How often a segment is fetched from a remote storage before its digest is believed to be wrong."""

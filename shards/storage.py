@@ -5,12 +5,9 @@ Locations may carry credentials; messages never do.
 """
 
 import contextlib
-import errno
 import io
 import os
-import re
 import shutil
-import stat
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -23,9 +20,19 @@ from pyarrow import fs as pafs
 
 from shards.buffers import scatter
 from shards.errors import ShardError, StorageError, os_error_line
+from shards.localfiles import (
+    Version,
+    file_size,
+    files_below,
+    names_in,
+    read_file_into,
+    regular_file,
+    sync_folder,
+)
 from shards.locations import is_uri, shown, split
 from shards.retry import RefusedError, retrying
 from shards.steady import SteadyFile
+from shards.storewords import is_final, reason
 
 if TYPE_CHECKING:
     from shards.http import HttpFolder
@@ -35,18 +42,7 @@ TEMPORARY_PREFIX = ".tmp-"
 _UPLOAD_CHUNK = 8 << 20
 _DELAYED = "allow_delayed_open"
 
-_REFUSALS = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "INVALID_SIGNATURE", "SIGNATURE_DOES_NOT_MATCH")
-"""Errors of object stores about who asks; the last is what a wrong secret gets where an answer has a body."""
-
-_REASONS = (
-    r"AWS Error [A-Z_]+(?: \(HTTP status \d+\))?(?: during \w+ operation)?|HTTP status \d+"
-    r"|curlCode: \d+(?:, [A-Za-z' ]+)?|(?<=Status\()[A-Z_]+"
-)
-"""What of an error's text is shown: codes of the stores' and libcurl's own."""
-
 Out = TypeVar("Out")
-Version = tuple[int, int, int]
-"""Inode, time of change (ns) and bytes of a local file: another version of a file has another."""
 
 
 class Ending(NamedTuple):
@@ -126,7 +122,7 @@ class Storage:
             if self._http is not None:
                 return self._http.size(name)
             if self.is_local:
-                return _file_size(self.path(name))
+                return file_size(self.path(name))
             info = self._fs.get_file_info(self.path(name))
             if info.type != pafs.FileType.File:
                 raise FileNotFoundError(f"{self}/{name}")
@@ -137,7 +133,7 @@ class Storage:
     def names(self, folder: str = "") -> list[str]:
         """Sorted names of the files directly inside `folder`, without leftovers of killed processes."""
         if self.is_local:
-            found = self._try(lambda: _local_names(self.path(folder)), folder)
+            found = self._try(lambda: names_in(self.path(folder)), folder)
         else:
             found = [info.base_name for info in self._list(folder, recursive=False)]
         return sorted(name for name in found if not name.startswith(TEMPORARY_PREFIX))
@@ -145,7 +141,7 @@ class Storage:
     def walk(self) -> Iterator[tuple[str, int, int]]:
         """Name, bytes and time of change (ns) of all files inside, at any depth."""
         if self.is_local:
-            yield from self._try(lambda: _local_files(self._root), "")
+            yield from self._try(lambda: files_below(self._root), "")
             return
         for info in self._list("", recursive=True):
             name = info.path.removeprefix(self._root).lstrip("/")
@@ -154,7 +150,7 @@ class Storage:
     def clear_temporary(self, folder: str = "") -> None:
         """Remove what killed processes left half-written right in `folder`; nobody may be writing there."""
         if self.is_local:
-            for name in self._try(lambda: _local_names(self.path(folder), TEMPORARY_PREFIX), folder):
+            for name in self._try(lambda: names_in(self.path(folder), TEMPORARY_PREFIX), folder):
                 Path(self.path(folder), name).unlink(missing_ok=True)
 
     def open(self, name: str) -> Any:
@@ -247,8 +243,8 @@ class Storage:
     ) -> Iterator[IO[bytes]]:
         """A local binary file that becomes `name` when the block ends without an error.
 
-        Locally the file lies beside its final place, is synced and then renamed over it; remotely it is
-        a temporary file that is uploaded whole.
+        Locally the file lies beside its final place, is synced if it is durable, and renamed over it;
+        remotely it is a temporary file that is uploaded whole.
 
         Args:
             name: of the file, or what messages call it until it has one.
@@ -278,7 +274,7 @@ class Storage:
                 place.parent.mkdir(parents=True, exist_ok=True)
             temporary.replace(place)
             if end.durable:
-                _sync_directory(place.parent)
+                sync_folder(place.parent)
 
         try:
             with self._try(make, name, writes=True) as raw, io.BufferedWriter(raw) as buffered:
@@ -328,11 +324,11 @@ class Storage:
             try:
                 return action()
             except OSError as error:
-                if _is_final(str(error)):
+                if is_final(str(error)):
                     raise RefusedError(str(error)) from error
                 raise
 
-        return retrying(attempt, f"{self}/{name}", str if self._http is not None else _reason)
+        return retrying(attempt, f"{self}/{name}", str if self._http is not None else reason)
 
     def _refused(self, name: str, error: OSError, *, writes: bool) -> StorageError:
         """What to say of an error of the local file system."""
@@ -364,109 +360,3 @@ def _http_folder(location: str) -> "HttpFolder":
     from shards.http import HttpFolder  # 0.04 s, a seventh of what a worker takes to start
 
     return HttpFolder(location)
-
-
-# Local files are looked at without pyarrow, whose paths must be UTF-8.
-
-
-def _file_size(path: str) -> int:
-    status = Path(path).stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise FileNotFoundError(path)
-    return status.st_size
-
-
-def _local_names(folder: str, prefix: str = "") -> list[str]:
-    """Names of the files directly inside a folder that start so; none if it is not there."""
-    try:
-        with os.scandir(folder) as entries:
-            return [entry.name for entry in entries if entry.name.startswith(prefix) and entry.is_file()]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def _local_files(root: str) -> list[tuple[str, int, int]]:
-    """Name, bytes and time of change (ns) of all files below a folder; links to folders are not followed."""
-    found, folders = [], [""]
-    while folders:
-        inside = folders.pop()
-        with contextlib.suppress(OSError), os.scandir(f"{root}/{inside}") as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(f"{inside}{entry.name}/")
-                elif status := _status(entry):
-                    found.append((inside + entry.name, status.st_size, status.st_mtime_ns))
-    return found
-
-
-def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
-    """Of a regular file, or one that a link leads to; None if that is nowhere, or was gone meanwhile."""
-    try:
-        status = entry.stat()
-    except FileNotFoundError:
-        return None
-    return status if stat.S_ISREG(status.st_mode) else None
-
-
-def read_file_into(
-    path: str, offset: int, buffers: Sequence[memoryview], *, follow: bool = True
-) -> tuple[int, Version]:
-    """Fill `buffers` with the bytes of a local file from `offset` on.
-
-    Args:
-        path: of the file, which must be a regular one.
-        offset: of the first byte.
-        buffers: to fill.
-        follow: whether it may be a symbolic link.
-
-    Returns:
-        How many bytes there were, and the version of the file.
-    """
-    with regular_file(path, follow=follow) as descriptor:
-        status = os.fstat(descriptor)
-        wanted = [buffer for buffer in buffers if len(buffer)]
-        filled = 0
-        while wanted and (count := os.preadv(descriptor, wanted, offset + filled)):
-            filled += count
-            while wanted and count >= len(wanted[0]):
-                count -= len(wanted.pop(0))
-            if count:
-                wanted[0] = wanted[0][count:]
-        return filled, (status.st_ino, status.st_mtime_ns, status.st_size)
-
-
-@contextlib.contextmanager
-def regular_file(path: str, *, follow: bool = True) -> Iterator[int]:
-    """A descriptor to read a file; OSError for devices and pipes, which may be endless or make one wait."""
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
-    descriptor = os.open(path, flags)
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            kind = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
-            raise OSError(kind, os.strerror(kind) if stat.S_ISDIR(mode) else "Not a regular file", path)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _is_final(message: str) -> bool:
-    """Whether an object store's error stays the same however often it is asked."""
-    status = re.search(r"HTTP status (\d+)", message)
-    if status:
-        return status[1].startswith("4") and status[1] not in ("408", "425", "429")
-    return bool(re.search(rf"AWS Error ({'|'.join(_REFUSALS)})", message))
-
-
-def _reason(message: str) -> str:
-    """What is known of an object store's error; the rest of its text may quote addresses and keys."""
-    found = [match[0] for match in re.finditer(_REASONS, message)]
-    return ", ".join(found) or "the store does not answer as it should"
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,8 +13,9 @@ from shards.cache import default_cache
 from shards.digests import Hasher, digest_of
 from shards.errors import CorruptShardError, ShardError
 from shards.limits import MOST_TABLE_BYTES
+from shards.localfiles import regular_file
 from shards.names import table_name
-from shards.storage import Storage, regular_file
+from shards.storage import Storage
 from shards.tables import TABLES, Part, TableFile, Tables, decoded, encoded
 
 _BLOCK = 8 << 20
