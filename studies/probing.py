@@ -19,12 +19,13 @@ from shards.windows import VideoBatch
 BATCH = 32
 
 
-def options(description: str | None) -> argparse.Namespace:
-    """SHARDS and one or more RUNs from the command line, as `shards` and `runs`."""
+def options(description: str | None, *, of_a_set: bool = True) -> argparse.Namespace:
+    """RUNs from the command line, one or more, as `runs`; and before them SHARDS, as `shards`."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("shards", metavar="SHARDS")
+    if of_a_set:
+        parser.add_argument("shards", metavar="SHARDS")
     parser.add_argument("runs", nargs="+", metavar="RUN")
     return parser.parse_args()
 

@@ -11,7 +11,6 @@ their min-max. The script prints the AUC over all test frames in percent for eac
 deviation over runs, and the worst run.
 """
 
-import argparse
 import statistics
 from collections.abc import Callable
 from dataclasses import replace
@@ -75,11 +74,7 @@ def row(run: str) -> list[float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("runs", nargs="+", metavar="RUN")
-    runs = parser.parse_args().runs
+    runs = probing.options(__doc__, of_a_set=False).runs
     errors = ("PSNR", "PSNR, mean", "local error", "local error, mean")
     names = [f"{error}{tail}" for error in errors for tail in (" alone", " + items", " + places")]
     columns = list(zip(*(row(run) for run in runs), strict=True))
