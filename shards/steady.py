@@ -34,7 +34,7 @@ class SteadyFile(io.FileIO):
     def __init__(self, path: Path, refused: Callable[[OSError], Exception]) -> None:
         super().__init__(path, "x")
         self._path, self._refused = path, refused
-        self._position = self._told = 0
+        self._untold = 0
         self._direct: int | None = None
         self._putting: Future[None] | None = None
         self._thread: ThreadPoolExecutor | None = None
@@ -44,13 +44,16 @@ class SteadyFile(io.FileIO):
         with self._in_words():
             self._wait()  # it may share a page with this
             count = super().write(data)
-            self._position += count
-            if self._position - self._told >= STEP_BYTES:
-                self._told = self._position
-                # Not every system has this; the sync when the file is done is what counts there.
-                if hasattr(os, "posix_fadvise"):
-                    os.posix_fadvise(self.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            self._untold += count
+            if self._untold >= STEP_BYTES:
+                self._untold = 0
+                self._tell()
         return count
+
+    def _tell(self) -> None:
+        # Not every system has this; the sync when the file is done is what counts there.
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
     def put(self, data: memoryview, start: int) -> None:
         """Have the disk take bytes from where they lie, past the page cache if the system does that.
@@ -79,8 +82,7 @@ class SteadyFile(io.FileIO):
             else:
                 return
         _write(self.fileno(), data, start)
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        self._tell()
 
     def _wait(self) -> None:
         if self._putting is not None:

@@ -115,6 +115,22 @@ def test_a_large_aligned_piece_goes_past_the_page_cache(
     assert sent == [(True, steady.LEAST_DIRECT - BLOCK, steady.LEAST_DIRECT)]
 
 
+def test_the_disk_is_told_of_each_step_while_more_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steady, "STEP_BYTES", 1000)
+    told = []
+
+    def fadvise(descriptor: int, start: int, size: int, advice: int) -> None:
+        told.append((os.fstat(descriptor).st_size, start, size, advice))
+
+    monkeypatch.setattr(os, "posix_fadvise", fadvise)
+    with Storage(tmp_path).writing("large.bin") as file:
+        for _ in range(3):
+            file.write(bytes(20_000))
+    assert told == [(size, 0, 0, os.POSIX_FADV_DONTNEED) for size in (20_000, 40_000, 60_000)]
+
+
 def test_what_is_put_may_change_after_the_next_put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steady, "LEAST_DIRECT", BLOCK)
     both = [aligned(64 * BLOCK, 0), aligned(64 * BLOCK, 0)]
