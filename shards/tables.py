@@ -341,10 +341,10 @@ def decoded(table: str, buffer: Any, rows: int) -> Any:
     schema = SCHEMAS[table]
     try:
         reader = pa.ipc.MessageReader.open_stream(pa.py_buffer(buffer))
-        found = pa.ipc.read_schema(reader.read_next_message())
+        found = pa.ipc.read_schema(_message(reader, "schema"))
         if not found.equals(schema, check_metadata=True):
             raise ValueError(f"has the columns {', '.join(found.names)!r:.160} or columns of other types")
-        message = reader.read_next_message()
+        message = _message(reader, "record batch")
         if _is_compressed(message.metadata.to_pybytes()):
             raise ValueError("is compressed")
         batch = pa.ipc.read_record_batch(message, schema)
@@ -366,6 +366,14 @@ def decoded(table: str, buffer: Any, rows: int) -> Any:
         if not _is_filled(field, column):
             raise ValueError(f"has gaps in the column {field.name}")
     return batch
+
+
+def _message(reader: Any, kind: str) -> Any:
+    """The next message, of this kind: Arrow looks into one of no kind, and the process dies of it."""
+    message = reader.read_next_message()
+    if message.type != kind:
+        raise ValueError(f"has a message of the kind {message.type}, expected {kind}")
+    return message
 
 
 def _is_compressed(metadata: bytes) -> bool:

@@ -1,8 +1,9 @@
 """The table of frame scores, as Parquet under `OUT/scores/`: its columns, and reading it whole."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -134,7 +135,9 @@ def read_known(out: Storage, name: str, wanted: Sequence[str]) -> list[VideoScor
     return videos
 
 
-def _videos_in(file: Any, where: str, provenance: Mapping[str, Any] | None) -> Iterator[tuple[str, pa.Table]]:
+def _videos_in(
+    file: IO[bytes], where: str, provenance: Mapping[str, Any] | None
+) -> Iterator[tuple[str, pa.Table]]:
     """Name and rows of each video of a part."""
     last = ""
     found: list[pa.Table] = []
@@ -152,9 +155,10 @@ def _videos_in(file: Any, where: str, provenance: Mapping[str, Any] | None) -> I
         yield last, pa.concat_tables(found)
 
 
-def _batches(file: Any, where: str, provenance: Mapping[str, Any] | None) -> Iterator[pa.Table]:
+def _batches(file: IO[bytes], where: str, provenance: Mapping[str, Any] | None) -> Iterator[pa.Table]:
     """The rows of a part; its provenance, if one is asked for, is that of the very bytes that are read."""
     try:
+        size = file.seek(0, os.SEEK_END)
         part = pq.ParquetFile(
             file,
             read_dictionary=["video"],
@@ -162,7 +166,7 @@ def _batches(file: Any, where: str, provenance: Mapping[str, Any] | None) -> Ite
             buffer_size=_BUFFER_BYTES,
             pre_buffer=False,  # which would keep all bytes that were read
         )
-        schema, rows, size = part.schema_arrow, part.metadata.num_rows, file.size()
+        schema, rows = part.schema_arrow, part.metadata.num_rows
         if provenance is not None:
             check_work(where, header_of(schema), provenance)
         if schema.remove_metadata() not in (_READ, _READ_EARLIER):
@@ -179,7 +183,7 @@ def _batches(file: Any, where: str, provenance: Mapping[str, Any] | None) -> Ite
             for field in list(SCHEMA)[len(table.schema) :]:
                 table = table.append_column(field, pa.nulls(len(table), field.type))
             yield table
-    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
         raise ReportError(f"{where}: not a whole table ({type(error).__name__}); {AGAIN}") from error
 
 

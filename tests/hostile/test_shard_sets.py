@@ -268,6 +268,31 @@ def test_a_kilobyte_of_json_cannot_claim_gigabytes_of_tables(
         refused(f"http://127.0.0.1:{port}", "segments-")
 
 
+KINDS_OF_MESSAGES = """
+folder = Path(sys.argv[1])
+files = json.loads((folder / "manifest.json").read_bytes())["parts"][0]
+for table in TABLES:
+    good, rows = next(folder.glob(f"{table}-*")).read_bytes(), files[table]["rows"]
+    decoded(table, good, rows)
+    for start in (8, 16 + struct.unpack_from("<i", good, 4)[0]):  # of the schema, and of the rows
+        root = start + struct.unpack_from("<I", good, start)[0]
+        fields = root - struct.unpack_from("<i", good, root)[0]
+        at = root + struct.unpack_from("<H", good, fields + 6)[0]  # field 1 of a message is its kind
+        for kind in {*range(256)} - {good[at]}:
+            try:
+                decoded(table, good[:at] + bytes([kind]) + good[at + 1 :], rows)
+            except ValueError:
+                continue
+            raise RuntimeError(f"{table}: {kind} was taken")
+"""
+
+
+def test_a_table_of_another_kind_of_message_is_refused(raw: Path) -> None:
+    """Arrow follows a message of no kind to where no memory is, and the process dies."""
+    imports = "import json, struct, sys\nfrom pathlib import Path\nfrom shards.tables import TABLES, decoded"
+    assert limited(KINDS_OF_MESSAGES, raw, imports=imports, seconds=SECONDS).error is None
+
+
 def test_masks_that_are_only_claimed_are_refused(raw: Path) -> None:
     with_masks(raw)
     for field, value in (("height", 10**6), ("width", 2**40), ("bytes", 0), ("marked", [[0, 10**9]])):

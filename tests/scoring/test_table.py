@@ -202,12 +202,15 @@ def test_a_table_without_rows_is_refused(out: Storage) -> None:
         read_scores(out, WORK.to_json(), ["a", "b"])
 
 
-def test_other_columns_are_refused(out: Storage) -> None:
+@pytest.mark.parametrize(
+    ("column", "found"), [("label", r"found columns \['video', .*expected"), ("video", "not a whole table")]
+)
+def test_other_columns_are_refused(out: Storage, column: str, found: str) -> None:
     write_part(out, 0, [video("a")], WORK, TIMING)
     write_part(out, 1, [], WORK, TIMING)
     table = pq.read_table(out.path(part_name(0, 2)))
-    pq.write_table(table.drop_columns(["label"]), out.path(part_name(0, 2)))
-    with pytest.raises(ReportError, match=r"found columns \['video', .*expected"):
+    pq.write_table(table.drop_columns([column]), out.path(part_name(0, 2)))
+    with pytest.raises(ReportError, match=found):
         read_scores(out, WORK.to_json(), ["a"])
 
 
