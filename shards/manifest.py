@@ -115,12 +115,15 @@ class Manifest:
 def write_manifest(storage: Storage, manifest: Manifest) -> Manifest:
     """Write the tables that are not stored yet, and then `manifest.json`, in one step, over the one before.
 
+    All that it names has its name on the disk by then.
+
     Returns:
         The manifest as it is stored.
     """
     for tables in manifest.videos.parts:
         if tables.part is None:
             tables.part = write_part(storage, tables)
+    storage.sync_names()
     data = manifest.to_json()
     digest = hashlib.sha256(data).hexdigest()
     for name in (version_name(digest), MANIFEST):

@@ -39,7 +39,7 @@ OWNERS = {
     "click": ("cli.py", "pipeline/terminal/"),
     "cv2": ("shards/opencv.py",),
     "webdataset": ("shards/verify.py",),
-    "pyarrow": ("shards/storage.py", "shards/tables.py", "pipeline/scoring/"),
+    "pyarrow": ("shards/bucket.py", "shards/tables.py", "pipeline/scoring/"),
     "sklearn": ("pipeline/scoring/curves.py",),
     "matplotlib": ("pipeline/report/plots.py",),
     "safetensors": ("pipeline/runs/checkpoint.py",),

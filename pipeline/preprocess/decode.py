@@ -4,7 +4,8 @@ import contextlib
 
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.dask_engine import run_dask
-from pipeline.preprocess.jobs import Part, part_from_json, part_name
+from pipeline.preprocess.jobs import Part, part_name
+from pipeline.preprocess.partfiles import part_from_json
 from pipeline.preprocess.pool import crew, run_pool
 from pipeline.preprocess.sourceprogress import SourceProgress
 from pipeline.preprocess.sources.source import Source

@@ -16,10 +16,7 @@ from shards.choices import Split
 from shards.codecs import Codec
 from shards.digests import digest_of
 from shards.entries import Video
-from shards.errors import CorruptShardError
-from shards.jsonfile import parse_json
 from shards.names import video_stem
-from shards.videojson import video_from_json
 
 PARTS = "parts"
 """The folder of part files and of shards that are to be packed, apart from those of the set, so that one
@@ -109,24 +106,6 @@ class Part:
     def to_json(self) -> bytes:
         """The part file."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True).encode()
-
-
-def part_from_json(data: bytes, where: str) -> Part:
-    """Inverse of `Part.to_json`.
-
-    Raises:
-        CorruptShardError: naming the file `where`, if it is anything else.
-    """
-    try:
-        record = parse_json(data, where)
-        part = Part(video=video_from_json(record["video"]), stamp=record["stamp"], waits=record["waits"])
-        types = type(part.stamp), type(part.waits)
-        if types != (str, bool) or part.video.abnormal is not None:
-            raise ValueError(f"{where}: not a part file")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = str(error).removeprefix(f"{where}: ")
-        raise CorruptShardError(f"{where}: damaged ({reason}); preprocess again") from error
-    return part
 
 
 def part_name(split: Split, name: str) -> str:

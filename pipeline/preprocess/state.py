@@ -11,7 +11,8 @@ from pipeline.config import dump_config, parse_toml
 from pipeline.errors import ConfigError
 from pipeline.options import Declared, declared_as
 from pipeline.preprocess.config import PreprocessConfig
-from pipeline.preprocess.jobs import PART_SUFFIX, PARTS, Part, fingerprint, part_from_json, stamp
+from pipeline.preprocess.jobs import PART_SUFFIX, PARTS, Part, fingerprint, stamp
+from pipeline.preprocess.partfiles import part_from_json
 from pipeline.preprocess.sources.source import Source
 from pipeline.preprocess.sources.videos import SourceVideo
 from pipeline.processes.heartbeat import Heartbeat

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, CorruptShardError
 from pipeline.preprocess.config import PreprocessConfig
-from pipeline.preprocess.jobs import part_from_json, part_name
+from pipeline.preprocess.jobs import part_name
+from pipeline.preprocess.partfiles import part_from_json
 from pipeline.preprocess.run import preprocess
 from pipeline.preprocess.state import CONFIG, load_state, stamps_name
 from shards.errors import ShardError

@@ -1,6 +1,7 @@
 """A manifest that is read is one that holds together."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from shards.choices import SPLITS, Split
 from shards.errors import CorruptShardError, ShardError
-from shards.manifest import MANIFEST, Manifest, load_manifest
+from shards.manifest import MANIFEST, Manifest, load_manifest, write_manifest
 from shards.storage import Storage
 from shards.tables import TABLES
 from tests.helpers.forged import record_of, write_batch, write_bytes, write_record
@@ -170,6 +171,27 @@ def copied(written: Path, folder: Path) -> Path:
     for path in (*written.glob("*.arrows"), written / MANIFEST):
         shutil.copyfile(path, folder / path.name)
     return folder
+
+
+def test_what_a_manifest_names_has_its_name_on_the_disk_before_it(
+    written: tuple[Path, Manifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = load_manifest(Storage(copied(written[0], tmp_path)))  # whose tables need not be written
+    happened: list[Path] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(descriptor: int) -> None:
+        happened.append(Path(f"/proc/self/fd/{descriptor}").resolve())
+        fsync(descriptor)
+
+    def replaced(path: Path, target: Path) -> Path:
+        happened.append(target)
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    write_manifest(Storage(tmp_path), manifest)
+    assert tmp_path in happened[: happened.index(tmp_path / MANIFEST)]
 
 
 @settings(max_examples=100, deadline=None)

@@ -178,6 +178,12 @@ def test_only_what_has_to_last_waits_for_the_disk(tmp_path: Path, monkeypatch: p
     assert synced == []
     Storage(tmp_path).write("a", b"a")
     assert [path.name[:5] for path in synced] == [".tmp-", tmp_path.name[:5]]
+    synced.clear()
+    with Storage(tmp_path).writing("c", lambda: Ending("c", durable=True, named=False)) as file:
+        file.write(b"c")
+    assert [path.name[:5] for path in synced] == [".tmp-"]
+    Storage(tmp_path).sync_names()
+    assert synced[1:] == [tmp_path]
 
 
 def pieces(frames: np.ndarray, metadata: int) -> list[bytes | memoryview]:

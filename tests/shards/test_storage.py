@@ -25,7 +25,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert (storage.size("deep/name"), storage.exists("deep/name")) == (7, True)
     assert (storage.names("deep"), storage.names()) == (["name"], [])
     with storage.open("deep/name") as file:
-        assert file.read_at(3, 2) == b"nte"
+        file.seek(2)
+        assert file.read(3) == b"nte"
     storage.delete("deep/name")
     storage.delete("deep/name")
     assert not storage.exists("deep/name")

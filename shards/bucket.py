@@ -1,0 +1,107 @@
+"""Folders of object stores: the owner of Arrow's file systems."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, Any
+
+import pyarrow as pa
+from pyarrow import fs as pafs
+
+from shards.buffers import scatter
+
+_UPLOAD_CHUNK = 8 << 20
+_DELAYED = "allow_delayed_open"
+
+
+class Bucket:
+    """Files below a folder of an object store; safe to use from several threads.
+
+    Args:
+        files: of the store.
+        root: the folder in it.
+    """
+
+    def __init__(self, files: Any, root: str) -> None:
+        self._files, self._root = files, root
+        self._open: dict[str, Any] = {}
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}" if name else self._root
+
+    def size(self, name: str) -> int:
+        """Bytes of `name`; FileNotFoundError if it is not there."""
+        info = self._files.get_file_info(self._path(name))
+        if info.type != pafs.FileType.File:
+            raise FileNotFoundError(name)
+        return int(info.size)
+
+    def files(self, folder: str, *, recursive: bool) -> Iterator[tuple[str, int, int]]:
+        """Name, bytes and time of change (ns) of the files in a folder; none if it is not there."""
+        selector = pafs.FileSelector(self._path(folder), recursive=recursive, allow_not_found=True)
+        for info in self._files.get_file_info(selector):
+            if info.type == pafs.FileType.File:
+                name = info.path.removeprefix(self._root).lstrip("/")
+                yield name, int(info.size), int(info.mtime_ns or 0)
+
+    def read(self, name: str, check: Callable[[int], None]) -> bytes:
+        """All bytes of `name`; FileNotFoundError if it is not there.
+
+        Args:
+            name: of the file.
+            check: is told how many they are before they are read, and raises if they are too many.
+        """
+        with self._files.open_input_file(self._path(name)) as file:
+            check(file.size())
+            return bytes(file.read())
+
+    def read_into(self, name: str, offset: int, buffers: Sequence[memoryview]) -> int:
+        """Fill `buffers` with the bytes of `name` from `offset` on; returns how many there were."""
+        if name not in self._open:
+            self._open[name] = self._files.open_input_file(self._path(name))
+        data = memoryview(self._open[name].read_at(sum(map(len, buffers)), offset))
+        scatter(data, buffers, 0)
+        return len(data)
+
+    def upload(self, source: IO[bytes], name: str) -> None:
+        """Write all of a file as `name`.
+
+        The object appears when its last part has arrived; a part that fails keeps it from appearing.
+        """
+        source.seek(0)
+        with self._files.open_output_stream(self._path(name)) as stream:
+            while chunk := source.read(_UPLOAD_CHUNK):
+                stream.write(chunk)
+
+    def delete(self, name: str) -> None:
+        """Remove `name`; FileNotFoundError if it is not there."""
+        self._files.delete_file(self._path(name))
+
+    def delete_folder(self, folder: str) -> None:
+        """Remove a folder with all that is in it, in 5 requests for 1,000 files."""
+        self._files.delete_dir(self._path(folder))
+
+
+def bucket_of(uri: str) -> tuple[Bucket | None, str]:
+    """What a URI names: a folder of an object store, or None for one of this machine, and its path there.
+
+    Raises:
+        ValueError, OSError: it names nothing that Arrow knows; the text quotes it.
+    """
+    try:
+        files, root = _file_system(uri)
+    except pa.ArrowException as error:
+        raise ValueError(str(error)) from None
+    root = root.rstrip("/")
+    return None if isinstance(files, pafs.LocalFileSystem) else Bucket(files, root), root
+
+
+def _file_system(uri: str) -> tuple[Any, str]:
+    """Of a URI, and the path in it; in S3, one that writes a small object in one request instead of three."""
+    if uri.lower().startswith("s3://") and _DELAYED not in uri:
+        with contextlib.suppress(ValueError):  # an Arrow that does not know the option, or a wrong location
+            found: tuple[Any, str] = pafs.FileSystem.from_uri(
+                f"{uri}{'&' if '?' in uri else '?'}{_DELAYED}=true"
+            )
+            return found
+    found = pafs.FileSystem.from_uri(uri)
+    return found
