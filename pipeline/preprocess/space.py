@@ -22,11 +22,24 @@ _FRAME_BYTES = 8
 """A frame of a video file takes at least so many."""
 
 
-def may_fill_the_disk(config: PreprocessConfig, videos: Sequence[SourceVideo]) -> bool:
-    """Whether the shards of videos could be more than a local disk holds, whatever their headers say."""
-    most = stored_bytes(sum(map(_most_planes, videos)), config.size[0] * config.size[1], config.window)
+def may_fill_the_disk(
+    config: PreprocessConfig, videos: Sequence[SourceVideo], frames: Mapping[str, int]
+) -> bool:
+    """Whether the shards of videos could be more than a local disk holds.
+
+    Args:
+        config: of the stage.
+        videos: that are to be decoded.
+        frames: of video files, as their headers say, by title; where one says 0, its bytes tell the most.
+    """
+
+    def most(video: SourceVideo) -> int:
+        by_bytes = _most_planes(video)
+        return min(3 * frames.get(video.title, 0) or by_bytes, by_bytes)
+
+    stored = stored_bytes(sum(map(most, videos)), config.size[0] * config.size[1], config.window)
     storage = Storage(config.shards)
-    return storage.is_local and 2 * most > _free(Path(storage.path("")))
+    return storage.is_local and 2 * stored > _free(Path(storage.path("")))
 
 
 def require_space(
@@ -42,7 +55,7 @@ def require_space(
     Args:
         config: of the stage.
         videos: all of them.
-        looked: those that were looked at; none where there is room whatever they hold.
+        looked: those that were looked at; none where there is room even if all of it is in colour.
         planes: what was found of them, by title.
 
     Raises:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.preprocess.config import PreprocessConfig
-from pipeline.preprocess.pool import run_pool
+from pipeline.preprocess.pool import Task, run_pool
 from pipeline.preprocess.sources.source import Source
 from pipeline.preprocess.sources.videos import SourceVideo
 from pipeline.preprocess.space import may_fill_the_disk
@@ -13,7 +13,7 @@ from pipeline.preprocess.tasks import ended, task_of
 from pipeline.preprocess.worker import Worker
 
 MOST_LOOKS = 200
-"""Videos whose first frame is decoded, some 20 ms each; the others are taken to be like them."""
+"""Videos whose first frame is decoded, 2 to 20 ms each; the others are taken to be like them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,22 +34,26 @@ class Survey:
 def survey(
     config: PreprocessConfig, source: Source, videos: Sequence[SourceVideo], members: list[Worker]
 ) -> Survey:
-    """Open each video file of a local source, and look into some videos if the disk may be too small."""
+    """Open each video file of a local source; and look into some videos, if by their headers the disk may be
+    too small."""
     by_size = sorted(videos, key=lambda video: video.size)
-    looked = evenly(by_size, MOST_LOOKS) if may_fill_the_disk(config, videos) else []
-    titles = {video.title for video in looked}
-    opened = [video for video in by_size if not video.is_images and video.title not in titles]
-    tasks = [task_of(config, source, video, "look") for video in looked]
-    tasks += [task_of(config, source, video, "open") for video in opened]
-    planes: dict[str, int] = {}
-    outcomes = run_pool(tasks, members, lambda task, found, _: planes.update({task.name: found}))
+    files = [task_of(config, source, video, "open") for video in by_size if not video.is_images]
+    frames, failed = _asked(files, members)
+    readable = [video for video in by_size if video.title not in failed]
+    looked = evenly(readable, MOST_LOOKS) if may_fill_the_disk(config, readable, frames) else []
+    planes, _ = _asked([task_of(config, source, video, "look") for video in looked], members)
+    return Survey(failed=failed, looked=tuple(looked), planes={title: n for title, n in planes.items() if n})
+
+
+def _asked(tasks: list[Task], members: list[Worker]) -> tuple[dict[str, int], dict[str, str]]:
+    """What was found of each video, and the errors, by title."""
+    found: dict[str, int] = {}
+    if not tasks:
+        return found, {}
+    outcomes = run_pool(tasks, members, lambda task, number, _: found.update({task.name: number}))
     with contextlib.closing(outcomes):
         failed = ended(outcomes, lambda task: None).failed
-    return Survey(
-        failed=failed,
-        looked=tuple(looked),
-        planes={title: planes[title] for title in titles if planes.get(title)},
-    )
+    return found, failed
 
 
 def evenly(items: Sequence[SourceVideo], most: int) -> list[SourceVideo]:

@@ -196,18 +196,19 @@ def _process_file(
     file = job.video.files[0]
     name = f"{source}/{file.path}"
     facts = {"kind": "video", "file": printable(file.name), **fingerprint(source, job.video, heartbeat)}
-    with source.local(file.path) as path:
-        decoded = decoded_file(
+    with (
+        source.local(file.path) as path,
+        decoded_file(
             path, name, by_decord=job.decoder == "decord", keep_damage=job.keep_damage, heartbeat=heartbeat
-        )
-        if job.depth_range is not None and decoded.audit.bits > 8:
+        ) as decoded,
+    ):
+        if job.depth_range is not None and decoded.header.bits > 8:
             raise SourceError(
-                f"{name}: found a video file of {decoded.audit.bits} bits per channel, but --depth-range "
+                f"{name}: found a video file of {decoded.header.bits} bits per channel, but --depth-range "
                 "maps images alone; save its frames as 16-bit PNG files, or go without --depth-range"
             )
-        expected = decoded.audit.packets
         frames, shards, sizes = _write(
-            storage, job, decoded.frames, expected, heartbeat, is_rgb=decoded.is_rgb
+            storage, job, decoded.frames, decoded.expected, heartbeat, is_rgb=decoded.is_rgb
         )
     facts |= {**decoded.facts(), "sizes": sizes}
     return frames, shards, facts

@@ -30,7 +30,7 @@ class Done(NamedTuple):
     """A job that was done.
 
     Attributes:
-        found: frames of the video, or planes where that was the question.
+        found: frames of the video, by its header where it was only opened; or planes, where that was asked.
         part: of a video that was decoded, `Part.to_json()`.
     """
 
@@ -104,7 +104,7 @@ def _segments(job: Job) -> int:
 def main() -> None:
     """Do jobs until the standard input ends."""
     from pipeline.preprocess.jobs import job_from_json
-    from pipeline.preprocess.looks import open_video, planes
+    from pipeline.preprocess.looks import frames, planes
     from pipeline.preprocess.work import process_video
     from pipeline.video.images import use_one_thread
 
@@ -125,7 +125,7 @@ def main() -> None:
             elif job.kind == "look":
                 found = planes(job)
             else:
-                open_video(job)
+                found = frames(job)
         except Exception as error:
             answer(**failure(error, what))
         else:

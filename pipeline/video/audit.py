@@ -1,7 +1,9 @@
-"""What a container holds, found without decoding."""
+"""What a container holds, found in reading it through, decoded or not."""
 
+import contextlib
 import dataclasses
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import numpy as np
 
 from pipeline.errors import SourceError
 from pipeline.processes.heartbeat import Heartbeat
-from pipeline.video.pyav_files import opened, video_tracks
+from pipeline.video.pyav_files import expected_frames, opened, video_tracks
 
 _PROGRESSIVE = (0, 1)
 """FFmpeg's orders of fields that are none: not known, and progressive."""
@@ -21,8 +23,8 @@ _GUESSED = ("mpeg",)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audit:
-    """What demuxing a video file tells.
+class Header:
+    """What a video file says about itself before it is read through.
 
     Attributes:
         container, codec: as FFmpeg names them.
@@ -33,11 +35,6 @@ class Audit:
         rate: frames per second by the header.
         fields: whether the header says that frames are interlaced.
         frames_header: frames by the header, 0 if it does not say.
-        packets: of the video stream; not always one per frame.
-        even: whether all frames last equally long.
-        discarded: packets that an edit list takes out.
-        corrupt: packets that the demuxer found damaged.
-        complaints: what the demuxer said of the file's structure.
     """
 
     container: str
@@ -50,6 +47,20 @@ class Audit:
     rate: float
     fields: bool
     frames_header: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit(Header):
+    """What demuxing a video file tells.
+
+    Attributes:
+        packets: of the video stream; not always one per frame.
+        even: whether all frames last equally long.
+        discarded: packets that an edit list takes out.
+        corrupt: packets that the demuxer found damaged.
+        complaints: what the demuxer said of the file's structure.
+    """
+
     packets: int
     even: bool
     discarded: int
@@ -60,6 +71,91 @@ class Audit:
         """For the manifest."""
         record = dataclasses.asdict(self)
         return {**record, "other_tracks": list(self.other_tracks), "complaints": list(self.complaints)}
+
+
+class Demuxed:
+    """An open video file that is read through once, whatever becomes of its packets.
+
+    Args:
+        container: that was opened.
+        name: of the file, for messages.
+        logs: what FFmpeg says, from before the file was opened on.
+
+    Attributes:
+        name: as given.
+        stream: the video track that is read.
+        header: of the file.
+        expected: frames, about, 0 if the file does not say.
+        logs: as given; of the container and of the decoder, from one packet that is drawn to the next.
+
+    Raises:
+        SourceError: there is no video track that can be decoded.
+    """
+
+    def __init__(
+        self, container: av.container.InputContainer, name: str, logs: list[tuple[int, str, str]]
+    ) -> None:
+        self.name = name
+        self.stream, *others = video_tracks(container, name)
+        self.header = _header(container, self.stream, others)
+        self.expected = expected_frames(container, self.stream)
+        self.logs = logs
+        self._container = container
+        self._times = array("q")
+        self._packets = self._discarded = self._corrupt = 0
+        self._complaints: dict[str, None] = {}
+        self._hear()
+
+    def packets(self) -> Iterator["av.Packet[Any]"]:
+        """The packets up to where the container cannot be read on, without empty ones."""
+        is_stamped = self.header.container not in _GUESSED
+        try:
+            for packet in self._container.demux(self.stream):
+                if self.logs:
+                    self._hear()
+                if packet.size:
+                    self._packets += 1
+                    self._discarded += packet.is_discard
+                    self._corrupt += packet.is_corrupt
+                    if is_stamped and packet.pts is not None:
+                        self._times.append(packet.pts)
+                    yield packet
+                    self.logs.clear()  # of what its decoder said, which may have the container's name
+        except av.FFmpegError as error:
+            self._corrupt += 1
+            self._hear()
+            self._complaints[str(error.strerror)] = None
+        self._hear()
+
+    def _hear(self) -> None:
+        said = (text.strip() for _, origin, text in self.logs if origin == self.header.container)
+        self._complaints |= dict.fromkeys(said)
+
+    def audit(self) -> Audit:
+        """What was found, once the packets are drawn."""
+        return Audit(
+            **vars(self.header),
+            packets=self._packets,
+            even=_is_even(self._times),
+            discarded=self._discarded,
+            corrupt=self._corrupt,
+            complaints=tuple(self._complaints),
+        )
+
+
+@contextlib.contextmanager
+def demuxed(path: Path, name: str) -> Iterator[Demuxed]:
+    """A video file, open to be read through.
+
+    Args:
+        path: of the file.
+        name: of the file, for messages.
+
+    Raises:
+        SourceError: it is not a video file.
+    """
+    with av.logging.Capture(local=False) as logs, opened(path, name) as container:
+        yield Demuxed(container, name, logs)
 
 
 def audit(path: Path, name: str, heartbeat: Heartbeat) -> Audit:
@@ -73,54 +169,44 @@ def audit(path: Path, name: str, heartbeat: Heartbeat) -> Audit:
     Raises:
         SourceError: it is not a video file, or one without frames.
     """
-    with av.logging.Capture(local=False) as logs:
-        try:
-            with opened(path, name) as container:
-                stream, *others = video_tracks(container, name)
-                times = array("q")
-                packets = discarded = corrupt = 0
-                try:
-                    for packet in container.demux(stream):
-                        if packet.size:
-                            packets += 1
-                            discarded += packet.is_discard
-                            corrupt += packet.is_corrupt
-                            if packet.pts is not None and container.format.name not in _GUESSED:
-                                times.append(packet.pts)
-                            if packets % 1000 == 0:
-                                heartbeat(0, 0)
-                except av.FFmpegError as error:
-                    corrupt += 1
-                    logs.append((av.logging.ERROR, container.format.name, str(error.strerror)))
-                if not packets:
-                    raise SourceError(f"{name}: the video stream holds no frames; remove the file")
-                context = stream.codec_context
-                return Audit(
-                    container=container.format.name,
-                    codec=context.name,
-                    track=stream.index,
-                    other_tracks=tuple(
-                        f"stream {other.index} ({other.codec_context.name} {other.height}x{other.width})"
-                        for other in others
-                    ),
-                    height=context.height,
-                    width=context.width,
-                    bits=max(part.bits for part in context.format.components) if context.format else 8,
-                    rate=float(stream.average_rate or 0),
-                    fields=context.field_order not in _PROGRESSIVE,
-                    frames_header=stream.frames,
-                    packets=packets,
-                    even=_is_even(times),
-                    discarded=discarded,
-                    corrupt=corrupt,
-                    complaints=tuple(
-                        dict.fromkeys(
-                            text.strip() for _, origin, text in logs if origin == container.format.name
-                        )
-                    ),
-                )
-        except av.FFmpegError as error:
-            raise SourceError(f"{name}: {error.strerror}") from error
+    with demuxed(path, name) as file:
+        for number, _ in enumerate(file.packets()):
+            if number % 1000 == 0:
+                heartbeat(0, 0)
+        found = file.audit()
+    refuse_empty(found, name)
+    return found
+
+
+def refuse_empty(found: Audit, name: str) -> None:
+    """Refuse a file without packets.
+
+    Raises:
+        SourceError: it is one.
+    """
+    if not found.packets:
+        raise SourceError(f"{name}: the video stream holds no frames; remove the file")
+
+
+def _header(
+    container: av.container.InputContainer, stream: av.VideoStream, others: list[av.VideoStream]
+) -> Header:
+    context = stream.codec_context
+    return Header(
+        container=container.format.name,
+        codec=context.name,
+        track=stream.index,
+        other_tracks=tuple(
+            f"stream {other.index} ({other.codec_context.name} {other.height}x{other.width})"
+            for other in others
+        ),
+        height=context.height,
+        width=context.width,
+        bits=max(part.bits for part in context.format.components) if context.format else 8,
+        rate=float(stream.average_rate or 0),
+        fields=context.field_order not in _PROGRESSIVE,
+        frames_header=stream.frames,
+    )
 
 
 def _is_even(times: "array[int]") -> bool:

@@ -1,6 +1,7 @@
 """Video files whatever decodes them: what they hold, then their frames, checked to the end."""
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from pipeline.errors import SourceError
 from pipeline.processes.heartbeat import Heartbeat
 from pipeline.video import pyav_frames
-from pipeline.video.audit import Audit, audit
+from pipeline.video.audit import Audit, Demuxed, Header, audit, demuxed, refuse_empty
 from pipeline.video.imageheaders import LARGEST_PIXELS
 
 
@@ -19,25 +20,29 @@ class DecodedFile:
     """A video file whose frames are being decoded.
 
     Attributes:
-        audit: what its container holds.
+        header: of the file.
+        expected: frames, about, 0 if that is not known.
         frames: uint8 (H, W, 3), every frame once, in order, upright; to be drawn once.
         is_rgb: the order of their channels, else BGR.
     """
 
-    audit: Audit
+    header: Header
+    expected: int
     frames: Iterator[np.ndarray]
     is_rgb: bool
+    _audit: Callable[[], Audit]
     _findings: pyav_frames.Findings
 
     def facts(self) -> dict[str, Any]:
         """For the manifest, once all frames are drawn."""
         decoder = "decord" if self.is_rgb else "pyav"
-        return {**self.audit.facts(), "decoder": decoder, **self._findings.facts()}
+        return {**self._audit().facts(), "decoder": decoder, **self._findings.facts()}
 
 
+@contextlib.contextmanager
 def decoded_file(
     path: Path, name: str, *, by_decord: bool, keep_damage: bool, heartbeat: Heartbeat
-) -> DecodedFile:
+) -> Iterator[DecodedFile]:
     """Look into a video file, and begin to decode it.
 
     Args:
@@ -50,19 +55,37 @@ def decoded_file(
     Raises:
         SourceError: it cannot be decoded, or not by this decoder; from drawing frames, too.
     """
-    found = audit(path, name, heartbeat)
-    if found.height * found.width > LARGEST_PIXELS:
-        raise SourceError(
-            f"{name}: found frames of {found.width}x{found.height} (width x height), expected at most "
-            f"{LARGEST_PIXELS} pixels; make them smaller, or leave the video out with --on-error skip"
-        )
     findings = pyav_frames.Findings()
     if by_decord:
-        frames = _by_decord(path, name, found, heartbeat)
+        found = audit(path, name, heartbeat)
+        _refuse_large(found, name)
+        yield DecodedFile(
+            header=found,
+            expected=found.packets,
+            frames=_by_decord(path, name, found, heartbeat),
+            is_rgb=True,
+            _audit=lambda: found,
+            _findings=findings,
+        )
     else:
-        decoded = pyav_frames.frames(path, name, findings)
-        frames = _refusing(decoded, findings, found, name, keep_damage=keep_damage)
-    return DecodedFile(audit=found, frames=frames, is_rgb=by_decord, _findings=findings)
+        with demuxed(path, name) as file:
+            _refuse_large(file.header, name)
+            yield DecodedFile(
+                header=file.header,
+                expected=file.expected,
+                frames=_refusing(file, findings, name, keep_damage=keep_damage),
+                is_rgb=False,
+                _audit=file.audit,
+                _findings=findings,
+            )
+
+
+def _refuse_large(header: Header, name: str) -> None:
+    if header.height * header.width > LARGEST_PIXELS:
+        raise SourceError(
+            f"{name}: found frames of {header.width}x{header.height} (width x height), expected at most "
+            f"{LARGEST_PIXELS} pixels; make them smaller, or leave the video out with --on-error skip"
+        )
 
 
 def _by_decord(path: Path, name: str, found: Audit, heartbeat: Heartbeat) -> Iterator[np.ndarray]:
@@ -75,18 +98,15 @@ def _by_decord(path: Path, name: str, found: Audit, heartbeat: Heartbeat) -> Ite
 
 
 def _refusing(
-    frames: Iterator[np.ndarray],
-    findings: pyav_frames.Findings,
-    audited: Audit,
-    name: str,
-    *,
-    keep_damage: bool,
+    file: Demuxed, findings: pyav_frames.Findings, name: str, *, keep_damage: bool
 ) -> Iterator[np.ndarray]:
     """The frames; at their end an error if there were none, or damage that is not to be kept."""
     is_empty = True
-    for frame in frames:
+    for frame in pyav_frames.frames_of(file, findings):
         is_empty = False
         yield frame
+    audited = file.audit()
+    refuse_empty(audited, name)
     found = [
         f"{findings.damaged} damaged frames" if findings.damaged else "",
         f"{findings.lost} packets that cannot be decoded" if findings.lost else "",

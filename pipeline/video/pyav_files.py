@@ -71,15 +71,8 @@ def video_tracks(container: av.container.InputContainer, name: str) -> list[av.V
     return sorted(known, key=lambda track: (not track.width, not track.disposition & Disposition.default))
 
 
-def check(path: Path, name: str) -> None:
-    """Open a video file and look for a video track.
-
-    Args:
-        path: of the file.
-        name: of the file, for messages.
-
-    Raises:
-        SourceError: it is not a video file, or one without video that can be decoded.
-    """
-    with av.logging.Capture(local=False), opened(path, name) as container:
-        video_tracks(container, name)
+def expected_frames(container: av.container.InputContainer, stream: av.VideoStream) -> int:
+    """How many frames a track has by its header, or about how many by its time; 0 if neither is known."""
+    rate = float(stream.average_rate or 0)
+    by_stream = float((stream.duration or 0) * (stream.time_base or 0)) * rate
+    return stream.frames or round(by_stream or (container.duration or 0) / av.time_base * rate)

@@ -1,6 +1,5 @@
 """Frames of every video file, by PyAV: what a frame is, which decides what is stored."""
 
-import contextlib
 import itertools
 import re
 import struct
@@ -11,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import av
-import av.logging
 import numpy as np
 from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.reformatter import VideoReformatter
 
 from pipeline.errors import SourceError
+from pipeline.video.audit import Demuxed, demuxed
 from pipeline.video.orientation import UPRIGHT, Orientation, orientation
-from pipeline.video.pyav_files import opened, video_tracks
 
 _SIZE_HEADERS = {
     "mpeg1video": re.compile(rb"\x00\x00\x01\xb3(...)", re.DOTALL),  # 12 bits each of width and height
@@ -104,20 +102,17 @@ def _pictures(
     path: Path, name: str, findings: Findings
 ) -> Iterator[tuple[av.VideoFrame, np.ndarray, Fraction | None]]:
     """Every frame as it was decoded, as `frames` gives it, and the unit of its timestamp in seconds."""
-    reformatter = VideoReformatter()
-    with opened(path, name) as container:
-        stream = video_tracks(container, name)[0]
+    with demuxed(path, name) as file:
         # Not the frame's own unit, which those that the decoder held back to the end do not have.
-        unit = stream.time_base
-        for frame in _decoded(stream, _packets(container, stream), findings):
-            yield frame, picture_of(frame, reformatter, name), unit
+        unit = file.stream.time_base
+        for frame, picture in _shown(_decoded(file, file.packets(), findings), file.name):
+            yield frame, picture, unit
 
 
 def groups(path: Path, name: str) -> list[int]:
     """Numbers of the packets that groups of pictures begin with; the first begins with the first packet."""
-    with opened(path, name) as container:
-        stream = video_tracks(container, name)[0]
-        packets = enumerate(_packets(container, stream))
+    with demuxed(path, name) as file:
+        packets = enumerate(file.packets())
         return [number for number, packet in packets if packet.is_keyframe or number == 0]
 
 
@@ -128,19 +123,21 @@ def group_frames(
 
     Those that are shown before the first key frame, and need the group before it, are left out.
     """
+    with demuxed(path, name) as file:
+        decoded = _decoded(file, itertools.islice(file.packets(), start, stop), findings)
+        whole = itertools.dropwhile(lambda frame: not frame.key_frame, decoded)
+        yield from (picture for _, picture in _shown(whole, name))
+
+
+def frames_of(file: Demuxed, findings: Findings) -> Iterator[np.ndarray]:
+    """Frames, as `frames` gives them, of a file that is open."""
+    return (picture for _, picture in _shown(_decoded(file, file.packets(), findings), file.name))
+
+
+def _shown(decoded: Iterable[av.VideoFrame], name: str) -> Iterator[tuple[av.VideoFrame, np.ndarray]]:
     reformatter = VideoReformatter()
-    with opened(path, name) as container:
-        stream = video_tracks(container, name)[0]
-        packets = itertools.islice(_packets(container, stream), start, stop)
-        decoded = _decoded(stream, packets, findings)
-        for frame in itertools.dropwhile(lambda frame: not frame.key_frame, decoded):
-            yield picture_of(frame, reformatter, name)
-
-
-def _packets(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator["av.Packet[Any]"]:
-    """The packets up to where the container cannot be read on, without empty ones."""
-    with contextlib.suppress(av.FFmpegError):
-        yield from (packet for packet in container.demux(stream) if packet.size)
+    for frame in decoded:
+        yield frame, picture_of(frame, reformatter, name)
 
 
 class _Beginning:
@@ -157,41 +154,43 @@ class _Beginning:
 
 
 def _decoded(
-    stream: av.VideoStream, packets: Iterable["av.Packet[Any]"], findings: Findings
+    file: Demuxed, packets: Iterable["av.Packet[Any]"], findings: Findings
 ) -> Iterator[av.VideoFrame]:
+    stream, logs = file.stream, file.logs
     # With several threads, FFmpeg does not carry the mark of damaged H.264 slices over to the frame.
     stream.thread_count = 1
     beginning = _Beginning()
     number = expected = 0
-    with av.logging.Capture(local=False) as logs:
-        for packet in _with_drains(packets, stream.codec_context.name):
-            logs.clear()
-            is_expected = packet is not None and beginning.is_behind(packet) and not packet.is_discard
-            expected += is_expected
-            try:
-                decoded = stream.decode(packet)
-                if packet is None:
-                    stream.codec_context.flush_buffers()
-            except av.FFmpegError as error:
-                if isinstance(error, MemoryError):  # no fault of the packet
-                    raise
-                findings.lost += 1
-                findings.first = number if findings.first is None else findings.first
-                continue
+    for packet in _with_drains(packets, stream.codec_context.name):
+        logs.clear()
+        is_expected = packet is not None and beginning.is_behind(packet) and not packet.is_discard
+        expected += is_expected
+        try:
+            decoded = stream.decode(packet)
+            if packet is None:
+                stream.codec_context.flush_buffers()
+        except av.FFmpegError as error:
+            if isinstance(error, MemoryError):  # no fault of the packet
+                raise
+            findings.lost += 1
+            findings.first = number if findings.first is None else findings.first
+            continue
+        is_corrupt = False
+        if logs:
             messages = [text.strip() for _, origin, text in logs if origin == stream.codec_context.name]
+            is_corrupt = any(_DAMAGE.search(text) for text in messages)
             if messages and is_expected:
                 findings.errors += len(messages)
                 findings.error = findings.error or messages[0]
-            is_corrupt = any(_DAMAGE.search(text) for text in messages)
-            for frame in decoded:
-                if frame.is_corrupt or is_corrupt:
-                    findings.damaged += 1
-                    findings.first = number if findings.first is None else findings.first
-                findings.interlaced += frame.interlaced_frame
-                number += 1
-                yield frame
-        if findings.errors:  # HEVC drops frames whose references are missing, and only says so
-            findings.lost = max(findings.lost, expected - number)
+        for frame in decoded:
+            if frame.is_corrupt or is_corrupt:
+                findings.damaged += 1
+                findings.first = number if findings.first is None else findings.first
+            findings.interlaced += frame.interlaced_frame
+            number += 1
+            yield frame
+    if findings.errors:  # HEVC drops frames whose references are missing, and only says so
+        findings.lost = max(findings.lost, expected - number)
 
 
 def _with_drains(packets: Iterable["av.Packet[Any]"], codec: str) -> Iterator["av.Packet[Any] | None"]:
