@@ -5,7 +5,7 @@ import numpy as np
 
 def is_gray(frames: np.ndarray) -> bool:
     """Whether the three channels of frames uint8 (F, H, W, 3) are equal everywhere."""
-    first = frames[:1]  # tells most colour apart at once
-    if (first[..., 0] != first[..., 2]).any():
+    some = frames[:1, ::16]  # lines that tell most colour apart at once
+    if (some[..., 0] != some[..., 2]).any():
         return False
     return bool((frames[..., 0] == frames[..., 1]).all() and (frames[..., 1] == frames[..., 2]).all())

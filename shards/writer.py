@@ -1,17 +1,21 @@
 """Frames of one video in, its shards out: the same frames and options give the same bytes."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import chain
 from typing import IO
+
+import numpy as np
 
 from shards.channels import is_gray
 from shards.choices import Split
 from shards.codecs import Codec
 from shards.digests import digest_of
 from shards.entries import Segment, Shard
-from shards.limits import SMALL_BYTES
+from shards.limits import SEGMENT_WINDOWS, SMALL_BYTES
 from shards.names import record_key, shard_name, video_stem
 from shards.records import END_OF_TAR, metadata, record
+from shards.rolling import RollingDigests
 from shards.segments import Cut, Draw, cut
 from shards.steady import put
 from shards.storage import Ending, Storage
@@ -51,14 +55,17 @@ def write_video(
     """
     stem = video_stem(split, name)
     shards: list[_Growing] = []
-    cuts = cut(frames, size, window)
+    records = _Records(stem, name, codec)
+    full = (SEGMENT_WINDOWS + window - 1, *size, 3)
+    digests = RollingDigests(partial(records.head, shape=full))
+    cuts = cut(digests.watching(frames), size, window)
     total = 0
     for begins in cuts:
         shard = _Growing(stem, len(shards), aside)
         shards.append(shard)
         with storage.writing(f"{stem}.tar", shard.ending) as file:
             for piece in chain([begins], cuts):
-                shard.add(_write_segment(file, piece, stem, name, codec), is_last=piece.is_last)
+                shard.add(_write_segment(file, piece, records, digests), is_last=piece.is_last)
                 total = piece.first + len(piece.frames)
                 if shard.bytes >= shard_bytes:
                     break
@@ -66,24 +73,52 @@ def write_video(
     return total, tuple(shard.done() for shard in shards)
 
 
-def _write_segment(file: IO[bytes], piece: Cut, stem: str, name: str, codec: Codec) -> Segment:
+class _Records:
+    """The records of a video's segments.
+
+    Args:
+        stem, name: of the video.
+        codec: how to store pixels.
+    """
+
+    def __init__(self, stem: str, name: str, codec: Codec) -> None:
+        self._stem, self._name, self._codec = stem, name, codec
+
+    def key(self, first: int) -> str:
+        """Of the segment that begins with a frame."""
+        return record_key(self._stem, first)
+
+    def pieces(self, first: int, frames: np.ndarray) -> list[bytes | memoryview]:
+        """The record of frames uint8 (F, H, W, C), the largest piece their pixels."""
+        facts = self._facts(first, frames.shape)
+        return record(self.key(first), {"json": [facts], **self._codec.pixels.encode(frames)})
+
+    def head(self, first: int, shape: tuple[int, ...]) -> bytes | None:
+        """What stands before the pixels of frames of `shape`; None if these are not stored as they lie."""
+        head = self._codec.pixels.head(self.key(first), shape)
+        if head is None:
+            return None
+        return b"".join([*record(self.key(first), {"json": [self._facts(first, shape)]}), head])
+
+    def _facts(self, first: int, shape: tuple[int, ...]) -> bytes:
+        return metadata(video=self._name, first=first, frames=shape[0], channels=shape[3])
+
+
+def _write_segment(file: IO[bytes], piece: Cut, records: _Records, digests: RollingDigests) -> Segment:
     """Write the record of a segment at the end of a shard."""
     stored = piece.frames[..., :1] if is_gray(piece.frames) else piece.frames
-    channels = stored.shape[3]
-    key = record_key(stem, piece.first)
-    facts = metadata(video=name, first=piece.first, frames=len(piece.frames), channels=channels)
-    pieces = record(key, {"json": [facts], **codec.pixels.encode(stored)})
-    whole = piece.arena.joined(pieces)
+    pieces = records.pieces(piece.first, stored)
     segment = Segment(
-        key=key,
+        key=records.key(piece.first),
         offset=file.tell(),
         size=sum(map(len, pieces)),
-        digest=digest_of(pieces if whole is None else [whole]),
+        digest=digests.digest(piece.first, pieces),
         first=piece.first,
         frames=len(piece.frames),
         windows=piece.windows,
-        channels=channels,
+        channels=stored.shape[3],
     )
+    whole = piece.arena.joined(pieces)
     if whole is not None:
         put(file, whole)
     else:
@@ -119,10 +154,11 @@ class _Growing:
 
     def ending(self) -> Ending:
         """Where it goes. One that is to be packed need not last: packing holds it against its digests, and a
-        video of which it is gone is decoded again. That spares small clips a third of their time."""
+        video of which it is gone is decoded again. That spares small clips a third of their time. The name of
+        another need not last until a manifest names it."""
         shard = self.done()
         waits = bool(self._aside) and self._number == 0 and self._is_last and is_small([shard])
-        return Ending(f"{self._aside}/{shard.name}" if waits else shard.name, durable=not waits)
+        return Ending(f"{self._aside}/{shard.name}" if waits else shard.name, durable=not waits, named=False)
 
     def done(self) -> Shard:
         """The shard, whole."""

@@ -29,6 +29,13 @@ class PixelCodec(ABC):
     def encode(self, frames: np.ndarray) -> dict[str, list[bytes | memoryview]]:
         """Members for frames uint8 (F, H, W, C), C = 1 or 3 (BGR): extension to pieces of content."""
 
+    def head(self, key: str, shape: tuple[int, ...]) -> bytes | None:
+        """What a record has between its metadata and the pixels of frames of `shape` (F, H, W, C).
+
+        None if it does not have them as they lie in the frames, and up to its padding nothing after them.
+        """
+        return None
+
     @abstractmethod
     def decode_into(self, record: memoryview, key: str, frames: np.ndarray) -> None:
         """Fill frames uint8 (F, H, W, C), contiguous, from the bytes of the record `key`.

@@ -20,6 +20,10 @@ class Raw(PixelCodec):
         frames = np.ascontiguousarray(frames)
         return {"npy": [npy_header(frames.shape), frames.reshape(-1).data]}
 
+    def head(self, key: str, shape: tuple[int, ...]) -> bytes:
+        """The tar header of the array, and its own."""
+        return _head(key, shape)
+
     def decode(self, record: memoryview, key: str, shape: tuple[int, int, int, int]) -> np.ndarray:
         """A view of `record`."""
         return _decode_npy(members(record, key, ["json", "npy"])[-1], shape)
@@ -70,9 +74,12 @@ def _check_around(around: memoryview, start: int, key: str, shape: tuple[int, ..
         CorruptShardError: it announces something else, or other pixels than those.
     """
     _, entry = member(around[: start - NPY_HEADER], 0, f"{key}.json")
-    head = entry_header(f"{key}.npy", NPY_HEADER + math.prod(shape)) + npy_header(shape)
-    if around[entry:start] != head or any(around[start:]):
+    if around[entry:start] != _head(key, shape) or any(around[start:]):
         raise CorruptShardError(f"found no frames of {shape} where they should be")
+
+
+def _head(key: str, shape: tuple[int, ...]) -> bytes:
+    return entry_header(f"{key}.npy", NPY_HEADER + math.prod(shape)) + npy_header(shape)
 
 
 def _decode_npy(data: memoryview | bytes, shape: tuple[int, ...]) -> np.ndarray:
