@@ -5,7 +5,7 @@
 Without a folder, H.264 videos like those of Ped2, of Avenue and of a camera of today are generated, each
 under as many names as `--copies` says. The bare loops (PyAV, or decord, and cv2.resize; nothing kept) and one
 worker are pinned to the same core; two workers get two cores. Everything counts, starting the processes
-included, which takes 0.8 s of CPU time: more copies show the pace of a large set. They take turns; medians
+included, which takes 0.7 s of CPU time: more copies show the pace of a large set. They take turns; medians
 are printed.
 The bare loops have the workers' settings of malloc: without them PyAV's takes 0 to 50 % longer, as its heap
 happens to lie.
