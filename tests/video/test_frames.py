@@ -178,6 +178,12 @@ def test_a_jpeg_cut_short_in_a_stream_of_them_is_damage_every_time(tmp_path: Pat
     for _ in range(2):
         pictures, findings = decode(tmp_path / "a.mjpeg")
         assert (len(pictures), findings.damaged, findings.first) == (12, 1, 4)
+    # The container has its decoder's name: what the latter said is no complaint of the former.
+    with decoded_file(
+        tmp_path / "a.mjpeg", "a", by_decord=False, keep_damage=True, heartbeat=still
+    ) as decoded:
+        assert len([*decoded.frames]) == 12
+    assert decoded.facts()["complaints"] == list(audit(tmp_path / "a.mjpeg", "a", still).complaints)
 
 
 def without_picture(path: Path, kinds: tuple[int, ...], number: int) -> None:
