@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from shards.npy import NPY_HEADER
-from shards.records import BLOCK
+from shards.records import BLOCK, parted
 
 _PAGE = 4096
 _ROOM = 8 * BLOCK
@@ -35,8 +35,7 @@ class Arena:
 
     def joined(self, pieces: Sequence[bytes | memoryview]) -> memoryview | None:
         """The pieces of a record as one, if its pixels are the first of `frames` as they lie; or None."""
-        at, pixels = max(enumerate(pieces), key=lambda piece: len(piece[1]))
-        before, after = b"".join(pieces[:at]), b"".join(pieces[at + 1 :])
+        before, pixels, after = parted(pieces)
         is_here = np.frombuffer(pixels, np.uint8).ctypes.data == self.frames.ctypes.data
         if not is_here or max(len(before) - NPY_HEADER, len(after)) > _ROOM:
             return None

@@ -58,6 +58,12 @@ def record(key: str, members: Mapping[str, Sequence[bytes | memoryview]]) -> lis
     return pieces
 
 
+def parted(pieces: Sequence[bytes | memoryview]) -> tuple[bytes, bytes | memoryview, bytes]:
+    """What stands before the pixels of a record, its largest piece; these; and what stands after them."""
+    at = max(range(len(pieces)), key=lambda number: len(pieces[number]))
+    return b"".join(pieces[:at]), pieces[at], b"".join(pieces[at + 1 :])
+
+
 def members(record: memoryview, key: str, extensions: Sequence[str]) -> list[memoryview]:
     """The contents of a record's members, views into it.
 

@@ -7,6 +7,7 @@ import numpy as np
 from shards.channels import is_gray
 from shards.digests import Hasher, digest_of
 from shards.limits import SEGMENT_WINDOWS
+from shards.records import parted
 from shards.segments import Draw
 
 Pieces = Sequence[bytes | memoryview]
@@ -50,9 +51,9 @@ class RollingDigests:
     def digest(self, first: int, pieces: Pieces) -> str:
         """The digest of the record of the segment that begins with a frame, all of whose frames are drawn."""
         guess, hasher = self._begun.pop(first, (b"", None))
-        at = max(range(len(pieces)), key=lambda number: len(pieces[number]))
-        if hasher is None or b"".join(pieces[:at]) != guess:
-            return digest_of(pieces)
-        for piece in pieces[at + 1 :]:
-            hasher.update(piece)
-        return str(hasher.hexdigest())
+        if hasher is not None:
+            before, _, after = parted(pieces)
+            if before == guess:
+                hasher.update(after)
+                return str(hasher.hexdigest())
+        return digest_of(pieces)
