@@ -90,7 +90,8 @@ def prepare(folder: Path, videos: int) -> None:
     from pipeline.preprocess.datasets.layouts import recognise
     from pipeline.preprocess.jobs import stamp
     from pipeline.preprocess.sources.source import list_tree
-    from pipeline.preprocess.state import CONFIG, recorded_config, stamps_name
+    from pipeline.preprocess.state import recorded_config, stamps_name
+    from pipeline.runs.ownership import CONFIG
     from shards.tables import encoded, stamps_batch
 
     names = [f"video_{number:07d}" for number in range(videos)]

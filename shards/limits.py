@@ -9,7 +9,7 @@ SMALL_BYTES = 16 << 20
 """Of a video's records, up to which it shares a shard with others: 75 frames of 256x256 in colour, 1,200 of
 64x64. At 100 MB/s it takes five times as long to fetch so many from a bucket as to ask for them."""
 SHARED_BYTES = 256 << 20
-"""Of a shard, which takes no video past it: a million clips of ten frames of 256x256 lie in 7,500 shards."""
+"""Of a shard, which takes no video past it: a million clips of ten frames of 256x256 lie in 7,353 shards."""
 MOST_WINDOW = 1024
 """Frames that T may be."""
 MOST_SEGMENT_BYTES = 1 << 30

@@ -17,7 +17,6 @@ _CONTENT = "-[0-9a-f]{16}"
 _SHARD = re.compile(rf"(?:{STEM}-[0-9]{{4,9}}|(?:{'|'.join(SPLITS)})-shared){_CONTENT}\.tar")
 _MASKS = re.compile(STEM + _CONTENT + re.escape(MASKS_SUFFIX))
 _TABLE = re.compile(r"(?:videos|shards|segments|stamps)-[0-9a-f]{32}\.arrows")
-_KEY = re.compile(rf"{STEM}-[0-9]{{8,16}}")
 _MOST_VIDEO_NAME = 4096
 """Characters of a video's name, which is for people: as long as a path may be."""
 
@@ -30,11 +29,6 @@ def is_shard(name: object) -> bool:
 def is_masks(name: object) -> bool:
     """Whether it is the name of a mask file."""
     return isinstance(name, str) and _MASKS.fullmatch(name) is not None
-
-
-def is_key(name: object) -> bool:
-    """Whether it is the key of a record."""
-    return isinstance(name, str) and _KEY.fullmatch(name) is not None
 
 
 def is_video(name: object) -> bool:

@@ -265,10 +265,10 @@ class Storage:
             with contextlib.suppress(OSError):  # without its folder it is not there either
                 temporary.unlink(missing_ok=True)
 
-    def sync_names(self, folder: str = "") -> None:
-        """Have the names of the files right in `folder` survive a loss of power."""
+    def sync_names(self) -> None:
+        """Have the names of the files that lie right here survive a loss of power."""
         if self.is_local:
-            self._try(lambda: sync_folder(Path(self.path(folder))), folder, writes=True)
+            self._try(lambda: sync_folder(Path(self.path(""))), "", writes=True)
 
     def _upload(self, file: IO[bytes], name: str) -> None:
         assert self._bucket is not None  # `_try` writes nowhere else

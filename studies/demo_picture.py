@@ -24,7 +24,6 @@ from pipeline.score.job import Job, prepare
 from pipeline.scoring.alarms import Alarms, Watch
 from pipeline.video.drawing import annotated
 from pipeline.video.footage import found
-from pipeline.video.overlay import HEAT
 from pipeline.video.pyav_frames import Findings
 
 matplotlib.rcdefaults()
@@ -63,7 +62,7 @@ def scenes(job: Job, alarms: Alarms, video: str) -> Iterator[Scene]:
                 levels = moment.gaze.boxes.levels(moment.error[None])[0, seen.signal].cpu().numpy()
                 is_rare = seen.alarm and height.rarity_hours >= limit
                 box = watch.place(moment, seen).box if is_rare else None
-                picture = annotated(moment.picture, levels, box, HEAT)
+                picture = annotated(moment.picture, levels, box)
                 yield Scene(moment.seconds, height, seen.alarm, picture)
 
 

@@ -1,6 +1,8 @@
 """Who may import whom, and which module owns which dependency."""
 
 import ast
+import functools
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,9 +51,7 @@ OWNERS = {
     "openvino": ("pipeline/runtimes/silent.py",),
     "nncf": ("pipeline/export/quantising.py",),
     "torch.export": ("pipeline/runtimes/",),
-    "torch.onnx": ("pipeline/runtimes/with_onnx.py",),
-    "dask": ("pipeline/preprocess/",),
-    "distributed": ("pipeline/preprocess/",),
+    "distributed": ("pipeline/preprocess/dask_engine.py",),
     "urllib3": ("shards/http.py", "shards/connections.py", "pipeline/events/sinks/webhook.py"),
     "aiohttp": ("pipeline/watch/web/",),
     "paho": ("pipeline/events/sinks/mqtt.py",),
@@ -63,8 +63,10 @@ OWNERS = {
 """Where a dependency may be imported: files, or folders that end in a slash."""
 
 
-def imports(source: str) -> set[str]:
-    """Full names of the modules that a source file imports, `from a import b` as `a.b`."""
+@functools.cache
+def imports(source: str) -> frozenset[str]:
+    """Full names of the modules that a source file imports, `from a import b` as `a.b`, and those that it
+    imports by name, `import_module("a")`."""
     found: set[str] = set()
     for node in ast.walk(ast.parse((ROOT / source).read_text())):
         if isinstance(node, ast.Import):
@@ -72,7 +74,9 @@ def imports(source: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{source}: relative import"
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return found
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            found.update(arg.value for arg in node.args if isinstance(arg, ast.Constant))
+    return frozenset(found)
 
 
 def is_in(name: str, package: str) -> bool:
@@ -127,6 +131,15 @@ def test_each_dependency_is_imported_by_its_owner_alone(source: str) -> None:
         and not any(source == o or (o.endswith("/") and source.startswith(o)) for o in owners)
     ]
     assert foreign == []
+    ours = ("torch", "numpy", "mnad", "shards", "pipeline", "cli", *sys.stdlib_module_names, *OWNERS)
+    assert [name for name in imports(source) if not any(is_in(name, known) for known in ours)] == []
+
+
+@pytest.mark.parametrize("dependency", OWNERS)
+def test_each_owner_needs_what_it_owns(dependency: str) -> None:
+    owners = OWNERS[dependency]
+    users = [source for source in SOURCES if any(is_in(name, dependency) for name in imports(source))]
+    assert [owner for owner in owners if not any(user.startswith(owner) for user in users)] == []
 
 
 @pytest.mark.parametrize(

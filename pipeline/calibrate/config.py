@@ -6,6 +6,7 @@ from typing import Annotated
 from pipeline.config import DEVICE, THREADS, Device
 from pipeline.options import Argument, Option, check, described
 from pipeline.scoring.choices import (
+    BATCH,
     CONFIDENCE,
     MEAN,
     PRECISION,
@@ -109,7 +110,7 @@ class CalibrateConfig:
     batch_size: Annotated[
         int,
         Option("The most windows scored at a time; the calibration does not depend on it.", "Speed", least=1),
-    ] = 32
+    ] = BATCH
     device: Annotated[Device, DEVICE] = "auto"
     threads: Annotated[int, THREADS] = 2
 

@@ -8,7 +8,7 @@ from pipeline.config import DEVICE, THREADS, Device, manifest_digest_option
 from pipeline.options import Argument, Option, check, described
 from pipeline.runs.layout import FOLDER
 from pipeline.runs.limits import MOST_SMOOTHING
-from pipeline.scoring.choices import PRECISION, RUNTIME, MemoryMode, Precision, RuntimeChoice
+from pipeline.scoring.choices import BATCH, PRECISION, RUNTIME, MemoryMode, Precision, RuntimeChoice
 from shards import locations
 
 DistanceChoice = Literal["items", "places"]
@@ -106,7 +106,7 @@ class EvaluateConfig:
     batch_size: Annotated[
         int,
         Option("The most windows scored at a time; the scores do not depend on it.", "Speed", least=1),
-    ] = 32
+    ] = BATCH
     runtime: Annotated[
         RuntimeChoice,
         Option(f"{RUNTIME} PyTorch gives the published scores.", "Speed"),

@@ -6,14 +6,9 @@ from typing import Annotated, Literal
 from pipeline.config import THREADS
 from pipeline.errors import ConfigError
 from pipeline.options import Argument, Option, check, described
+from pipeline.scoring.choices import PRECISIONS, Precision
 
 Format = Literal["onnx", "openvino", "torch"]
-ExportPrecision = Literal["fp32", "bf16", "int8"]
-_PRECISIONS: dict[Format, tuple[ExportPrecision, ...]] = {
-    "onnx": ("fp32",),
-    "openvino": ("fp32", "bf16", "int8"),
-    "torch": ("fp32", "bf16"),
-}
 
 
 @described
@@ -42,7 +37,7 @@ class ExportConfig:
         ),
     ] = "onnx"
     precision: Annotated[
-        ExportPrecision,
+        Precision,
         Option(
             "In what the convolutions compute: onnx has fp32, torch fp32 and bf16, openvino all. int8 is "
             "refused where it does not raise the events that fp32 raises.",
@@ -53,8 +48,8 @@ class ExportConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.precision not in _PRECISIONS[self.format]:
+        if self.precision not in PRECISIONS[self.format]:
             raise ConfigError(
                 f"--precision {self.precision}: found --format {self.format}, expected openvino, or "
-                f"{' or '.join(_PRECISIONS[self.format])}; take --format openvino"
+                f"{' or '.join(PRECISIONS[self.format])}; take --format openvino"
             )

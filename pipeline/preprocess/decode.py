@@ -12,10 +12,11 @@ from pipeline.preprocess.sources.source import Source
 from pipeline.preprocess.sources.videos import SourceVideo
 from pipeline.preprocess.space import require_space
 from pipeline.preprocess.standing import Standing
-from pipeline.preprocess.state import CONFIG, Key, recorded_config
+from pipeline.preprocess.state import Key, recorded_config
 from pipeline.preprocess.survey import survey
 from pipeline.preprocess.tasks import Ended, ended, refuse_failed, task_of
 from pipeline.preprocess.worker import Worker
+from pipeline.runs.ownership import CONFIG
 from pipeline.terminal.progress import progress
 from shards.storage import Storage
 

@@ -20,11 +20,11 @@ from pipeline.preprocess.sources.source import list_tree
 from pipeline.preprocess.sources.unread import refuse_dangling, unread
 from pipeline.preprocess.sources.videos import Layout, keep_names
 from pipeline.preprocess.standing import standing
-from pipeline.preprocess.state import CONFIG, Key, load_state, recorded_config
+from pipeline.preprocess.state import Key, load_state, recorded_config
 from pipeline.preprocess.tasks import leaves_parts
 from pipeline.processes.collecting import rare_collections
 from pipeline.processes.locking import sole
-from pipeline.runs.ownership import refuse_foreign_config, refuse_links
+from pipeline.runs.ownership import CONFIG, refuse_foreign_config, refuse_links
 from shards.entries import Video
 from shards.manifest import Manifest
 from shards.storage import Storage

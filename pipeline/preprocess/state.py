@@ -16,6 +16,7 @@ from pipeline.preprocess.partfiles import part_from_json
 from pipeline.preprocess.sources.source import Source
 from pipeline.preprocess.sources.videos import SourceVideo
 from pipeline.processes.heartbeat import Heartbeat
+from pipeline.runs.ownership import CONFIG
 from shards.choices import Split
 from shards.errors import CorruptShardError, NoSetError, ShardError, StorageError
 from shards.manifest import MANIFEST, Manifest, load_manifest
@@ -24,7 +25,6 @@ from shards.rows import Videos
 from shards.storage import Storage
 from shards.tables import Tables, decoded, encoded, stamps_batch, text_column
 
-CONFIG = "config.toml"
 _PIXEL_OPTIONS = ("size", "codec", "quality", "window", "decoder", "depth_range")
 """Options that decide what the bytes of a shard are."""
 

@@ -6,10 +6,12 @@ from typing import Annotated, Any, Literal
 from pipeline.config import DEVICE, Device
 from pipeline.options import Argument, Custom, Option, check, described
 from pipeline.scoring.choices import (
+    BATCH,
     PRECISION,
     PROFILE,
     RUNTIME,
     Asked,
+    Form,
     OwnMemory,
     Precision,
     RuntimeChoice,
@@ -25,7 +27,6 @@ from pipeline.scoring.options import (
     ZONES_OPTION,
 )
 
-Form = Literal["parquet", "csv"]
 OnError = Literal["fail", "skip"]
 
 _MOST_EVERY = 10_000
@@ -149,7 +150,7 @@ class ScoreConfig:
     batch_size: Annotated[
         int,
         Option("The most windows scored at a time; the scores do not depend on it.", "Speed", least=1),
-    ] = 32
+    ] = BATCH
     runtime: Annotated[RuntimeChoice | None, RUNTIME_OPTION] = None
     precision: Annotated[Precision | None, PRECISION_OPTION] = None
     device: Annotated[Device, DEVICE] = "auto"

@@ -21,7 +21,7 @@ from pipeline.runs.promises import promise, refusal
 from pipeline.runs.trainedon import rate_of
 from pipeline.runtimes.exported import INT8, RECORD
 from pipeline.score.config import DoctorConfig
-from pipeline.scoring.choices import Precision, RuntimeChoice
+from pipeline.scoring.choices import BATCH, Precision, RuntimeChoice
 from pipeline.scoring.instrument import Instrument, instrument
 from pipeline.scoring.runtime import network_asked
 from pipeline.scoring.scorer import full_float32
@@ -34,7 +34,6 @@ from pipeline.video.timed import TimedFrame, every
 from shards import locations
 from shards.storage import Storage
 
-_BATCH = 32
 _LEAST_SIDE = 32
 
 
@@ -73,7 +72,7 @@ def diagnose(config: DoctorConfig) -> Iterator[Finding]:
             memory="frozen",
             runtime=runtime,
             precision=precision,
-            batch_size=_BATCH,
+            batch_size=BATCH,
         )
         yield Finding(about="model", words=_model(tool, expected))
         stride = None

@@ -9,9 +9,6 @@ from pipeline.video import timed
 from pipeline.video.decoding import Decoder
 from pipeline.video.footage import Footage
 
-_TOLERANCE = 0.1
-"""By which the rate of scored frames may differ from that of the checkpoint."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
@@ -66,7 +63,7 @@ def _stride(job: Job, footage: Footage, rate: float | None) -> tuple[int, bool]:
     try:
         if given == "auto":
             return timed.every(rate, expected, str(footage)), True
-        if abs(rate / given / expected - 1) > _TOLERANCE:
+        if abs(rate / given / expected - 1) > timed.RATE_TOLERANCE:
             raise ConfigError(
                 f"{footage}: found {rate:g} frames/s, of which --every {given} leaves {rate / given:.4g}, "
                 f"expected the {expected:g} frames/s that the checkpoint was trained on, within 10 %; take "

@@ -21,10 +21,11 @@ from pipeline.score.record import RECORD, Result, ScoreRecord, load_record
 from pipeline.score.stopwatch import Stopwatch
 from pipeline.scoring import rows
 from pipeline.scoring.alarms import Alarms, Watch
+from pipeline.scoring.choices import Form
 from pipeline.scoring.drifting import drift
 from pipeline.scoring.happenings import CLIPS, THUMBNAILS, Happenings, Subject
 from pipeline.scoring.moments import Moment
-from pipeline.scoring.rows import Form, table_name, writing_rows
+from pipeline.scoring.rows import table_name, writing_rows
 from pipeline.scoring.telling import heat, known, row_of, tell
 from pipeline.scoring.watching import Watched
 from pipeline.version import code_version
@@ -33,13 +34,13 @@ from pipeline.video.decoding import Decoder
 from pipeline.video.drawing import Scale
 from pipeline.video.footage import Footage
 from pipeline.video.pyav_frames import Findings
+from pipeline.video.timed import USUAL_RATE
 from shards import locations
 from shards.storage import Storage
 
 COMMAND = "score"
 OVERLAY = "overlay.mp4"
 FOLDERS = (rows.FOLDER, THUMBNAILS, CLIPS)
-_USUAL_RATE = 25.0
 
 
 Advance = Callable[[float], None]
@@ -230,7 +231,7 @@ def _film(
     scale = None
     if alarms is not None and alarms.limit_hours is not None:
         scale = Scale(least_hours=alarms.least_hours, limit_hours=alarms.limit_hours)
-    return overlay.writing_overlay(folder, OVERLAY, rate=plan.rate or _USUAL_RATE, scale=scale)
+    return overlay.writing_overlay(folder, OVERLAY, rate=plan.rate or float(USUAL_RATE), scale=scale)
 
 
 def _shown(moment: Moment, watched: Watched, place: Place, box: int | None) -> overlay.Moment:

@@ -29,6 +29,19 @@ RUNTIME = (
 RuntimeChoice = Literal["torch", "onnx", "openvino", "auto"]
 """What computes the network; auto measures which is the fastest."""
 
+PRECISIONS: dict[str, tuple[Precision, ...]] = {
+    "torch": ("fp32", "bf16"),
+    "onnx": ("fp32",),
+    "openvino": ("fp32", "bf16", "int8"),
+}
+"""In which each runtime computes; a model can be exported in the same."""
+
+BATCH = 32
+"""Windows that are scored at a time, at most, where nothing else is asked for."""
+
+Form = Literal["parquet", "csv"]
+"""Of a table of scores."""
+
 Score = Literal["local", "psnr", "paper"]
 """What evidence is made of: local errors, the PSNR, or the PSNR and the feature distance as published."""
 

@@ -184,29 +184,16 @@ class OnlineTally:
         return Online(**found), Online(**within)
 
 
-def compute_metrics(videos: Sequence[VideoScores], alpha: float, smoothing: float = 0.0) -> Metrics:
+def compute_metrics(videos: Sequence[VideoScores], alpha: float) -> Metrics:
     """Exact figures; see `MetricsTally`.
 
     Args:
         videos: all with labels; at least one.
         alpha: weight of the PSNR.
-        smoothing: sigma in frames of a Gaussian over each video's score; 0 for none.
     """
-    tally = MetricsTally(alpha, smoothing, Extents(videos), AllScores)
+    tally = MetricsTally(alpha, 0.0, Extents(videos), AllScores)
     tally.add(videos)
     return tally.metrics([video.name for video in videos])[0]
-
-
-def compute_online(videos: Sequence[VideoScores]) -> Online | None:
-    """Exact figures; see `OnlineTally`.
-
-    Args:
-        videos: all with labels; at least one.
-    """
-    tally = OnlineTally(Extents(videos), AllScores)
-    tally.add(videos)
-    found = tally.online()
-    return None if found is None else found[0]
 
 
 def smooth(scores: np.ndarray, sigma: float) -> np.ndarray:

@@ -5,16 +5,16 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import IO, Any, Literal, TypeAlias, get_args
+from typing import IO, Any, TypeAlias, get_args
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from pipeline.errors import SourceError
+from pipeline.scoring.choices import Form
 from shards.storage import Storage
 
-Form = Literal["parquet", "csv"]
 Table: TypeAlias = pa.Table
 
 FOLDER = "scores"
@@ -109,18 +109,17 @@ def table_name(form: Form) -> str:
 
 
 @contextlib.contextmanager
-def writing_rows(out: Storage, form: Form, name: str | None = None) -> Iterator[Rows]:
+def writing_rows(out: Storage, form: Form) -> Iterator[Rows]:
     """A table that appears, whole, when the block ends without an error; memory does not grow with it.
 
     Args:
         out: the results of a video.
         form: of the file.
-        name: of the file; None is that of the one table of a video.
 
     Raises:
         StorageError: it cannot be written.
     """
-    with writing_tables(out, form, name) as write:
+    with writing_tables(out, form) as write:
         rows = Rows(write)
         yield rows
         rows.flush()
@@ -128,7 +127,12 @@ def writing_rows(out: Storage, form: Form, name: str | None = None) -> Iterator[
 
 @contextlib.contextmanager
 def writing_tables(out: Storage, form: Form, name: str | None = None) -> Iterator[Callable[[Table], None]]:
-    """The same of rows that are in tables already; gives what writes one."""
+    """The same of rows that are in tables already; gives what writes one.
+
+    Args:
+        out, form: as of `writing_rows`.
+        name: of the file; None is that of the one table of a video.
+    """
     with out.writing(name or table_name(form)) as file, _writer(file, form) as writer:
         yield writer.write_table
 

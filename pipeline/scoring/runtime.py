@@ -22,20 +22,14 @@ from pipeline.runs.calibration import Runtime, calibrated_profiles, load_calibra
 from pipeline.runs.checkpoint import Checkpoint
 from pipeline.runs.layout import home_of
 from pipeline.runtimes.exported import INT8, RECORD, int8_networks
-from pipeline.scoring.choices import Precision, RuntimeChoice
+from pipeline.scoring.choices import BATCH, PRECISIONS, Precision, RuntimeChoice
 from pipeline.scoring.scorer import largest_batch
 from pipeline.video.profiles import profiles
 from shards.storage import Storage
 
 PACKAGES: dict[Runtime, str] = {"openvino": "openvino", "onnx": "onnxruntime"}
 """That a runtime needs, and its extra's name is the runtime's."""
-_PRECISIONS: dict[Runtime, tuple[Precision, ...]] = {
-    "torch": ("fp32", "bf16"),
-    "onnx": ("fp32",),
-    "openvino": ("fp32", "bf16", "int8"),
-}
 _ROUNDS = 4
-_BATCH = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +129,8 @@ def network(
 def _refusal(runtime: Runtime, device: torch.device, precision: Precision) -> ConfigError | None:
     """Why a runtime cannot be taken; None if it can."""
     asked = f"--runtime {runtime}"
-    if precision not in _PRECISIONS[runtime]:
-        expected = " or ".join(_PRECISIONS[runtime])
+    if precision not in PRECISIONS[runtime]:
+        expected = " or ".join(PRECISIONS[runtime])
         return ConfigError(
             f"{asked}: found --precision {precision}, expected {expected}; take --runtime openvino"
         )
@@ -158,7 +152,7 @@ def _fastest(model: MNAD, size: tuple[int, int], device: torch.device, precision
     if device.type != "cpu" or len(runtimes) == 1:
         return network(model, size, device, "torch", precision)
     made = [network(model, size, device, runtime, precision) for runtime in runtimes]
-    batch = largest_batch(_BATCH, *size, device)
+    batch = largest_batch(BATCH, *size, device)
     inputs = torch.zeros(batch, next(model.encoder.parameters()).shape[1], *size)
     seconds = least_seconds([partial(_forward, each, inputs) for each in made], _ROUNDS)
     best = min(range(len(made)), key=seconds.__getitem__)

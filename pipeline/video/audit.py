@@ -18,7 +18,7 @@ from pipeline.video.pyav_files import expected_frames, opened, video_tracks
 
 _PROGRESSIVE = (0, 1)
 """FFmpeg's orders of fields that are none: not known, and progressive."""
-_GUESSED = ("mpeg",)
+UNSTAMPED = ("mpeg",)
 """Containers that do not stamp every frame: FFmpeg fills in times, some of them twice."""
 
 
@@ -108,7 +108,7 @@ class Demuxed:
 
     def packets(self) -> Iterator["av.Packet[Any]"]:
         """The packets up to where the container cannot be read on, without empty ones."""
-        is_stamped = self.header.container not in _GUESSED
+        is_stamped = self.header.container not in UNSTAMPED
         try:
             for packet in self._container.demux(self.stream):
                 if self.logs:

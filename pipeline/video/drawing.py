@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.events.event import Box
 from pipeline.events.scale import height as height_of
 from pipeline.events.scale import round_marks
 from pipeline.events.words import clock, hours, once_in
 from pipeline.video.lettering import lettering
 from shards.opencv import cv2
 
-Box = tuple[float, float, float, float]
-"""Left, top, width and height, as parts of the picture."""
 Colour = tuple[int, int, int]
 """BGR."""
 
@@ -28,6 +27,9 @@ _WHITE: Colour = (255, 255, 255)
 _ALARM: Colour = (72, 60, 240)
 _WARM: Colour = (40, 190, 255)
 
+HEAT = (-24.0, -10.0)
+"""dB of the local error at which the heat begins, and at which it is strongest: differences of 6 % and 32 %
+of the range of pixels."""
 _MOST_HEAT = 0.8
 """Of the picture that the strongest heat hides."""
 _LIMIT = 0.7
@@ -109,7 +111,6 @@ def composed(
     error_map: np.ndarray | None,
     box: Box | None,
     strip: Strip,
-    heat: tuple[float, float],
 ) -> np.ndarray:
     """The picture of a scored frame with the strip under it, uint8 (H' + strip, W', 3) BGR, both even.
 
@@ -118,10 +119,9 @@ def composed(
         error_map: (h, w) float, dB, of any size and the frame's proportions; NaN where nothing is looked at.
         box: the most abnormal place, shown where it is rare enough for an alarm, or nothing is calibrated.
         strip: the last moments, this one included.
-        heat: dB at which the heat begins, and at which it is strongest.
     """
     height, width = shown_size(*frame.shape[:2])
-    picture = annotated(frame, error_map, box if strip.is_unusual else None, heat)
+    picture = annotated(frame, error_map, box if strip.is_unusual else None)
     size = _text_size(height, width)
     if strip.alarm[-1]:
         cv2.rectangle(picture, (0, 0), (width - 1, height - 1), _ALARM, 2 * _line(height))
@@ -137,7 +137,6 @@ def annotated(
     frame: np.ndarray,
     error_map: np.ndarray | None,
     box: Box | None,
-    heat: tuple[float, float],
 ) -> np.ndarray:
     """A frame with heat and box alone, uint8 (H', W', 3) BGR; arguments as in `composed`."""
     height, width = shown_size(*frame.shape[:2])
@@ -147,14 +146,14 @@ def annotated(
     picture = frame.copy() if is_size else cv2.resize(frame, (width, height), interpolation=method)
     picture = np.ascontiguousarray(picture, np.uint8)
     if error_map is not None:
-        _heat(picture, error_map, heat)
+        _heat(picture, error_map)
     if box is not None:
         _brackets(picture, box)
     return picture
 
 
-def _heat(picture: np.ndarray, error_map: np.ndarray, heat: tuple[float, float]) -> None:
-    low, high = heat
+def _heat(picture: np.ndarray, error_map: np.ndarray) -> None:
+    low, high = HEAT
     level = np.nan_to_num(((error_map - low) / (high - low)).clip(0, 1).astype(np.float32))
     if not level.any():
         return

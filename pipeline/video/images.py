@@ -124,13 +124,13 @@ def encode_png(image: np.ndarray) -> bytes:
     return bytes(cv2.imencode(".png", image)[1])
 
 
-def encode_jpeg(image: np.ndarray, most: int, quality: int = 85) -> bytes:
+def encode_jpeg(image: np.ndarray, most: int) -> bytes:
     """A JPEG file of an image uint8 (H, W, 3) BGR, made smaller where a side has more than `most` pixels."""
     height, width = image.shape[:2]
     scale = min(1.0, most / max(height, width))
     size = max(1, round(scale * width)), max(1, round(scale * height))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return bytes(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
+    return bytes(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])[1])
 
 
 def write_text(image: np.ndarray, text: str) -> np.ndarray:

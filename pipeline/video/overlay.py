@@ -13,14 +13,12 @@ from av.container import OutputContainer
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
-from pipeline.video.drawing import Box, Scale, Strip, annotated, composed
+from pipeline.events.event import Box
+from pipeline.video.drawing import Scale, Strip, annotated, composed
 from pipeline.video.images import encode_jpeg
 from shards.opencv import cv2
 from shards.storage import Storage
 
-HEAT = (-24.0, -10.0)
-"""dB of the local error at which the heat begins, and at which it is strongest: differences of 6 % and 32 %
-of the range of pixels."""
 _CODECS = (
     ("libx264", {"preset": "veryfast", "crf": "23"}),
     ("mpeg4", {"flags": "+qscale", "global_quality": "472"}),
@@ -68,13 +66,11 @@ class Overlay:
         rate: float,
         scale: Scale | None,
         span_seconds: float,
-        heat: tuple[float, float],
     ) -> None:
         self._opening = opening
         self._rate = rate
         self._scale = scale
         self._span_seconds = span_seconds
-        self._heat = heat
         self._sink: tuple[OutputContainer, VideoStream] | None = None
         self._reformatter = VideoReformatter()
         self._recent: deque[tuple[float, float, bool, bool]] = deque(maxlen=_MOST_MOMENTS)
@@ -95,7 +91,7 @@ class Overlay:
             scale=self._scale,
             span_seconds=min(self._span_seconds, max(_LEAST_SPAN, moment.seconds - seconds[0])),
         )
-        picture = composed(moment.frame, moment.error_map, moment.box, strip, self._heat)
+        picture = composed(moment.frame, moment.error_map, moment.box, strip)
         self._encode(picture, moment.seconds)
 
     def _encode(self, picture: np.ndarray, seconds: float) -> None:
@@ -130,7 +126,6 @@ def writing_overlay(
     rate: float,
     scale: Scale | None,
     span_seconds: float = 60.0,
-    heat: tuple[float, float] = HEAT,
 ) -> Iterator[Overlay]:
     """An overlay that becomes the file `name` when the block ends without an error; else nothing of it stays.
 
@@ -142,7 +137,6 @@ def writing_overlay(
         rate: frames per second, about; each frame is shown at its own time.
         scale: of the strip; None without a calibration.
         span_seconds: that the strip of rarities is wide at most.
-        heat: dB at which the heat begins, and at which it is strongest.
 
     Raises:
         StorageError: it cannot be written.
@@ -153,7 +147,7 @@ def writing_overlay(
             file = stack.enter_context(out.writing(name))
             return stack.enter_context(av.open(file, "w", format="mp4"))
 
-        overlay = Overlay(opening, rate, scale, span_seconds, heat)
+        overlay = Overlay(opening, rate, scale, span_seconds)
         yield overlay
         overlay.finish()
 
@@ -162,10 +156,9 @@ def thumbnail(
     frame: np.ndarray,
     error_map: np.ndarray | None,
     box: Box | None,
-    heat: tuple[float, float] = HEAT,
 ) -> bytes:
     """A JPEG of at most 480 pixels a side, of a frame with heat and box; arguments as in `Moment`."""
-    return encode_jpeg(annotated(frame, error_map, box, heat), _THUMBNAIL_SIDE)
+    return encode_jpeg(annotated(frame, error_map, box), _THUMBNAIL_SIDE)
 
 
 def _added_stream(container: OutputContainer, size: tuple[int, ...], rate: float) -> VideoStream:

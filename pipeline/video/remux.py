@@ -15,6 +15,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from pipeline.errors import SourceError
+from pipeline.video.audit import UNSTAMPED
 from pipeline.video.pyav_files import opened, video_tracks
 from pipeline.video.pyav_frames import Findings, stamped
 from shards.storage import Storage
@@ -23,8 +24,6 @@ _CONTAINERS = {".mp4": "mp4", ".mkv": "matroska"}
 """By suffix, as FFmpeg names them: browsers play the first, nearly every codec goes into the second."""
 _MOST_WAITING = 32
 """Packets that may lack a time of decoding one after another; H.264 and HEVC put off at most 16 pictures."""
-_GUESSED = ("mpeg",)
-"""Containers that do not stamp every frame: what FFmpeg makes up depends on where it begins to read."""
 _BACK_SECONDS = (0, 10, 60)
 """Before the start, where a key frame is looked for before the file is read from its beginning: MPEG-TS is
 sought to any frame."""
@@ -106,7 +105,9 @@ def _key_frame(path: Path, name: str, cut: _Cut) -> tuple[int, int | None]:
     for place in (*(cut.start - round(back / cut.unit) for back in _BACK_SECONDS), None):
         key: int | None = None
         with opened(path, name) as source:
-            if place is not None and source.format.name in _GUESSED:
+            if (
+                place is not None and source.format.name in UNSTAMPED
+            ):  # what is made up depends on where one begins
                 continue
             for packet in _packets(source, video_tracks(source, name)[0], place):
                 if packet.is_keyframe and packet.pts is not None:

@@ -12,11 +12,11 @@ from pipeline.errors import ConfigError
 from pipeline.video.pyav_files import opened, video_tracks
 from pipeline.video.pyav_frames import Findings, stamped
 
-_USUAL_RATE = Fraction(25)
+USUAL_RATE = Fraction(25)
 """Frames per second of a file that does not say."""
 _RATES = (Fraction(1, 3600), Fraction(1000))
 """Frames per second that a header is believed."""
-_TOLERANCE = Fraction(1, 10)
+RATE_TOLERANCE = Fraction(1, 10)
 """By which the rate of scored frames may differ from the one that was trained on."""
 
 
@@ -58,7 +58,7 @@ def timed_frames(path: Path, name: str, findings: Findings | None = None) -> Ite
 
 
 def _timed(path: Path, name: str, findings: Findings) -> Iterator[TimedFrame]:
-    step = 1 / (rate(path, name) or _USUAL_RATE)
+    step = 1 / (rate(path, name) or USUAL_RATE)
     previous: Fraction | None = None
     zero: Fraction | None = None
     harmed = 0
@@ -98,7 +98,7 @@ def every(rate_of_file: float | Fraction, rate_of_model: float | Fraction, name:
     ratio = Fraction(rate_of_file) / Fraction(rate_of_model)
     low = max(1, int(ratio))
     stride = min((low, low + 1), key=lambda count: abs(ratio / count - 1))
-    if abs(ratio / stride - 1) > _TOLERANCE:
+    if abs(ratio / stride - 1) > RATE_TOLERANCE:
         found = f"{float(rate_of_file):g} frames/s"
         nearest = f", of which one in {stride} gives {float(rate_of_file) / stride:.4g}" if stride > 1 else ""
         raise ConfigError(

@@ -8,8 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-TOLERANCE = 0.1
-"""By which the rate of scored frames may differ from that of the model, as of files."""
+from pipeline.video.timed import RATE_TOLERANCE
 
 State = Literal["connecting", "up", "down", "ended"]
 
@@ -50,7 +49,7 @@ class Feed:
         """Whether the scored frames are so far from the model's rate that their rarity is not known."""
         if self.rate is None or self.expected is None:
             return False
-        return abs(self.rate / self.expected - 1) > TOLERANCE
+        return abs(self.rate / self.expected - 1) > RATE_TOLERANCE
 
     def seconds(self, now: float) -> float | None:
         """Of the camera at a time on the clock of this process, about; None before its first frame."""

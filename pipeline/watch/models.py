@@ -4,15 +4,13 @@ import torch
 
 from pipeline.processes.distributed import Process
 from pipeline.runs.checkpoint import Checkpoint, load_checkpoint
+from pipeline.scoring.choices import BATCH
 from pipeline.scoring.instrument import Instrument, frame_size, instrument
 from pipeline.scoring.runtime import network_asked
 from pipeline.video.masks import read_mask
 from pipeline.video.zones import read_zones
 from pipeline.watch.config import CameraConfig, WatchConfig
 from shards.storage import Storage
-
-BATCH = 32
-"""Windows that are scored at a time, at most."""
 
 
 class Models:

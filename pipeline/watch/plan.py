@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import dump_config, nearest, parse_toml
+from pipeline.config import MOST_BYTES, dump_config, nearest, parse_toml
 from pipeline.errors import ConfigError
 from pipeline.options import declared
 from pipeline.watch.address import address, is_loopback
@@ -29,7 +29,6 @@ from shards import locations
 
 COMMAND = "watch"
 _CAMERAS = "cameras"
-_MOST_BYTES = 1 << 14
 _NAMED = re.compile("^name = .*\n", re.MULTILINE)
 """What a recorded camera has as the name of its table."""
 _SECRET = ("url", "record_url", "webhook", "webhook_secret", "mqtt")
@@ -129,7 +128,7 @@ def _read(location: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     where = locations.shown(location)
     try:
         with Path(location).open("rb") as file:
-            tables = parse_toml(file.read(_MOST_BYTES + 1), where)
+            tables = parse_toml(file.read(MOST_BYTES + 1), where)
     except OSError as error:
         raise ConfigError(f"{where}: {error.strerror}; give a readable TOML file to --config") from error
     if set(tables) != {COMMAND} or not isinstance(tables[COMMAND], dict):

@@ -14,9 +14,10 @@ from pipeline.runs import promises
 from pipeline.runs.calibration import calibrated_profiles
 from pipeline.runs.layout import LEARNED, home_of
 from pipeline.runs.trainedon import rate_of
+from pipeline.scoring import rows
 from pipeline.scoring.alarms import alarms_of, unarmed
 from pipeline.scoring.choices import MEAN, Asked
-from pipeline.scoring.happenings import CLIPS, Subject
+from pipeline.scoring.happenings import CLIPS, THUMBNAILS, Subject
 from pipeline.scoring.instrument import Instrument
 from pipeline.version import code_version
 from pipeline.video.daytimes import is_by_clock
@@ -101,7 +102,7 @@ def _post(
         calibration="",
         model=Model(checkpoint_sha256=tool.checkpoint.sha256, version=code_version()),
     )
-    for inside in ("", "scores", "thumbs", CLIPS, normal.FOLDER):
+    for inside in ("", rows.FOLDER, THUMBNAILS, CLIPS, normal.FOLDER):
         folder.clear_temporary(inside)
     opened = stack.enter_context(log.writing(folder))
     messages = Messages(config, folder, brokers)

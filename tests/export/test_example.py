@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.export.config import ExportConfig, ExportPrecision, Format
+from pipeline.export.config import ExportConfig, Format
 from pipeline.export.example_text import example_text
 from pipeline.export.run import export
 from pipeline.runtimes.exported import load_exported
+from pipeline.scoring.choices import Precision
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.videos import scene, write_video
 
@@ -48,9 +49,7 @@ def test_the_exported_model_is_loaded_here_and_its_example_runs_alone(tmp_path: 
 
 
 @pytest.mark.parametrize(("format", "precision"), [("onnx", "bf16"), ("onnx", "int8"), ("torch", "int8")])
-def test_a_precision_that_a_format_does_not_have_is_refused(
-    format: Format, precision: ExportPrecision
-) -> None:
+def test_a_precision_that_a_format_does_not_have_is_refused(format: Format, precision: Precision) -> None:
     with pytest.raises(ConfigError, match=f"--precision {precision}: found --format {format}, expected"):
         ExportConfig(checkpoint="none", out="out", format=format, precision=precision)
 

@@ -17,7 +17,8 @@ from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.jobs import part_name
 from pipeline.preprocess.partfiles import part_from_json
 from pipeline.preprocess.run import preprocess
-from pipeline.preprocess.state import CONFIG, load_state, stamps_name
+from pipeline.preprocess.state import load_state, stamps_name
+from pipeline.runs.ownership import CONFIG
 from shards.errors import ShardError
 from shards.manifest import MANIFEST, load_manifest
 from shards.storage import Storage

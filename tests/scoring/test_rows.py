@@ -7,7 +7,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.scoring.rows import SCHEMA, Form, Row, table_name, writing_rows
+from pipeline.scoring.choices import Form
+from pipeline.scoring.rows import SCHEMA, Row, table_name, writing_rows
 from shards.storage import Storage
 
 

@@ -82,7 +82,9 @@ def test_the_same_frames_give_the_same_bytes(tmp_path: Path, codec: Codec) -> No
 
 def test_tar_members_carry_nothing_of_the_machine_or_the_hour(tmp_path: Path) -> None:
     make_set(tmp_path, {"training": [COLOUR]})
-    for path in tmp_path.glob("*.tar"):
+    paths = list(tmp_path.glob("*.tar"))
+    assert paths
+    for path in paths:
         with tarfile.open(path) as tar:
             for member in tar:
                 assert (member.mtime, member.uid, member.gid, member.uname, member.gname) == (0, 0, 0, "", "")

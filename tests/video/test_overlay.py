@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.video import overlay as overlay_module
 from pipeline.video.drawing import Scale, Strip, composed
-from pipeline.video.overlay import HEAT, Moment, thumbnail, writing_overlay
+from pipeline.video.overlay import Moment, thumbnail, writing_overlay
 from pipeline.video.timed import TimedFrame, timed_frames
 from shards.errors import StorageError
 from shards.opencv import cv2
@@ -82,7 +82,7 @@ def test_what_was_drawn_is_what_is_shown_at_its_time(
             span_seconds=10.0,
         )
         moment = past[-1]
-        drawn = composed(moment.frame, moment.error_map, moment.box, strip, HEAT)
+        drawn = composed(moment.frame, moment.error_map, moment.box, strip)
         assert np.abs(frame.picture.astype(float) - drawn).mean() < 4
 
 

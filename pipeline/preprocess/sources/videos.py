@@ -87,10 +87,6 @@ class Layout:
     root: str
     videos: tuple[SourceVideo, ...]
 
-    def ordered(self) -> list[SourceVideo]:
-        """Sorted by split and natural order of name."""
-        return _ordered(self.videos)
-
     def testing(self) -> list[SourceVideo]:
         """The testing videos in order."""
         return _ordered(video for video in self.videos if video.split == "testing")

@@ -16,6 +16,7 @@ from pipeline.preprocess.run import preprocess
 from pipeline.preprocess.sources.source import list_tree
 from pipeline.preprocess.sources.videos import Layout
 from shards.masks import read_masks
+from shards.names import video_order
 from shards.storage import Storage
 from tests.helpers import datasets
 from tests.helpers.videos import scene, write_images, write_video
@@ -27,9 +28,9 @@ def layout_of(root: Path, dataset: str = "auto", labels: str | None = None) -> L
 
 
 def names(layout: Layout) -> dict[str, list[str]]:
+    ordered = sorted(layout.videos, key=lambda video: video_order(video.split, video.name))
     return {
-        split: [video.name for video in layout.ordered() if video.split == split]
-        for split in ("training", "testing")
+        split: [video.name for video in ordered if video.split == split] for split in ("training", "testing")
     }
 
 
