@@ -27,7 +27,7 @@ from pipeline.score.config import DoctorConfig, ScoreConfig
 from pipeline.sweep.config import SweepConfig
 from pipeline.synthesize.config import SynthesizeConfig
 from pipeline.terminal.command_line import Group, use_file
-from pipeline.terminal.output import remark, say
+from pipeline.terminal.output import hear_warnings, remark, say
 from pipeline.train.config import PRESET, TrainConfig, train_config
 from pipeline.watch.config import WatchConfig
 from pipeline.watch.plan import Plan, watch_config
@@ -56,6 +56,7 @@ def main(ctx: click.Context, config: Path | None) -> None:
     calibrate   a checkpoint and normal video in, how often it raises alarms out
     feedback    events that were called normal in, a calibration that knows of them out
     """
+    hear_warnings()
     if config is not None:
         use_file(ctx, config, main.commands)
 

@@ -75,7 +75,7 @@ def imports(source: str) -> frozenset[str]:
             assert node.level == 0, f"{source}: relative import"
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            found.update(arg.value for arg in node.args if isinstance(arg, ast.Constant))
+            found.update(str(arg.value) for arg in node.args if isinstance(arg, ast.Constant))
     return frozenset(found)
 
 

@@ -26,6 +26,11 @@ def _text(description: str, *, or_null: bool = False) -> dict[str, Any]:
     return {"description": description, "type": kind, "minLength": 1, "maxLength": _MOST_TEXT}
 
 
+def _file(description: str, folder: str) -> dict[str, Any]:
+    """A file right in a folder of the results, and nowhere else; null where there is none."""
+    return {**_text(description, or_null=True), "pattern": f"^{folder}/[A-Za-z0-9_-][A-Za-z0-9._-]*$"}
+
+
 def _number(description: str, *, or_null: bool = False, **limits: float) -> dict[str, Any]:
     return {"description": description, "type": ["number", "null"] if or_null else "number", **limits}
 
@@ -102,7 +107,7 @@ SCHEMA: Final[dict[str, Any]] = {
             "label": {"description": "What a person said of it", "enum": [*LABELS, None]},
             "files": _object(
                 "Paths inside the folder of the results; null where there is none",
-                {"clip": _text("Video of it", or_null=True), "thumbnail": _text("Its peak", or_null=True)},
+                {"clip": _file("Video of it", "clips"), "thumbnail": _file("Its peak", "thumbs")},
             ),
             "model": _object(
                 "What scored it", {"checkpoint_sha256": _DIGEST, "version": _text("Of this program")}

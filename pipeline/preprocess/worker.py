@@ -106,9 +106,11 @@ def main() -> None:
     from pipeline.preprocess.jobs import job_from_json
     from pipeline.preprocess.looks import frames, planes
     from pipeline.preprocess.work import process_video
+    from pipeline.terminal.output import hear_warnings
     from pipeline.video.images import use_one_thread
 
     answer = answering()
+    hear_warnings()
     use_one_thread()
     heartbeat = now_and_then(lambda frames, expected: answer(frames=frames, expected=expected))
     held = address_space()

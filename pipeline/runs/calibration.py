@@ -7,7 +7,6 @@ precision are others, and its levels mean nothing for them.
 
 import dataclasses
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,6 +19,7 @@ from mnad.levels import Recording
 from mnad.rates import Calibration, Threshold
 from pipeline.errors import CalibrationError
 from pipeline.runs.entries import entries
+from pipeline.runs.layout import is_profile
 from pipeline.runs.promises import promise
 from shards.digests import digest_of
 from shards.jsonfile import read_json
@@ -27,7 +27,6 @@ from shards.storage import Storage
 
 RECORD = "calibration.json"
 """Where in a run its calibration lies; beside a checkpoint file that lies in no run."""
-_OF_PROFILE = re.compile(r"calibration-(.+)\.json")
 _FORMAT = "mnad-calibration"
 _VERSION = 1
 _MOST_BYTES = 32 << 20
@@ -227,7 +226,9 @@ def calibrated_profiles(home: Storage) -> list[str | None]:
     if not home.can_list:
         return [None] if home.exists(RECORD) else []
     names = set(home.names())
-    named = sorted(match[1] for name in names if (match := _OF_PROFILE.fullmatch(name)))
+    before, _, after = record_name("|").partition("|")
+    inner = (name.removeprefix(before).removesuffix(after) for name in names)
+    named = sorted(each for each in inner if is_profile(each) and record_name(each) in names)
     return [None] * (RECORD in names) + [*named]
 
 
@@ -296,7 +297,10 @@ def load_calibration(home: Storage, name: str = RECORD) -> CalibrationRecord:
     """
     where = f"{home}/{name}"
     try:
-        return record_from_json(read_json(home, name, most=_MOST_BYTES))
+        record = record_from_json(read_json(home, name, most=_MOST_BYTES))
+        if record_name(record.profile) != name:
+            raise ValueError(f"found profile {record.profile!r}, which is not that of the file's name")
+        return record
     except FileNotFoundError:
         raise CalibrationError(
             f"{where}: not found, expected the calibration of the run; run calibrate RUN first"
@@ -318,6 +322,7 @@ def record_from_json(value: Any) -> CalibrationRecord:
     made, belongs, usual = record.calibration, record.belongs, record.usual
     count = len(record.boxes) if belongs.score == "local" else 1
     for name, holds in (
+        ("profile", record.profile is None or is_profile(record.profile)),
         ("belongs.rate", 0 < belongs.rate <= _LARGE),
         ("belongs.tau", 0 < belongs.tau <= _LARGE),
         ("belongs.height", belongs.height > 0),

@@ -14,7 +14,13 @@ METRICS = "metrics.jsonl"
 """Losses and speed, one JSON object per line."""
 LEARNED = "learned"
 """Where in the results of a watched camera its own calibration lies."""
+_PROFILE = re.compile(r"[a-z0-9][a-z0-9_-]{0,30}")
 _MODEL = re.compile(r"model-(\d{8,})\.safetensors")
+
+
+def is_profile(name: object) -> bool:
+    """Whether a value from outside can be the name of a profile, which becomes part of a file's name."""
+    return isinstance(name, str) and _PROFILE.fullmatch(name) is not None
 
 
 def model_name(step: int) -> str:

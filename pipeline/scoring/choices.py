@@ -1,10 +1,10 @@
 """Names of the ways to score and to promise, for options: no library is loaded for them."""
 
-import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline.options import Custom
+from pipeline.runs.layout import is_profile
 
 MemoryMode = Literal["carry", "video", "frozen"]
 """How scored frames update the memory: from video to video, anew in each video, or never."""
@@ -70,13 +70,11 @@ CONFIDENCE = Custom(
 )
 """How --confidence is written."""
 
-_PROFILE = re.compile(r"[a-z0-9][a-z0-9_-]{0,30}")
-
 
 def _profile(given: Any) -> str:
-    if not isinstance(given, str) or not _PROFILE.fullmatch(given):
+    if not is_profile(given):
         raise ValueError(given)
-    return given
+    return str(given)
 
 
 PROFILE = Custom(

@@ -11,6 +11,8 @@ from shards.storage import Storage
 
 THUMBNAILS = "thumbs"
 CLIPS = "clips"
+SUFFIXES = {THUMBNAILS: (".jpg",), CLIPS: (".mp4", ".mkv")}
+"""Of the files that are written into each."""
 KIND: Kind = "anomaly"
 
 

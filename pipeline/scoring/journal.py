@@ -14,9 +14,12 @@ import pyarrow as pa
 
 from pipeline.scoring.rows import FOLDER, GROUP, SCHEMA, Row, Rows, writing_tables
 from shards.errors import StorageError, os_error_line
+from shards.localfiles import regular_file
 from shards.storage import Storage
 
 SUFFIX = ".journal"
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""Not through a link to another place, and without waiting for the reader of a pipe."""
 HELD_SECONDS = 60.0
 """Of rows in memory, which a kill loses. An hour at 25 frames/s is 60 batches of 1,500 rows."""
 
@@ -38,7 +41,7 @@ class Journal:
         path = self._path
         with _refused(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("wb")
+            self._file = os.fdopen(os.open(path, _NEW, 0o666), "wb")
             options = pa.ipc.IpcWriteOptions(compression="zstd")
             self._stream = pa.ipc.new_stream(self._file, SCHEMA, options=options)
         self._rows = Rows(self._write)
@@ -103,19 +106,22 @@ def publish(out: Storage, name: str) -> None:
 def _groups(path: Path) -> Iterator[pa.Table]:
     """What a journal has, some thousand rows at a time."""
     held: list[pa.RecordBatch] = []
-    with pa.OSFile(str(path)) as source:
-        for batch in _batches(source):
-            held.append(batch)
-            if sum(each.num_rows for each in held) >= GROUP:
-                yield pa.Table.from_batches(held, SCHEMA).combine_chunks()
-                held = []
+    for batch in _batches(path):
+        held.append(batch)
+        if sum(each.num_rows for each in held) >= GROUP:
+            yield pa.Table.from_batches(held, SCHEMA).combine_chunks()
+            held = []
     if held:
         yield pa.Table.from_batches(held, SCHEMA).combine_chunks()
 
 
-def _batches(source: pa.NativeFile) -> Iterator[pa.RecordBatch]:
-    """The whole batches of a stream, up to where it is cut off."""
-    with contextlib.suppress(pa.ArrowException, StopIteration, OSError, EOFError):
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """The whole batches of a stream, up to where it is cut off; none of what is no file of its own."""
+    with (
+        contextlib.suppress(pa.ArrowException, StopIteration, OSError, EOFError),
+        regular_file(str(path), follow=False),
+        pa.OSFile(str(path)) as source,
+    ):
         stream = pa.ipc.open_stream(source)
         if stream.schema != SCHEMA:
             return

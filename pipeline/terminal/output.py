@@ -4,11 +4,13 @@ Names of files and videos are foreign text; here is the one door that all of it 
 """
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
 
 from pipeline.errors import OutputError
+from shards.locations import hidden
 from shards.text import plain
 
 
@@ -27,6 +29,24 @@ def remark(line: str) -> None:
     if sys.stderr is not None:  # None where it was closed
         with contextlib.suppress(OSError):
             print(plain(line), file=sys.stderr, flush=True)
+
+
+class _Remarks(logging.Handler):
+    """Warnings of the program, each as a line on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one."""
+        remark(hidden(self.format(record)))
+
+
+_REMARKS = _Remarks(logging.WARNING)
+
+
+def hear_warnings() -> None:
+    """Print what modules warn of as any other line. Python's own way, for want of another, prints it raw: a
+    file in a foreign bucket could set the clipboard by its name."""
+    for package in ("pipeline", "shards"):
+        logging.getLogger(package).addHandler(_REMARKS)  # once, however often
 
 
 @contextlib.contextmanager

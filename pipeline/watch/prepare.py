@@ -9,12 +9,14 @@ from pathlib import Path
 from pipeline.errors import ConfigError, SourceError
 from pipeline.events import log
 from pipeline.events.event import Model
+from pipeline.events.sinks import delivery
 from pipeline.processes.distributed import Process
 from pipeline.runs import promises
 from pipeline.runs.calibration import calibrated_profiles
 from pipeline.runs.layout import LEARNED, home_of
+from pipeline.runs.ownership import refuse_links
 from pipeline.runs.trainedon import rate_of
-from pipeline.scoring import rows
+from pipeline.scoring import keeping, rows
 from pipeline.scoring.alarms import alarms_of, unarmed
 from pipeline.scoring.choices import MEAN, Asked
 from pipeline.scoring.happenings import CLIPS, THUMBNAILS, Subject
@@ -81,8 +83,10 @@ def _post(
 ) -> Post:
     assert config.checkpoint is not None
     folder = Storage(f"{Storage(plan.out).path('')}/{config.name}")
+    refuse_links(folder, (rows.FOLDER, THUMBNAILS, CLIPS, normal.FOLDER, delivery.FOLDER, LEARNED))
     run = Storage(home_of(config.checkpoint))
     learned = Storage(f"{folder.path('')}/{LEARNED}")
+    refuse_links(learned, (keeping.FOLDER,))
     is_learned = bool(calibrated_profiles(learned))
     home = learned if is_learned else run
     tool, model = models.of(config, home)

@@ -1,12 +1,12 @@
 """How long files of cameras stay. Events stay for ever; what is removed is told."""
 
+import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline.scoring import rows
-from pipeline.scoring.happenings import CLIPS, THUMBNAILS
-from pipeline.scoring.journal import SUFFIX
+from pipeline.scoring.happenings import SUFFIXES
 from shards.storage import TEMPORARY_PREFIX
 
 _SECONDS = 600.0
@@ -56,12 +56,10 @@ class Retention:
         """
         files = []
         for folder in self._folders:
-            for inside in (CLIPS, THUMBNAILS, rows.FOLDER):
-                for path in (folder / inside).glob("*"):
-                    is_written = path.name.startswith(TEMPORARY_PREFIX) or path.suffix == SUFFIX
-                    if not is_written and not path.is_symlink():
-                        state = path.stat()
-                        files.append((state.st_mtime, state.st_size, path))
+            for path in _kept(folder):
+                state = path.lstat()
+                if stat.S_ISREG(state.st_mode):
+                    files.append((state.st_mtime, state.st_size, path))
         total = sum(size for _, size, _ in files)
         most = None if self._gigabytes is None else self._gigabytes * 1e9
         removed = []
@@ -73,3 +71,11 @@ class Retention:
             total -= size
             removed.append(path)
         return removed
+
+
+def _kept(folder: Path) -> Iterator[Path]:
+    """What is called as a file of a camera that stays for a while; what is still being written is none."""
+    for inside, suffixes in {**SUFFIXES, rows.FOLDER: (".parquet",)}.items():
+        for path in [] if (folder / inside).is_symlink() else (folder / inside).glob("*"):
+            if path.suffix in suffixes and not path.name.startswith(TEMPORARY_PREFIX):
+                yield path

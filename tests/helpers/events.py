@@ -59,6 +59,10 @@ _ZONES = (UTC, timezone(timedelta(hours=-3, minutes=-30)), timezone(timedelta(ho
 _TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 
 
+def _files(folder: str) -> st.SearchStrategy[str]:
+    return st.from_regex(rf"{folder}/[A-Za-z0-9_-][A-Za-z0-9._-]{{0,100}}", fullmatch=True)
+
+
 @st.composite
 def events(draw: st.DrawFn) -> Event:
     """Events of every kind and type, with and without a clock."""
@@ -108,6 +112,6 @@ def events(draw: st.DrawFn) -> Event:
         interrupted=draw(st.booleans()),
         suppressed=draw(st.booleans()),
         label=draw(st.sampled_from([None, *LABELS])),
-        files=Files(clip=draw(st.none() | _TEXTS), thumbnail=draw(st.none() | _TEXTS)),
+        files=Files(clip=draw(st.none() | _files("clips")), thumbnail=draw(st.none() | _files("thumbs"))),
         model=MODEL,
     )

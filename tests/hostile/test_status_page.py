@@ -213,33 +213,17 @@ def test_a_token_that_can_be_guessed_is_refused() -> None:
 # Files.
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "../secret.mp4",
-        "clips/../../secret.mp4",
-        "ABSOLUTE",
-        "linked/secret.mp4",
-        "link.mp4",
-        "pipe.mp4",
-        "clips",
-        "config.toml",
-        "events.jsonl",
-        "a\x00b.mp4",
-        "x" * 4000,
-    ],
-)
+@pytest.mark.parametrize("name", ["link.mp4", "pipe.mp4", "folder.mp4", "config.toml", "x" * 4000])
 def test_a_forged_log_gives_no_other_file_away(tmp_path: Path, name: str) -> None:
+    """What lies right in `clips/` and `thumbs/`, and is no clip and no thumbnail."""
     folder, secret = tmp_path / "yard", tmp_path / "secret.mp4"
-    (folder / "clips").mkdir(parents=True)
     secret.write_bytes(b"secret")
-    (folder / "linked").symlink_to(tmp_path)
-    (folder / "link.mp4").symlink_to(secret)
-    (folder / "config.toml").write_text("secret")
-    (folder / "events.jsonl").write_text("secret")
-    os.mkfifo(folder / "pipe.mp4")
-    name = str(secret) if name == "ABSOLUTE" else name
-    happened = live_event(files=Files(clip=name, thumbnail=name))
+    for inside in ("clips", "thumbs"):
+        (folder / inside / "folder.mp4").mkdir(parents=True)
+        (folder / inside / "link.mp4").symlink_to(secret)
+        (folder / inside / "config.toml").write_text("secret")
+        os.mkfifo(folder / inside / "pipe.mp4")
+    happened = live_event(files=Files(clip=f"clips/{name}", thumbnail=f"thumbs/{name}"))
     with page_of({"yard": fake(folder, events=[happened])}) as server:
         for part in ("clip", "thumbnail"):
             answer = ask(server, f"/cameras/yard/events/{happened.id}/{part}")
@@ -370,7 +354,6 @@ def told(folder: Path, text: str) -> tuple[str, str, str]:
     happened: Event = live_event(
         camera=text,
         peak=replace(live_event().peak or peak(), zone=text),
-        files=Files(clip=text, thumbnail=text),
     )
     given = dict.fromkeys(("name", "source", "reason", "words", "missing", "promise", "drift"), text)
     camera = fake(folder, events=[happened], **given)
