@@ -204,7 +204,7 @@ def feedback(config: FeedbackConfig) -> None:
     """Count the events that a person has called normal as alarms of normal video, in the calibration.
 
     Labels come from the page of watch. Thresholds rise by them or stay, and only by this command. Run again,
-    it follows the labels of now: one that was taken away is taken back.
+    it counts the labels as they are then: a label that was taken away has no effect any more.
     """
     from pipeline.calibrate.feedback import feedback
     from pipeline.calibrate.words import counted, remarks

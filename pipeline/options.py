@@ -145,9 +145,9 @@ class Declared:
         if isinstance(about, Argument):
             return ""
         if about.least is not None and about.most is not None:
-            return f"{about.least:g} to {about.most:g}"
-        least = f"at least {about.least:g}" if about.least is not None else ""
-        return f"more than {about.above:g}" if about.above is not None else least
+            return f"{_number(about.least)} to {_number(about.most)}"
+        least = f"at least {_number(about.least)}" if about.least is not None else ""
+        return f"more than {_number(about.above)}" if about.above is not None else least
 
     def parse(self, given: Any) -> Any:
         """The value from text of the command line, or from what a TOML file has.
@@ -199,6 +199,11 @@ class Declared:
 
 
 _EXPECTED = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
+
+def _number(value: float) -> str:
+    """Whole numbers with all their digits."""
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def _is_a(value: Any, kind: type) -> bool:

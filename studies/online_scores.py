@@ -35,7 +35,7 @@ from shards.storage import Storage
 from shards.windows import VideoBatch
 
 WORST = 0.01
-"""Share of a frame's pixels whose mean error is the score of the fallback."""
+"""The share of a frame's pixels, those with the largest errors, whose mean is the score `worst 1 %`."""
 SMALL = 3
 """Boxes of the second evidence: the smallest ones."""
 LEVEL = 0.99

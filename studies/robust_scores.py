@@ -1,6 +1,6 @@
 """Whether another score of the published form lands better, and on every seed: from evaluations of runs.
 
-    python cli.py evaluate SHARDS RUN
+    python cli.py evaluate SHARDS RUN --out RUN/evaluation
     python cli.py evaluate SHARDS RUN --distance places --out RUN/evaluation-places
     python studies/robust_scores.py RUN [RUN ...]
 
