@@ -31,6 +31,7 @@ def test_sigkill_at_random_moments_changes_no_byte(tmp_path: Path) -> None:
     shards = tmp_path / "shards"
     moments = random.Random(0)
     killed = 0
+    workers: list[Path] = []
     # Kills while it starts, after some new file (a half-written one too), and while it ends.
     for watched in ("", *["**/*"] * 5, "segments-*"):
         process = subprocess.Popen(
@@ -41,14 +42,25 @@ def test_sigkill_at_random_moments_changes_no_byte(tmp_path: Path) -> None:
             time.sleep(0.005)
         time.sleep(moments.uniform(0, 0.01 if watched == "segments-*" else 0.1))
         killed += process.poll() is None
+        workers += [Path("/proc", pid) for pid in _children(process.pid)]
         process.kill()
         process.wait()
         for path in shards.glob("*.tar"):
             assert path.read_bytes() == (tmp_path / "undisturbed" / path.name).read_bytes()
     assert killed >= 4
     subprocess.run([*COMMAND, *options, str(shards)], check=True, capture_output=True)
-    time.sleep(0.5)  # workers of killed runs notice within a heartbeat
+    deadline = time.monotonic() + 60
+    while any(worker.exists() for worker in workers):  # those of killed runs notice within a heartbeat
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     assert set_bytes(shards) == set_bytes(tmp_path / "undisturbed")
+
+
+def _children(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []  # it has ended
 
 
 def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
