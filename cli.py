@@ -227,6 +227,8 @@ def score(config: ScoreConfig) -> None:
     from pipeline.score.run import score
 
     summary = score(config)
+    for note in summary.notes:
+        remark(f"note: {note}")
     for video in summary.videos:
         for note in video.result.notes:
             remark(f"note: {video.name}: {note}")

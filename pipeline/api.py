@@ -25,6 +25,7 @@ from pipeline.runs.calibration import load_calibration
 from pipeline.score.config import ScoreConfig
 from pipeline.score.job import Job, missing, prepare
 from pipeline.score.pace import pace
+from pipeline.score.record import is_half_done
 from pipeline.score.run import score
 from pipeline.scoring import moments, rows
 from pipeline.scoring.alarms import Alarms, Watch, alarms_of
@@ -130,7 +131,7 @@ class Result:
     drift: Drift | None
 
     def table(self) -> rows.Table:
-        """The scores of all videos, a pyarrow table with a row per scored frame.
+        """The scores of all videos, a pyarrow table with a row per scored frame; none of no video.
 
         Raises:
             SourceError: it was removed or damaged meanwhile.
@@ -275,6 +276,10 @@ class Detector:
             SourceError: it cannot be read.
             ValueError: something is no frame, or time does not go on.
         """
+        if isinstance(frames, str | Path):
+            raise ValueError(
+                f"found the path {locations.shown(str(frames))}, expected frames; give read_video of it"
+            )
         if not isinstance(frames, Video):
             yield from self._told(_timed(frames, self.rate), self._job.alarms)
             return
@@ -358,13 +363,20 @@ def read_scores(folder: str | Path) -> rows.Table:
     """The scores of all videos that `score` has written into a folder, or of one of them.
 
     Returns:
-        A pyarrow table with a row per scored frame, videos by name.
+        A pyarrow table with a row per scored frame, videos by name; without those that were skipped, or were
+        under way when a run was stopped.
 
     Raises:
         SourceError: there are none, or they are damaged.
     """
     inside = sorted(path.parent for path in Path(folder).glob(f"*/{rows.FOLDER}") if path.is_dir())
-    return rows.joined(rows.read_rows(Storage(str(each))) for each in (inside or [Path(folder)]))
+    each = [Storage(str(path)) for path in (inside or [Path(folder)])]
+    whole = [one for one in each if not is_half_done(one)]
+    if not whole:
+        raise SourceError(
+            f"{Storage(str(folder))}: found no video that was scored to its end, expected one; score it again"
+        )
+    return rows.joined(rows.read_rows(one) for one in whole)
 
 
 class _Watch:
@@ -409,10 +421,14 @@ def _timed(frames: np.ndarray | Iterable[TimedFrame], rate: float | None) -> Ite
     for number, frame in enumerate(frames):
         if isinstance(frame, np.ndarray):
             frame = TimedFrame(number=number, seconds=number / (rate or 1.0), picture=frame, is_corrupt=False)
+        if not isinstance(frame, TimedFrame):
+            raise ValueError(f"found a frame {type(frame).__name__}, expected a TimedFrame or an array")
         _check(frame.picture)
         yield frame
 
 
 def _check(picture: np.ndarray) -> None:
+    if not isinstance(picture, np.ndarray):
+        raise ValueError(f"found a frame {type(picture).__name__}, expected uint8 (H, W, 3) BGR")
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
         raise ValueError(f"found a frame {picture.dtype} {picture.shape}, expected uint8 (H, W, 3) BGR")

@@ -31,7 +31,9 @@ def chosen(
 ) -> tuple[list[Material], bool]:
     """What to calibrate on, and whether the model was trained on it."""
     if config.videos:
-        given = files(config.videos, tool.size, belongs.rate, config.rate, decoder, notes.findings)
+        given = files(
+            config.videos, tool.size, belongs.rate, config.rate, decoder, notes.findings, notes.said
+        )
         if not config.on_training_video:
             _refuse_trained(given, config, tool, notes)
         return given, config.on_training_video
@@ -55,7 +57,10 @@ def _refuse_trained(
         trained = training_set(tool.checkpoint, config.run, config.shards, config.threads)
     except (CalibrationError, ShardError) as error:
         reason = str(error).partition(";")[0]
-        notes.said.append(f"whether the model was trained on this video could not be looked up: {reason}")
+        notes.said.append(
+            f"whether the model was trained on this video could not be looked up ({reason}); "
+            "give the set with --shards"
+        )
         return
     trained.refuse_trained(given)
 

@@ -12,6 +12,8 @@ from pipeline.scoring.choices import (
     PRECISION,
     PROFILE,
     RUNTIME,
+    USUAL_ALARMS,
+    USUAL_CONFIDENCE,
     OwnMemory,
     Precision,
     RuntimeChoice,
@@ -79,16 +81,24 @@ class CalibrateConfig:
         ),
     ] = False
     alarms_per_hour: Annotated[
-        float, Option("How many alarms normal video may raise.", "Promise", least=1e-4, most=1e4)
-    ] = 1.0
+        float | None,
+        Option(
+            "How many alarms normal video may raise.",
+            "Promise",
+            least=1e-4,
+            most=1e4,
+            default=f"as before with --add or of the same video, else {USUAL_ALARMS:g}",
+        ),
+    ] = None
     confidence: Annotated[
-        float | str,
+        float | str | None,
         Option(
             "Probability that there are no more; mean keeps the rate on average only.",
             "Promise",
             custom=CONFIDENCE,
+            default=f"as before with --add or of the same video, else {USUAL_CONFIDENCE:g}",
         ),
-    ] = 0.9
+    ] = None
     score: Annotated[
         Score,
         Option(
@@ -117,10 +127,11 @@ class CalibrateConfig:
     def __post_init__(self) -> None:
         check(self)
 
-    @property
-    def share(self) -> float | None:
-        """The confidence; None for the mean."""
-        return None if self.confidence == MEAN else float(self.confidence)
+    def promised(self, alarms_per_hour: float, confidence: float | None) -> tuple[float, float | None]:
+        """Rate and confidence that are asked for, None of the mean; what is not asked for stays as given."""
+        if self.confidence is not None:
+            confidence = None if self.confidence == MEAN else float(self.confidence)
+        return (alarms_per_hour if self.alarms_per_hour is None else self.alarms_per_hour), confidence
 
 
 @described

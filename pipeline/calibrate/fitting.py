@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 
-from pipeline.calibrate.config import CalibrateConfig
 from pipeline.calibrate.material import Material
 from pipeline.errors import CalibrationError
 from pipeline.runs.calibration import Belongings, Calibrated, CalibrationRecord, Trace
+from pipeline.scoring.choices import USUAL_ALARMS, USUAL_CONFIDENCE
 from pipeline.scoring.fitting import fit, hours_of, weighed
 from pipeline.scoring.instrument import Instrument
 from pipeline.scoring.signals import signals_of
 
 
 def fitted(
-    config: CalibrateConfig,
     tool: Instrument,
     belongs: Belongings,
     profile: str | None,
@@ -20,6 +19,8 @@ def fitted(
     traces: Sequence[Trace],
 ) -> CalibrationRecord:
     """The calibration of what was scored, and of what was there before; recordings are listed by `listed`.
+
+    What is asked of it is what was asked before, or the usual.
 
     Raises:
         CalibrationError: there is too little video, or nothing in it differs.
@@ -31,8 +32,8 @@ def fitted(
                 belongs,
                 profile,
                 traces,
-                alarms_per_hour=config.alarms_per_hour,
-                confidence=config.share,
+                alarms_per_hour=USUAL_ALARMS,
+                confidence=USUAL_CONFIDENCE,
             )
         return before.added(weighed(signals_of(before), traces))
     except ValueError as error:

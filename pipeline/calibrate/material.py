@@ -19,6 +19,7 @@ from shards import rates
 from shards.choices import Split
 from shards.digests import digest_of, is_digest
 from shards.entries import Video
+from shards.errors import NoSetError
 from shards.frames import video_frames
 from shards.holdout import HeldOut
 from shards.identity import split_identity
@@ -148,7 +149,7 @@ def training_set(checkpoint: Checkpoint, location: str, shards: str | None, thre
         CalibrationError: nothing says where it is, or it is another one.
         ShardError: it cannot be read.
     """
-    run = Storage(home_of(location))
+    run, is_given = Storage(home_of(location)), shards is not None
     if shards is None:
         options = recorded_options(run, "train") or {}
         shards = options.get("shards")
@@ -158,7 +159,15 @@ def training_set(checkpoint: Checkpoint, location: str, shards: str | None, thre
                 "video, or the set with --shards"
             )
     storage = Storage(shards)
-    manifest = load_manifest(storage)
+    try:
+        manifest = load_manifest(storage)
+    except NoSetError as error:
+        if is_given:
+            raise
+        raise CalibrationError(
+            f"{str(error).partition(';')[0]}, expected the shard set that {run}/config.toml names as it was "
+            "found from the folder of then; give it with --shards, or give normal video"
+        ) from error
     data = checkpoint.origin.get("data")
     expected = data.get(SPLIT) if isinstance(data, dict) else None
     if expected != split_identity(manifest, SPLIT):
@@ -184,6 +193,7 @@ def files(
     image_rate: float | None,
     decoder: Decoder,
     findings: Findings,
+    notes: list[str] | None = None,
 ) -> list[Material]:
     """Video files and folders of images.
 
@@ -194,12 +204,14 @@ def files(
         image_rate: frames per second of folders of images.
         decoder: of their frames.
         findings: is told what is damaged.
+        notes: is told what of folders was left out, and of links.
 
     Raises:
         SourceError: one names nothing, or cannot be read.
         ConfigError: the rate of one does not fit that of the model, or nobody knows it.
     """
-    return [_file(footage, size, model_rate, image_rate, decoder, findings) for footage in found(arguments)]
+    footages = found(arguments, notes)
+    return [_file(footage, size, model_rate, image_rate, decoder, findings) for footage in footages]
 
 
 def _file(
@@ -224,9 +236,12 @@ def _file(
                     f"{footage}: found a file that does not say its frame rate, expected one; convert it"
                 )
             stride = every(own, model_rate, str(footage))
+            seen = Findings()
             yield decoder.frames(
-                footage, path, findings, rate=image_rate, stride=stride, small=size, is_whole=False
+                footage, path, seen, rate=image_rate, stride=stride, small=size, is_whole=False
             )
+            seen.complaints = [f"{footage} ({each})" for each in seen.complaints]
+            findings.add(seen)
 
     with footage.local() as path:
         paths = [Path(image) for image in footage.images] or [path]

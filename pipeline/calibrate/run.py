@@ -120,12 +120,13 @@ def _calibrated(config: CalibrateConfig, tool: Instrument, home: Storage, decode
         if record is None:
             notes.said.append(f"none of the video is {profile}")
             continue
+        alarms_per_hour, confidence = config.promised(record.alarms_per_hour, record.confidence)
         whole = dataclasses.replace(
             record,
             checkpoint=tool.checkpoint.name,
             optimistic=record.optimistic or is_trained,
-            alarms_per_hour=config.alarms_per_hour,
-            confidence=config.share,
+            alarms_per_hour=alarms_per_hour,
+            confidence=confidence,
         )
         whole.save(home)
         done.append(
@@ -203,7 +204,7 @@ def _scored(
         if not shown and any(shows.values()):
             records[profile] = kept[profile]
             continue
-        record = fitted(config, tool, belongs, profile, kept[profile], shown or traces[profile])
+        record = fitted(tool, belongs, profile, kept[profile], shown or traces[profile])
         new = listed(record, material, traces[profile])
         records[profile] = dataclasses.replace(record, recordings=record.recordings + new)
         notes.said.extend(_remarks(record, new, notes.findings))
@@ -250,5 +251,7 @@ def _remarks(record: CalibrationRecord, new: Sequence[Calibrated], findings: Fin
             f"left out {findings.damaged} damaged frames and what could not be decoded of {findings.lost} "
             "packets or images"
         )
+    if findings.complaints:
+        yield f"of damaged files what could be read counts: {'; '.join(findings.complaints)}"
     if record.calibration.hours < 2:
         yield "with fewer than two hours it cannot be told later whether the camera has changed"

@@ -26,26 +26,27 @@ class EventLog:
     def __init__(self, folder: Storage, descriptor: int, events: Iterable[Event]) -> None:
         self._folder = folder
         self._descriptor = descriptor
-        self._logged: dict[Event, None] = {}
-        for event in events:  # in the order in which they were last said
-            self._logged.pop(event, None)
-            self._logged[event] = None
+        self._logged: dict[tuple[str, str, bool], Event] = {}
+        for event in events:
+            self._keep(event)
 
     @property
     def events(self) -> list[Event]:
         """Each event once, as it was last appended, in the order in which they began."""
-        return fold(self._logged)
+        return fold(self._logged.values())
 
     def append(self, event: Event) -> None:
         """Append an event that begins or is over.
 
-        Nothing happens if the log has that line already, as when a killed run is repeated; a label that a
-        person has given since then stays.
+        Nothing happens if the log has that line already, as when a killed run is repeated, also if its
+        figures differ in their last digits, as those of another batch size do; a label that a person has
+        given since then stays. The end of an event that was cut off is another line than its real end.
 
         Raises:
             StorageError: it cannot be written; the log is then as it was.
         """
-        if event not in self._logged or event.label is not None:
+        before = self._logged.get(_line(event))
+        if before is None or event.label not in (None, before.label):
             self.say(event)
 
     def say(self, event: Event) -> None:
@@ -64,8 +65,12 @@ class EventLog:
             with contextlib.suppress(OSError):  # what then stays is half a line, which readers pass over
                 os.ftruncate(self._descriptor, before)
             raise _refused(self._folder, error) from error
-        self._logged.pop(event, None)
-        self._logged[event] = None
+        self._keep(event)
+
+    def _keep(self, event: Event) -> None:
+        """Remember a line; they are in the order in which they were last said."""
+        self._logged.pop(_line(event), None)
+        self._logged[_line(event)] = event
 
     def publish(self) -> None:
         """Write `events.json` anew.
@@ -123,6 +128,11 @@ def read_events(folder: Storage) -> list[Event]:
 def fold(events: Iterable[Event]) -> list[Event]:
     """Each event once, as it last is, in the order in which they first are."""
     return list({event.id: event for event in events}.values())
+
+
+def _line(event: Event) -> tuple[str, str, bool]:
+    """Which line of the log an event is: it has each once for each label."""
+    return event.id, event.type, event.interrupted
 
 
 def _read(folder: Storage) -> tuple[list[Event], int]:

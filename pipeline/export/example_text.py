@@ -91,7 +91,8 @@ def frames(video):
     """Seconds and pictures (H, W, 3) BGR of a file, at the rate of the model."""
     import av
 
-    with av.open(video) as file:
+    # In a relative path FFmpeg takes what stands before a colon for a protocol.
+    with av.open(str(Path(video).absolute())) as file:
         own = float(file.streams.video[0].average_rate)
         every = max(1, round(own / ABOUT["rate"])) if ABOUT["rate"] else 1
         for number, frame in enumerate(file.decode(video=0)):

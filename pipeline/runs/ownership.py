@@ -3,6 +3,7 @@
 Every command leaves its resolved options in `config.toml` under its own name, by which its folder is known.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,11 @@ from pipeline.errors import ConfigError
 from shards.storage import TEMPORARY_PREFIX, Storage
 
 CONFIG = "config.toml"
+_OF_VIDEO = re.compile(rb"\[(score|watch)\]\n(?=(.*\n)*?out = )(?=(.*\n)*?device = )")
+"""How the options begin of commands whose results have videos in them: clips and overlays of what they saw.
+All options are recorded; a file that a person wrote beside video hardly has each of these two."""
+_MOST_RECORDED = 1 << 20
+"""Bytes of recorded options that are looked at: those of a score of 10,000 files."""
 
 
 def recorded_options(folder: Storage, command: str) -> dict[str, Any] | None:
@@ -28,6 +34,18 @@ def _options_in(data: bytes, command: str) -> dict[str, Any] | None:
     except ConfigError:  # not TOML
         return None
     return options if isinstance(options, dict) else None
+
+
+def holds_results(folder: Path) -> bool:
+    """Whether a command left clips and overlays in a local folder, which are no video of a camera."""
+    path = folder / CONFIG
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            return False
+        with path.open("rb") as file:
+            return _OF_VIDEO.match(file.read(_MOST_RECORDED)) is not None
+    except OSError:
+        return False
 
 
 def refuse_foreign_config(folder: Storage, command: str) -> bytes | None:

@@ -8,6 +8,7 @@ model that does not give the scores of its own check is refused.
 import dataclasses
 import hashlib
 import json
+import shlex
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -230,9 +231,8 @@ def int8_networks(run: str, checkpoint: str) -> list[Any]:
     from pipeline.runtimes import joined, with_openvino
 
     folder = Storage(f"{Storage(run)}/{INT8}")
-    remedy = (
-        f"make it: python cli.py export {locations.shown(run)} {folder} --format openvino --precision int8"
-    )
+    places = shlex.join((locations.shown(run), str(folder)))
+    remedy = f"make it: python cli.py export {places} --format openvino --precision int8"
     if not folder.exists(RECORD):
         raise CheckpointError(f"{folder}: not found, expected the model in int8; {remedy}")
     record = read_record(folder)

@@ -1,15 +1,15 @@
 """Doctor: whether video, model, calibration and this machine fit together, in a few lines."""
 
-import itertools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from mnad.evidence import GAP
 from mnad.rates import Refusal
 from pipeline.errors import CalibrationError, ConfigError, SourceError
 from pipeline.events.words import clock
@@ -21,6 +21,7 @@ from pipeline.runs.promises import promise, refusal
 from pipeline.runs.trainedon import rate_of
 from pipeline.runtimes.exported import INT8, RECORD
 from pipeline.score.config import DoctorConfig
+from pipeline.scoring.calibrating import calibrate_command
 from pipeline.scoring.choices import BATCH, Precision, RuntimeChoice
 from pipeline.scoring.instrument import Instrument, instrument
 from pipeline.scoring.runtime import network_asked
@@ -31,7 +32,6 @@ from pipeline.video.extent import Extent
 from pipeline.video.footage import Footage, found
 from pipeline.video.pyav_frames import Findings
 from pipeline.video.timed import TimedFrame, every
-from shards import locations
 from shards.storage import Storage
 
 _LEAST_SIDE = 32
@@ -126,8 +126,9 @@ def _frames_per_second(
     tool: Instrument, footage: Footage, path: Path, decoder: Decoder, seconds: float
 ) -> float:
     """Of this machine: decoding, resizing and scoring, without the first batch."""
-    started = 0.0
-    for number, _ in enumerate(tool.moments(_endless(tool, footage, path, decoder)), start=1):
+    started, number = 0.0, 0
+    frames = _endless(tool, footage, path, decoder, lambda: number)
+    for number, _ in enumerate(tool.moments(frames), start=1):
         if number % tool.batch:
             continue  # moments come a batch at a time: only whole ones are counted
         now = time.perf_counter()
@@ -135,13 +136,26 @@ def _frames_per_second(
             started = now
         elif now - started >= seconds:
             return (number - tool.batch) / (now - started)
-    raise SourceError(f"{footage}: found no frame that can be scored, expected some; give another video")
+    raise SourceError(
+        f"{footage}: found no {tool.window} frames in a row of which each comes within {GAP:g} s of the one "
+        "before, expected some, for none is scored without; give another video"
+    )
 
 
-def _endless(tool: Instrument, footage: Footage, path: Path, decoder: Decoder) -> Iterator[TimedFrame]:
-    """The frames of a video again and again, as one."""
+def _endless(
+    tool: Instrument, footage: Footage, path: Path, decoder: Decoder, scored: Callable[[], int]
+) -> Iterator[TimedFrame]:
+    """The frames of a video again and again, as one, until all of them twice give no moment.
+
+    Args:
+        tool, footage, path, decoder: of the video.
+        scored: how many moments there are so far.
+    """
     start, number = 0.0, 0
-    for _ in itertools.count():
+    passes, since, before = 0, 0, 0
+    # In so many frames a batch of windows is there, or a gap broke them off; and over the seam of two passes,
+    # those that wait at the end of the first are told at the first gap of the second.
+    while passes < 2 or number - since < tool.window + tool.batch:
         last = None
         for frame in decoder.frames(footage, path, Findings(), small=tool.size, is_whole=False):
             last = frame.seconds
@@ -149,7 +163,9 @@ def _endless(tool: Instrument, footage: Footage, path: Path, decoder: Decoder) -
             number += 1
         if last is None:
             return
-        start += last + 0.04
+        start, passes = start + last + 0.04, passes + 1
+        if scored() > before:
+            passes, since, before = 0, number, scored()
 
 
 def _speed(tool: Instrument, speed: float, needed: float | None, device: str) -> str:
@@ -169,7 +185,8 @@ def _speed(tool: Instrument, speed: float, needed: float | None, device: str) ->
 
 def _calibrations(config: DoctorConfig, tool: Instrument, expected: float | None) -> Iterator[str]:
     home = Storage(home_of(config.checkpoint))
-    command = f"python cli.py calibrate {locations.shown(config.checkpoint)}"
+    asked = None if config.runtime == "auto" else config.runtime
+    command = calibrate_command(config.checkpoint, runtime=asked, precision=config.precision)
     if expected is None:
         yield (
             "none can be made, for the rate of the training video is not known; give folders of images one "
@@ -180,18 +197,22 @@ def _calibrations(config: DoctorConfig, tool: Instrument, expected: float | None
     if not profiles:
         yield f"none, so no alarm is raised; make one: {command}"
     for profile in profiles:
-        words = _calibration(home, tool, profile)
+        words = _calibration(config.checkpoint, home, tool, profile)
         yield words if profile is None else f"{profile}: {words}"
 
 
-def _calibration(home: Storage, tool: Instrument, profile: str | None) -> str:
+def _calibration(checkpoint: str, home: Storage, tool: Instrument, profile: str | None) -> str:
     name = record_name(profile)
     try:
         record = load_calibration(home, name)
+        own = record.belongs  # mask and memory are chosen by whoever scores
         record.refuse_other(
-            replace(tool.belongings(record.belongs.score), mask=record.belongs.mask), f"{home}/{name}"
+            replace(tool.belongings(own.score), mask=own.mask, memory=own.memory), f"{home}/{name}"
         )
     except CalibrationError as error:
         return str(error)
     found = record.calibration.threshold(record.alarms_per_hour, delta_of(record.confidence))
-    return refusal(found) if isinstance(found, Refusal) else promise(found, optimistic=record.optimistic)
+    if isinstance(found, Refusal):
+        command = calibrate_command(checkpoint, own, profile=profile, adds=True)
+        return f"{refusal(found)}; more: {command}"
+    return promise(found, optimistic=record.optimistic)

@@ -106,4 +106,4 @@ def prepare(config: ScoreConfig, process: Process) -> Job:
 
 def missing(job: Job) -> str | None:
     """Why no alarm can be raised, and the command that mends it; None if one can."""
-    return unarmed(job.alarms, job.config.checkpoint)
+    return unarmed(job.alarms, job.tool, job.config.checkpoint, score=job.config.score, mask=job.config.mask)

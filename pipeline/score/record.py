@@ -92,3 +92,9 @@ def load_record(folder: Storage) -> ScoreRecord | None:
         return entries(ScoreRecord, value)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
+
+
+def is_half_done(folder: Storage) -> bool:
+    """Whether a video was begun and not scored to its end: it was skipped, or the run was stopped."""
+    record = load_record(folder)
+    return record is not None and record.result is None

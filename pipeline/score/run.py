@@ -42,7 +42,8 @@ def score(config: ScoreConfig, opened: Job | None = None) -> Summary:
     out = Storage(config.out)
     if not out.is_local:
         raise ConfigError(f"{out}: found no local folder, expected one, for events are appended; choose one")
-    videos = found(config.videos)
+    notes: list[str] = []
+    videos = found(config.videos, notes)
     with processes(config.device) as process, sole("scoring", out):
         _refuse_several(process)
         refuse_foreign_folder(out, COMMAND)
@@ -62,6 +63,7 @@ def score(config: ScoreConfig, opened: Job | None = None) -> Summary:
         runtime=job.tool.runtime,
         drift=_drift(job, scored),
         missing=missing(job),
+        notes=tuple(notes),
     )
 
 

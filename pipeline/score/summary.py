@@ -42,6 +42,7 @@ class Summary:
         runtime: that has computed the scores.
         drift: how the videos compare with the calibration; None where that cannot be told.
         missing: why no alarm is raised, and the command that mends it; None if alarms are.
+        notes: what of the given folders was left out, or read through links.
     """
 
     out: str
@@ -52,6 +53,7 @@ class Summary:
     runtime: Runtime
     drift: Drift | None
     missing: str | None
+    notes: tuple[str, ...] = ()
 
     @property
     def events(self) -> list[Event]:

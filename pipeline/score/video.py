@@ -84,6 +84,7 @@ def score_video(
         curve = Curve()
         result = _scored(job, footage, path, decoder, folder, curve, advance)
     if footage.stamp() != work["stamp"]:
+        _clear(folder)  # it is of no file that ever was
         raise SourceError(f"{footage}: changed while it was scored; score it again when it is whole")
     folder.write(PAGE, _page(job, footage, folder, result, curve).encode())
     dataclasses.replace(record, result=result).save(folder)
@@ -256,3 +257,5 @@ def _notes(job: Job, footage: Footage, count: int, findings: Findings) -> Iterat
             f"{findings.damaged} damaged frames and {lost}, the first at frame {findings.first}{reason}; "
             "windows began anew behind them"
         )
+    if findings.complaints:
+        yield f"the file is damaged ({'; '.join(findings.complaints)}); what could be read of it was scored"

@@ -29,6 +29,7 @@ from pipeline.runs.calibration import (
     record_name,
 )
 from pipeline.runs.promises import promise, refusal
+from pipeline.scoring.calibrating import calibrate_command
 from pipeline.scoring.choices import MEAN, Asked, Score
 from pipeline.scoring.drifting import Counter, Drift, Seen, drift
 from pipeline.scoring.instrument import Instrument
@@ -36,7 +37,6 @@ from pipeline.scoring.moments import Moment
 from pipeline.scoring.signals import Signals, signals_of, uncalibrated
 from pipeline.scoring.watching import Baseline, Episode, Watched, Watcher
 from pipeline.video.profiles import CHROMA, profiles
-from shards import locations
 from shards.storage import Storage
 
 
@@ -172,18 +172,38 @@ def alarms_of(tool: Instrument, home: Storage, asked: Asked) -> Alarms | None:
     return dataclasses.replace(strictest, digest=digest, profiles=every, notes=notes)
 
 
-def unarmed(alarms: Alarms | None, checkpoint: str) -> str | None:
+def unarmed(
+    alarms: Alarms | None,
+    tool: Instrument,
+    checkpoint: str,
+    *,
+    score: Score | None = None,
+    mask: str | None = None,
+) -> str | None:
     """Why no alarm can be raised, and the command that mends it; None if one can.
 
     Args:
         alarms: what frames are held against.
+        tool: the model, as it scores.
         checkpoint: location of the run.
+        score: that is asked for.
+        mask: location of the mask.
     """
-    command = f"python cli.py calibrate {locations.shown(checkpoint)}"
     if alarms is None:
+        command = calibrate_command(
+            checkpoint,
+            profile=profiles(tool.profile)[0],
+            mask=mask,
+            score=score,
+            memory=tool.scorer.memory,
+            runtime=tool.runtime,
+            precision=tool.precision,
+        )
         return f"no calibration, so no alarm is raised; make one: {command}"
     if alarms.refusal is not None:
-        return f"no promise, so no alarm is raised: {alarms.refusal}; more: {command} VIDEO... --add"
+        record = alarms.record
+        command = calibrate_command(checkpoint, record.belongs, profile=record.profile, mask=mask, adds=True)
+        return f"no promise, so no alarm is raised: {alarms.refusal}; more: {command}"
     return None
 
 

@@ -55,6 +55,10 @@ MEAN = "mean"
 """In place of a confidence: the rate is kept on average only."""
 
 
+USUAL_ALARMS, USUAL_CONFIDENCE = 1.0, 0.9
+"""Alarms per hour, and the confidence in that, for which a calibration is made where nothing is asked for."""
+
+
 def _confidence(given: Any) -> float | str:
     value = MEAN if given == MEAN else float(given)
     if isinstance(given, bool) or (value != MEAN and not 0.5 <= float(value) <= 0.999):

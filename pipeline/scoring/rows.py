@@ -166,8 +166,8 @@ def _read_one(folder: Storage, name: str, form: Form) -> Table:
 
 
 def joined(tables: Iterable[Table]) -> Table:
-    """At least one table as one, in order."""
-    return pa.concat_tables(tables)
+    """Tables with the columns of `SCHEMA` as one, in order."""
+    return pa.concat_tables([SCHEMA.empty_table(), *tables])
 
 
 def _read(file: Any, form: Form) -> Table:

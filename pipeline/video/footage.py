@@ -3,7 +3,6 @@
 import contextlib
 import glob
 import hashlib
-import os
 import re
 import tempfile
 from collections import Counter
@@ -13,10 +12,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.errors import SourceError
+from pipeline.runs.ownership import holds_results
 from pipeline.video.images import decode_image
 from pipeline.video.naming import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from pipeline.video.pyav_frames import Findings
 from pipeline.video.timed import TimedFrame, timed_frames
+from pipeline.video.walking import Oddities, walk
 from shards import locations
 from shards.errors import StorageError, os_error_line
 from shards.storage import Storage, storage_of
@@ -24,7 +25,14 @@ from shards.text import natural_key, printable
 
 _LIVE = ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "mms")
 _CHUNK = 4 << 20
-_LONGEST_NAME = 100
+_LONGEST_NAME, _MOST_NAME_BYTES = 100, 246
+"""Characters of a folder's name, and bytes: file systems take 255, of which a digest may need 9."""
+_RESERVED = frozenset(
+    {"config.toml", "events.json", "events.jsonl", "index.html", "report.html", "score.json"}
+)
+"""Files beside which the folders of videos lie, or for which such a folder would be taken."""
+_MOST_LISTED = 10
+"""Names in a note."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +56,8 @@ class Footage:
         """What changes when its files do: bytes, images, and the time of the last change where it is known.
 
         Raises:
-            SourceError: it is gone.
-            StorageError: it cannot be looked at.
+            SourceError: it is gone, or cannot be looked at.
+            StorageError: a remote storage does not answer, or refuses.
         """
         storage, name = storage_of(self.location)
         try:
@@ -57,9 +65,14 @@ class Footage:
                 return {"bytes": storage.size(name)}
             states = [Path(path).stat() for path in self.images or (self.location,)]
         except FileNotFoundError:
-            raise SourceError(f"{self}: not found; it was there a moment ago") from None
+            raise SourceError(
+                f"{self}: not found; give a video that is there, or leave it out with --on-error skip"
+            ) from None
         except OSError as error:
-            raise StorageError(f"{self}: cannot be read: {os_error_line(error, '')}") from error
+            raise SourceError(
+                f"{self}: cannot be read: {error.strerror}; make it readable, or leave it out with "
+                "--on-error skip"
+            ) from error
         return {
             "bytes": sum(state.st_size for state in states),
             "modified": max(state.st_mtime_ns for state in states),
@@ -136,62 +149,111 @@ class Footage:
             raise first_error
 
 
-def found(arguments: Sequence[str]) -> list[Footage]:
+def found(arguments: Sequence[str], notes: list[str] | None = None) -> list[Footage]:
     """The videos that some arguments name, each once, in the order of the arguments.
 
     An argument is a video file, a folder (every video file in it, at any depth, and every folder in it that
     holds images and no video files), a pattern of such as `cam/*.mp4`, or the location of a remote file.
+    Links are followed, each folder is visited once, and those that `score` and `watch` wrote are left out.
+
+    Args:
+        arguments: as a user names them.
+        notes: is told of links, and of what of a folder was left out.
 
     Raises:
         SourceError: one of them names nothing, or a live stream.
         ShardError: a remote storage does not answer, or refuses.
     """
     videos: dict[str, Footage] = {}
+    said = [] if notes is None else notes
     for argument in arguments:
-        for footage in _named(argument):
+        for footage in _named(argument, said):
             videos.setdefault(locations.absolute(footage.location), footage)
+    if arguments and not videos:  # of `*` the folder of results is one among others
+        raise SourceError(f"{said[-1]}, expected video; give another folder")
     return _told_apart(list(videos.values()))
 
 
-def _named(argument: str) -> list[Footage]:
+def _named(argument: str, notes: list[str]) -> list[Footage]:
     if locations.is_uri(argument):
         return _remote(argument)
     path = Path(argument)
     if path.exists():
-        return _local(path)
+        return _local(path, notes)
     matches = sorted(glob.glob(argument, recursive=True), key=natural_key)  # noqa: PTH207, `**` and absolute
     if not matches:
         raise SourceError(
             f"{locations.shown(argument)}: not found; give video files, folders, or a pattern such as "
             "'cam/*.mp4'"
         )
-    return [footage for match in matches for footage in _local(Path(match))]
+    return [footage for match in matches for footage in _local(Path(match), notes)]
 
 
-def _local(path: Path) -> list[Footage]:
+def _local(path: Path, notes: list[str]) -> list[Footage]:
     if not path.is_dir():
         return [Footage(name=path.stem, location=str(path))]
+    if holds_results(path):
+        notes.append(f"{locations.shown(str(path))}: left out, for score or watch wrote it")
+        return []
+    odd = Oddities()
     videos = []
-    for folder, folders, files in os.walk(path):
-        folders[:] = sorted((name for name in folders if not name.startswith(".")), key=natural_key)
-        shown = sorted((name for name in files if not name.startswith(".")), key=natural_key)
-        below = Path(folder).relative_to(path)
-        clips = [Path(name) for name in shown if Path(name).suffix.lower() in VIDEO_SUFFIXES]
-        images = [name for name in shown if Path(name).suffix.lower() in IMAGE_SUFFIXES]
+    for below, names in _files(path, odd).items():
+        clips = [Path(name) for name in names if Path(name).suffix.lower() in VIDEO_SUFFIXES]
+        images = [name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES]
         videos += [
-            Footage(name=str((below / clip).with_suffix("")), location=str(Path(folder) / clip))
+            Footage(name=str((below / clip).with_suffix("")), location=str(path / below / clip))
             for clip in clips
         ]
         if images and not clips:
             name = path.resolve().name if below == Path() else str(below)
-            inside = tuple(str(Path(folder) / image) for image in images)
-            videos.append(Footage(name=name, location=folder, images=inside))
+            pictures = tuple(str(path / below / image) for image in images)
+            videos.append(Footage(name=name, location=str(path / below), images=pictures))
+    said = list(_oddities(path, odd))
     if not videos:
+        beside = f" ({'; '.join(said)})" if said else ""
         raise SourceError(
-            f"{locations.shown(str(path))}: found neither video files nor images, expected some; give "
-            "another folder"
+            f"{locations.shown(str(path))}: found neither video files nor images{beside}, expected some; "
+            "give another folder"
         )
+    notes += [f"{locations.shown(str(path))}: {each}" for each in said]
     return videos
+
+
+def _files(path: Path, odd: Oddities) -> dict[Path, list[str]]:
+    """Names of the files in a folder and those below, folders and files in natural order.
+
+    A link to a file that is not there is one of them: whoever reads it says so, or leaves it out.
+    """
+    inside: dict[str, list[str]] = {}
+    for file, _ in walk(path, odd, keeps_closed=True):
+        folder, _, name = file.rpartition("/")
+        inside.setdefault(folder, []).append(name)
+    for file in odd.dangling:
+        folder, _, name = file.rpartition("/")
+        if _is_read(name):
+            inside.setdefault(folder, []).append(name)
+    ordered = sorted(inside, key=lambda folder: [natural_key(part) for part in folder.split("/") if part])
+    return {Path(folder): sorted(inside[folder], key=natural_key) for folder in ordered}
+
+
+def _is_read(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES
+
+
+def _oddities(path: Path, odd: Oddities) -> Iterator[str]:
+    """What a reader must know of a folder, a phrase each."""
+    lost = [each for each in odd.dangling if not _is_read(each)]
+    out = [each for each, _ in odd.outside if _is_read(each) or (path / each).is_dir()]
+    for words, names in (
+        ("left out what score or watch wrote", odd.results),
+        ("left out links to folders that are read already or hold it", odd.again),
+        ("left out links that lead nowhere", lost),
+        ("left out folders that cannot be listed", odd.closed),
+        ("read through links out of it", out),
+    ):
+        if names:
+            more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+            yield f"{words}: {', '.join(map(printable, sorted(names, key=natural_key)[:_MOST_LISTED]))}{more}"
 
 
 def _remote(location: str) -> list[Footage]:
@@ -240,4 +302,6 @@ def _told_apart(videos: list[Footage]) -> list[Footage]:
 
 
 def _folder(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", printable(name)).strip("._")[:_LONGEST_NAME] or "video"
+    plain = re.sub(r"[^\w.-]+", "_", printable(name)).strip("._")[:_LONGEST_NAME]
+    short = plain.encode()[:_MOST_NAME_BYTES].decode(errors="ignore") or "video"
+    return f"{short}_" if short.lower() in _RESERVED else short

@@ -31,14 +31,20 @@ def opened(path: Path, name: str) -> av.container.InputContainer:
         name: of the file, for messages.
 
     Raises:
-        SourceError: it is not a video file.
+        SourceError: it is not a video file, or cannot be read.
     """
     # Of JPEGs one after another FFmpeg takes few large ones for pictures.
     form = "mjpeg" if path.suffix.lower() in _JPEG_STREAMS else None
     try:
-        return av.open(str(path), format=form, metadata_errors="replace", options=_RESTRICTIONS)
+        # In a relative path FFmpeg takes what stands before a colon for a protocol.
+        return av.open(str(path.absolute()), format=form, metadata_errors="replace", options=_RESTRICTIONS)
     except (av.FFmpegError, OSError) as error:
-        size = path.stat().st_size
+        try:
+            size = path.stat().st_size
+        except OSError as gone:
+            raise SourceError(
+                f"{name}: cannot be read: {gone.strerror}; restore it, or leave it out with --on-error skip"
+            ) from error
         raise SourceError(
             f"{name}: found {size} bytes that are no video file FFmpeg reads, or a playlist, picture or "
             f"sound ({error.strerror}); mend or remove it, or leave it out with --on-error skip"

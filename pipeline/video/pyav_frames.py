@@ -4,7 +4,7 @@ import itertools
 import re
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ class Findings:
         interlaced: frames that hold two fields.
         errors: that the decoder spoke of, also where it passed every frame as sound.
         error: the first of them.
+        complaints: what the demuxer said of the file's structure, as of one that is cut off; each once.
     """
 
     damaged: int = 0
@@ -58,6 +59,7 @@ class Findings:
     interlaced: int = 0
     errors: int = 0
     error: str = ""
+    complaints: list[str] = field(default_factory=list)
 
     def add(self, other: "Findings") -> None:
         """Take in what was found in another file."""
@@ -65,9 +67,14 @@ class Findings:
         self.error = self.error or other.error
         for name in ("damaged", "lost", "interlaced", "errors"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.complain(other.complaints)
+
+    def complain(self, complaints: Iterable[str]) -> None:
+        """Take in what a demuxer said."""
+        self.complaints += [each for each in dict.fromkeys(complaints) if each not in self.complaints]
 
     def facts(self) -> dict[str, Any]:
-        """For the manifest."""
+        """For the manifest, which has the complaints from the audit of the file."""
         return {
             "damaged_frames": self.damaged,
             "lost_packets": self.lost,
@@ -107,6 +114,7 @@ def _pictures(
         unit = file.stream.time_base
         for frame, picture in _shown(_decoded(file, file.packets(), findings), file.name):
             yield frame, picture, unit
+        findings.complain(file.audit().complaints)
 
 
 def groups(path: Path, name: str) -> list[int]:

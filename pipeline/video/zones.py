@@ -27,7 +27,7 @@ _FIELDS = {"polygon", "gain"}
 
 @dataclass(frozen=True, kw_only=True)
 class Zones:
-    """Where in a frame which zone is; where two overlap, the later.
+    """Where in a frame which zone is; where two overlap, the later, and the gain of the last that states one.
 
     Attributes:
         names: of the zones.
@@ -77,14 +77,16 @@ def read_zones(location: str, size: tuple[int, int]) -> Zones:
     for number, (polygon, own) in enumerate(zones.values()):
         inside = np.zeros(size, np.uint8)
         cv2.fillPoly(inside, [np.rint(np.array(polygon) * scale).astype(np.int32)], (1,))
-        index[inside > 0], gain[inside > 0] = number, own
+        index[inside > 0] = number
+        if own is not None:  # a zone that only names a place does not take back what another one says of it
+            gain[inside > 0] = own
     names = tuple(zones)
     digest = hashlib.sha256(repr((names, size)).encode() + index.tobytes() + gain.tobytes()).hexdigest()
     return Zones(names=names, index=index, gain=gain, digest=digest)
 
 
-def _checked(tables: dict[str, Any]) -> dict[str, tuple[list[list[float]], float]]:
-    """Polygon and gain of each zone; ValueError says what is wrong."""
+def _checked(tables: dict[str, Any]) -> dict[str, tuple[list[list[float]], float | None]]:
+    """Polygon of each zone, and its gain if it states one; ValueError says what is wrong."""
     if set(tables) != {"zones"}:
         raise ValueError(f"found {', '.join(sorted(tables))[:80] or 'nothing'}, expected zones alone")
     zones = tables["zones"]
@@ -95,7 +97,7 @@ def _checked(tables: dict[str, Any]) -> dict[str, tuple[list[list[float]], float
         problem = next(_problems(name, zone), None)
         if problem is not None:
             raise ValueError(f"found zone {name!r:.60} with {problem}")
-        found[name] = (zone["polygon"], float(zone.get("gain", 0.0)))
+        found[name] = (zone["polygon"], float(zone["gain"]) if "gain" in zone else None)
     return found
 
 

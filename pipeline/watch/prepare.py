@@ -18,7 +18,7 @@ from pipeline.runs.ownership import refuse_links
 from pipeline.runs.trainedon import rate_of
 from pipeline.scoring import keeping, rows
 from pipeline.scoring.alarms import alarms_of, unarmed
-from pipeline.scoring.choices import MEAN, Asked
+from pipeline.scoring.choices import MEAN, USUAL_ALARMS, USUAL_CONFIDENCE, Asked
 from pipeline.scoring.happenings import CLIPS, THUMBNAILS, Subject
 from pipeline.scoring.instrument import Instrument
 from pipeline.version import code_version
@@ -50,8 +50,6 @@ from shards.storage import Storage
 
 MARGIN = 5.0
 """Seconds that a clip shows before and after its event, as those of `score`."""
-_ALARMS_PER_HOUR, _CONFIDENCE = 1.0, 0.9
-"""That are asked of what is learned, where nothing is asked for: as of `calibrate`."""
 
 
 def engine(plan: Plan, process: Process, stack: contextlib.ExitStack) -> Engine:
@@ -120,7 +118,7 @@ def _post(
     zones = None if config.zones is None else read_zones(config.zones, tool.size)
     camera = WatchedCamera(config, folder, opened, subject, zones, feed, face, messages, clip, tapes)
     score = "local" if alarms is None else alarms.record.belongs.score
-    camera.arm(alarms, score, unarmed(alarms, config.checkpoint))
+    camera.arm(alarms, score, unarmed(alarms, tool, config.checkpoint, mask=config.mask))
     if is_learning:
         camera.learn(
             _learner(config, tool, learned), lambda: alarms_of(tool, learned, Asked(profile=config.profile))
@@ -153,8 +151,8 @@ def _learner(config: CameraConfig, tool: Instrument, home: Storage) -> Learner:
     Raises:
         ConfigError: in so few hours no calibration carries the rate that is asked for.
     """
-    rate = _ALARMS_PER_HOUR if config.alarms_per_hour is None else config.alarms_per_hour
-    given = _CONFIDENCE if config.confidence is None else config.confidence
+    rate = USUAL_ALARMS if config.alarms_per_hour is None else config.alarms_per_hour
+    given = USUAL_CONFIDENCE if config.confidence is None else config.confidence
     confidence = None if given == MEAN else float(given)
     least = (1.0 if confidence is None else -math.log(1 - confidence)) / rate
     assert config.hours is not None

@@ -29,6 +29,7 @@ from pipeline.processes.locking import sole
 from pipeline.runs.calibration import RECORD, Trace, load_calibration
 from pipeline.runs.checkpoint import load_checkpoint
 from pipeline.runs.trainedon import trained_on
+from pipeline.scoring.calibrating import UNASKED
 from pipeline.scoring.choices import Score
 from pipeline.scoring.instrument import instrument
 from pipeline.scoring.keeping import FOLDER, Keeper
@@ -225,6 +226,52 @@ def test_another_rate_is_answered_without_scoring(made: Path, run: str) -> None:
     assert (other.belongs.score, len(other.recordings)) == ("psnr", 1)
     Path(run, RECORD).write_text("{")
     assert calibrated(run, file(made, 2)).record == first
+
+
+def test_what_was_asked_before_stays_unless_it_is_asked_anew(made: Path, run: str) -> None:
+    def asked(*videos: Path, **options: Any) -> tuple[float, float | None]:
+        record = calibrated(run, *videos, **options).record
+        assert load_calibration(Storage(run)) == record
+        return record.alarms_per_hour, record.confidence
+
+    write_video(made / "nine/09.mp4", scene(FRAMES, size=(48, 72), seed=9))
+    write_video(made / "ten/10.mp4", scene(FRAMES, size=(48, 72), seed=10))
+    assert asked(file(made, 2)) == (1.0, 0.9)
+    assert asked(file(made, 2), alarms_per_hour=2000.0, confidence="mean") == (2000.0, None)
+    assert asked(file(made, 2)) == (2000.0, None)
+    assert asked(made / "nine", add=True) == (2000.0, None)
+    assert asked(made / "ten", add=True, confidence=0.95) == (2000.0, 0.95)
+    assert asked(made / "ten", score="psnr") == (1.0, 0.9)
+
+
+def test_the_command_for_more_leaves_out_what_calibrate_takes_unasked() -> None:
+    config = CalibrateConfig(run="run")
+    assert {name: getattr(config, name) for name in UNASKED} == UNASKED
+
+
+def test_results_among_normal_video_do_not_count_and_cut_files_are_told(
+    made: Path, run: str, tmp_path: Path
+) -> None:
+    cam = tmp_path / "cam"
+    write_video(cam / "a.mkv", scene(FRAMES, size=(48, 72), seed=21))
+    write_video(cam / "scored/a/overlay.mp4", scene(FRAMES, size=(48, 72), seed=22))
+    (cam / "scored/config.toml").write_text('[score]\nvideos = ["."]\nout = "scored"\ndevice = "auto"\n')
+    whole = (cam / "a.mkv").read_bytes()
+    (cam / "a.mkv").write_bytes(whole[: len(whole) * 3 // 4])
+    summary = calibrated(run, cam)
+    assert [each.name for each in summary.record.recordings] == [str(cam / "a.mkv")]
+    assert f"{cam}: left out what score or watch wrote: scored" in summary.notes
+    assert (
+        f"of damaged files what could be read counts: {cam}/a.mkv (File ended prematurely)" in summary.notes
+    )
+
+
+def test_a_set_that_is_not_where_the_run_says_asks_for_shards(made: Path, run: str) -> None:
+    Path(run, "config.toml").unlink()
+    Path(run, "config.toml").write_text('[train]\nshards = "data"\n')
+    with pytest.raises(CalibrationError, match=r"^data/manifest\.json: not found, .*; give it with --shards"):
+        calibrated(run)
+    assert "--shards" in calibrated(run, file(made, 2)).notes[0]
 
 
 def test_hours_that_are_replaced_are_told(made: Path, run: str) -> None:

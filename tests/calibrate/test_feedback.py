@@ -42,7 +42,7 @@ def watched(folder: Path, record: CalibrationRecord, labels: dict[float, Label |
     save_armed(storage, Armed().turned([record], NOW))
     with writing(storage) as log:
         for number, (evidence, label) in enumerate(labels.items(), 1):
-            log.append(alarm(folder.name, NOW + timedelta(minutes=number), evidence, label))
+            log.say(alarm(folder.name, NOW + timedelta(minutes=number), evidence, label))
 
 
 def alarm(camera: str, start: datetime | None, evidence: float, label: Label | None) -> Event:

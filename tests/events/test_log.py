@@ -22,7 +22,7 @@ from shards.errors import StorageError
 from shards.jsonfile import read_json
 from shards.storage import Storage
 from tests.helpers.commands import ROOT
-from tests.helpers.events import event, events
+from tests.helpers.events import event, events, peak
 from tests.helpers.mutation import mutated_bytes
 
 STORY = [event(0, type="new"), event(0), event(1, type="new"), event(1)]
@@ -109,6 +109,20 @@ def test_a_repeated_run_keeps_what_a_person_said_and_people_may_change_their_min
     assert [one.label for one in read_events(Storage(tmp_path))] == [None, "real"]
 
 
+def test_a_repeated_run_whose_figures_differ_in_the_last_digits_adds_no_line(tmp_path: Path) -> None:
+    append_all(tmp_path)
+    append_all(tmp_path, [dataclasses.replace(one, peak=peak(local_error=-11.500002)) for one in STORY])
+    assert (tmp_path / LOG).read_bytes() == WHOLE
+    append_all(tmp_path, [event(1, label="real"), event(1, label="real")])
+    assert (tmp_path / LOG).read_bytes() == WHOLE + to_json(event(1, label="real")).encode() + b"\n"
+
+
+def test_the_real_end_follows_that_of_a_run_that_was_cut_off(tmp_path: Path) -> None:
+    append_all(tmp_path, [event(type="new"), event(interrupted=True, frames=3)])
+    append_all(tmp_path, [event(type="new"), event()])
+    assert read_events(Storage(tmp_path)) == [event()]
+
+
 def test_what_a_person_takes_back_is_taken_back_for_good(tmp_path: Path) -> None:
     append_all(tmp_path)
     for label in ("normal", None):
@@ -155,7 +169,7 @@ def test_a_damaged_log_is_read_or_refused_in_one_line(
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(events(), max_size=5))
+@given(st.lists(events(), max_size=5, unique_by=lambda one: one.id))
 def test_any_events_come_back(tmp_path_factory: pytest.TempPathFactory, story: list[Event]) -> None:
     folder = tmp_path_factory.mktemp("log")
     lines = [one for one in story if one.type != "update"]

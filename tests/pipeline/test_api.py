@@ -289,6 +289,13 @@ def test_what_is_no_frame_is_refused(detector: Detector) -> None:
             session.push(wrong, 1.0)
         with pytest.raises(ValueError, match=r"expected uint8 \(H, W, 3\) BGR"):
             list(detector.stream(wrong[None]))
+    with pytest.raises(ValueError, match="found a frame str, expected uint8"):
+        session.push("a.mp4", 1.0)  # type: ignore[arg-type]
+    for path in ("v/long.mp4", Path("v/long.mp4")):
+        with pytest.raises(ValueError, match=r"found the path v/long\.mp4, expected frames; give read_video"):
+            list(detector.stream(path))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="found a frame int, expected a TimedFrame"):
+        list(detector.stream([3]))  # type: ignore[list-item]
     for seconds in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="expected a later one"):
             session.push(picture, seconds)
@@ -344,3 +351,22 @@ def test_the_examples_of_the_page_run(world: World, tmp_path: Path, monkeypatch:
     assert "alarm at 0:00:" in printed[1]
     # The calibration is of video like yesterday's, whose strongest frame may just reach its threshold or not.
     assert printed[2].count("\ntoday ") == 2
+
+
+def test_videos_that_were_skipped_or_stopped_have_no_rows(world: World, tmp_path: Path) -> None:
+    detector = Detector.load(world.run, device="cpu")
+    detector = Detector(
+        dataclasses.replace(
+            detector._job, config=dataclasses.replace(detector._job.config, on_error="skip", overlay=False)
+        )
+    )
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "0.png").write_bytes(b"no image")
+    none = detector.score(tmp_path / "bad", out=tmp_path / "none")
+    assert (none.folders, none.table().num_rows, none.table().schema) == ((), 0, SCHEMA)
+    with pytest.raises(SourceError, match="found no video that was scored to its end"):
+        read_scores(tmp_path / "none")
+    both = detector.score(world.video, tmp_path / "bad", out=tmp_path / "both")
+    assert (tmp_path / "both" / "bad" / "scores").is_dir()
+    assert read_scores(tmp_path / "both").equals(both.table())
+    assert set(both.table()["video"].to_pylist()) == {"cam"}

@@ -1,13 +1,16 @@
 """Doctor says in a few lines what fits, what does not, and what to do about it."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
 import pytest
 
-from pipeline.errors import CheckpointError, ConfigError
+from pipeline.errors import CheckpointError, ConfigError, SourceError
+from pipeline.runs.calibration import load_calibration
 from pipeline.score.config import DoctorConfig
 from pipeline.score.doctor import diagnose
+from shards.storage import Storage
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.videos import scene, write_video
 from tests.helpers.yard import RATE, World
@@ -67,3 +70,32 @@ def test_a_folder_of_several_is_refused(world: World, tmp_path: Path) -> None:
         shutil.copy(world.video, tmp_path / name)
     with pytest.raises(ConfigError, match="found several files"):
         told(tmp_path, world.run)
+
+
+@pytest.mark.parametrize("step", [2000, 300])
+def test_video_without_a_window_ends_in_one_line(world: World, tmp_path: Path, step: int) -> None:
+    """All frames too far apart; and two near one another, then a gap."""
+    times = [number * step if step > 1000 else number // 2 * 5000 + number % 2 * step for number in range(8)]
+    slow = write_video(tmp_path / "slow.mp4", scene(8, size=(48, 72)), rate=RATE, times=times)
+    with pytest.raises(SourceError, match=r"found no 5 frames in a row of which each comes within 1 s"):
+        told(slow, world.run)
+
+
+def test_a_video_shorter_than_a_window_is_timed_again_and_again(world: World, tmp_path: Path) -> None:
+    short = write_video(tmp_path / "short.mp4", scene(3, size=(48, 72)), rate=RATE)
+    assert "frames/s on this machine's cpu" in told(short, world.run)["speed"]
+
+
+def test_a_calibration_is_taken_with_its_own_memory_and_the_command_for_more_is_whole(
+    world: World, tmp_path: Path
+) -> None:
+    run = tmp_path / "my run"
+    shutil.copytree(world.run, run)
+    record = load_calibration(Storage(str(run)))
+    belongs = dataclasses.replace(record.belongs, memory="video", mask="5" * 64)
+    dataclasses.replace(record, belongs=belongs, alarms_per_hour=0.1).save(Storage(str(run)))
+    words = told(world.video, run)["calibration"]
+    assert words.startswith("0.1 alarm")
+    assert words.endswith(
+        f"more: python cli.py calibrate '{run}' VIDEO... --add --memory video --mask MASK.png"
+    )

@@ -437,6 +437,64 @@ def test_a_file_that_is_cut_is_scored_as_far_as_it_goes(world: World, tmp_path: 
     assert len(summary.events) == 1
 
 
+def test_a_container_that_ends_too_soon_is_told(world: World, tmp_path: Path) -> None:
+    cut = write_video(tmp_path / "cut.mkv", scene(60, size=(48, 72)), rate=RATE)
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 3])
+    summary = world.score(tmp_path / "out", cut, overlay=False)
+    *_, note = notes = summary.videos[0].result.notes
+    assert note == "the file is damaged (File ended prematurely); what could be read of it was scored"
+    assert note in (tmp_path / "out" / "cut" / "report.html").read_text()
+    assert json.loads((tmp_path / "out" / "cut" / "score.json").read_text())["result"]["notes"] == [*notes]
+
+
+def test_results_beside_the_video_are_not_scored(world: World, tmp_path: Path) -> None:
+    shutil.copy(world.video, tmp_path / "cam.mp4")
+    first = world.score(tmp_path / "scored", tmp_path)
+    assert (tmp_path / "scored" / "cam" / "overlay.mp4").exists()
+    again = world.score(tmp_path / "scored", tmp_path)
+    assert [video.name for video in again.videos] == [video.name for video in first.videos] == ["cam"]
+    assert again.notes == (f"{tmp_path}: left out what score or watch wrote: scored",)
+
+
+def test_videos_that_are_gone_are_left_out_where_that_is_asked_for(world: World, tmp_path: Path) -> None:
+    video_there = Path(shutil.copy(world.video, tmp_path / "there.mp4"))
+    (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
+    with pytest.raises(SourceError, match=r"gone\.mp4: not found; give a video that is there"):
+        world.score(tmp_path / "out", tmp_path / "gone.mp4", overlay=False)
+    options = {"overlay": False, "clips": False, "on_error": "skip"}
+    summary = world.score(tmp_path / "out", tmp_path, video_there, **options)
+    assert [name for name, _ in summary.skipped] == ["gone", "loop"]
+    assert [video.name for video in summary.videos] == ["there"]
+
+
+def test_names_that_are_no_names_of_folders_or_look_like_protocols_are_scored(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = write_video(tmp_path / "short.mp4", scene(6, size=(48, 72)), rate=RATE)
+    given = [Path("12:30:05.mp4"), Path("config.toml.mp4"), Path("\u5834" * 60, "\u6240" * 60 + ".mp4")]
+    monkeypatch.chdir(tmp_path)
+    given[2].parent.mkdir()
+    for path in given:
+        shutil.copy(short, path)
+    summary = world.score(tmp_path / "out", *given[:2], Path(), overlay=False)
+    names = [video.name for video in summary.videos]
+    assert names[:2] == ["12_30_05", "config.toml_"]
+    assert len(names) == 4
+    assert all((tmp_path / "out" / name / "report.html").is_file() for name in names)
+
+
+def test_the_command_that_is_missing_is_of_what_is_scored(world: World, tmp_path: Path) -> None:
+    run = tmp_path / "my run"
+    shutil.copytree(world.run / "checkpoints", run / "checkpoints")
+    bare = World(run=run, video=world.video)
+    summary = bare.score(tmp_path / "out", overlay=False, score="psnr", memory="video", profile="chroma")
+    assert summary.missing is not None
+    assert summary.missing.endswith(
+        f"python cli.py calibrate '{run}' --score psnr --memory video --profile chroma"
+    )
+
+
 def test_a_file_that_grows_meanwhile_is_no_result(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -451,6 +509,9 @@ def test_a_file_that_grows_meanwhile_is_no_result(
     monkeypatch.setattr(video, "_scored", grown)
     with pytest.raises(SourceError, match="changed while it was scored"):
         world.score(tmp_path / "out", growing, overlay=False, clips=False)
+    assert sorted(path.name for path in (tmp_path / "out" / "growing").rglob("*") if path.is_file()) == [
+        "config.toml"
+    ]
     monkeypatch.undo()
     assert world.score(tmp_path / "out", growing, overlay=False, clips=False).videos[0].was_done is False
 

@@ -155,3 +155,57 @@ def test_a_file_of_a_web_server_is_fetched(tmp_path: Path) -> None:
         (gone,) = found([f"http://127.0.0.1:{port}/gone.mp4"])
         with pytest.raises(SourceError, match="not found"), gone.local():
             pass
+
+
+def test_linked_folders_are_read_once_and_links_out_are_told(tmp_path: Path) -> None:
+    cam, other = tmp_path / "cam", tmp_path / "other"
+    for path in (cam / "a.mp4", cam / "night" / "b.mp4", other / "c.mp4", tmp_path / "d.mp4"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (cam / "again").symlink_to(cam / "night")
+    (cam / "up").symlink_to(tmp_path)
+    (cam / "linked").symlink_to(other)
+    (cam / "d.mp4").symlink_to(tmp_path / "d.mp4")
+    (cam / "lost").symlink_to(tmp_path / "nowhere")
+    notes: list[str] = []
+    assert [footage.name for footage in found([str(cam)], notes)] == ["a", "d", "linked_c", "night_b"]
+    assert notes == [
+        f"{cam}: left out links to folders that are read already or hold it: again, up",
+        f"{cam}: left out links that lead nowhere: lost",
+        f"{cam}: read through links out of it: d.mp4, linked",
+    ]
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (alone / "linked").symlink_to(other)
+    assert names(alone) == ["linked_c"]
+
+
+def test_folders_of_results_are_left_out(source: Path) -> None:
+    for folder, text in (
+        ("scored", '[score]\nout = "scored"\ndevice = "cpu"\n'),
+        ("watched", '[watch]\nout = "watched"\ndevice = "cpu"\n'),
+        ("mine", "[score]\noverlay = false\n"),
+    ):
+        (source / folder / "cam").mkdir(parents=True)
+        (source / folder / "cam" / "overlay.mp4").touch()
+        (source / folder / "config.toml").write_text(text)
+    notes: list[str] = []
+    found_names = [footage.name for footage in found([str(source)], notes)]
+    assert found_names == ["cam2", "cam10", "frames", "mine_cam_overlay", "night_cam"]
+    assert notes == [f"{source}: left out what score or watch wrote: scored, watched"]
+    assert names(source / "*d", source / "night") == ["cam"]
+    with pytest.raises(SourceError, match=r"scored: left out, for score or watch wrote it, expected video"):
+        names(source / "scored")
+    shutil.move(source / "scored", source / "alone" / "scored")
+    with pytest.raises(SourceError, match=r"neither video files nor images \(left out what score or watch"):
+        names(source / "alone")
+
+
+def test_no_name_is_longer_than_file_systems_take_or_that_of_a_file_beside_it() -> None:
+    long = "\u5834" * 60
+    told = _told_apart([Footage(name=f"{long}/{long}{end}", location=f"/v/{end}") for end in "ab"])
+    assert len({footage.name for footage in told}) == 2
+    assert all(len(footage.name.encode()) <= 255 for footage in told)
+    reserved = ("config.toml", "Score.json", "events.jsonl")
+    told = _told_apart([Footage(name=name, location=name) for name in reserved])
+    assert [footage.name for footage in told] == ["config.toml_", "Score.json_", "events.jsonl_"]

@@ -38,6 +38,15 @@ def test_the_later_zone_is_where_two_overlap(tmp_path: Path) -> None:
     assert zones.gain.dtype == np.float32
 
 
+def test_a_zone_that_states_no_gain_leaves_that_of_an_earlier_one(tmp_path: Path) -> None:
+    whole = b"polygon = [[0, 0], [1, 0], [1, 1], [0, 1]]\n"
+    quiet, name = b"[zones.quiet]\n" + whole + b"gain = -60\n", b"[zones.name]\n" + whole
+    zones = read(tmp_path / "zones.toml", quiet + name)
+    assert zones.at(0.5, 0.5) == "name"
+    assert set(np.unique(zones.gain)) == {-60.0}
+    assert not read(tmp_path / "zones.toml", quiet + name + b"gain = 0\n").gain.any()
+
+
 def test_the_digest_tells_zones_apart(tmp_path: Path) -> None:
     first = read(tmp_path / "zones.toml", GOOD)
     assert read(tmp_path / "zones.toml", GOOD + b"# the same\n").digest == first.digest

@@ -1,21 +1,16 @@
 """A source, local or remote: listed once, its files read when needed."""
 
 import contextlib
-import errno
-import os
-import stat
 import tempfile
-from collections import deque
 from collections.abc import Iterator
-from operator import attrgetter
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import SourceError
-from pipeline.preprocess.sources.tree import Oddities, SourceFile, Tree
+from pipeline.preprocess.sources.tree import SourceFile, Tree
+from pipeline.video.walking import Oddities, is_hidden, walk
 from shards.errors import StorageError, os_error_line
 from shards.storage import Storage
 
-_IGNORED_FOLDERS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN"})
 _CHUNK = 4 << 20
 
 
@@ -117,7 +112,8 @@ def list_tree(location: str) -> Tree:
     if not root.is_dir():
         raise SourceError(f"{location}: not found; give a folder of videos, a dataset or a video file")
     oddities = Oddities()
-    return Tree(Source(str(root)), list(_walk(root, oddities)), oddities)
+    files = [SourceFile(path, info.st_size, info.st_mtime_ns) for path, info in walk(root, oddities)]
+    return Tree(Source(str(root)), files, oddities)
 
 
 def _list_remote(location: str) -> Tree:
@@ -135,66 +131,4 @@ def _list_remote(location: str) -> Tree:
 
 
 def _is_hidden(path: str) -> bool:
-    return any(map(_is_hidden_name, path.split("/")))
-
-
-def _is_hidden_name(name: str) -> bool:
-    return name.startswith(".") or name in _IGNORED_FOLDERS
-
-
-def _walk(root: Path, oddities: Oddities) -> Iterator[SourceFile]:
-    """Files below a folder. Each folder is visited once, under its own path before any link to it."""
-    top = root.resolve()
-    above = {_identity(folder.stat()) for folder in top.parents}
-    visited: set[tuple[int, int]] = set()
-    folders, links = [(root, "")], deque[tuple[Path, str]]()
-    while folders or links:
-        is_link = not folders
-        folder, relative = links.popleft() if is_link else folders.pop()
-        try:
-            identity = _identity(folder.stat())
-            if identity in visited or identity in above:
-                oddities.again.append(relative)
-                continue
-            entries = sorted(os.scandir(folder), key=attrgetter("name"))
-        except OSError as error:
-            raise SourceError(f"{folder}: cannot be listed: {error.strerror}; make it readable") from error
-        visited.add(identity)
-        if is_link:
-            _note_outside(folder, relative, top, oddities)
-        inside = f"{relative}/" if relative else ""
-        for entry in entries:
-            if _is_hidden_name(entry.name):
-                continue
-            path = inside + entry.name
-            info = _info(entry)
-            if info is None:
-                oddities.dangling.append(path)
-            elif stat.S_ISREG(info.st_mode):
-                if entry.is_symlink():
-                    _note_outside(Path(entry.path), path, top, oddities)
-                yield SourceFile(path, info.st_size, info.st_mtime_ns)
-            elif stat.S_ISDIR(info.st_mode):
-                (links if entry.is_symlink() else folders).append((Path(entry.path), path))
-            else:
-                oddities.special.append(path)
-
-
-def _info(entry: os.DirEntry[str]) -> os.stat_result | None:
-    """Of what is there, or what a link leads to; None if that is nowhere."""
-    try:
-        return entry.stat()
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-            return None
-        raise SourceError(f"{entry.path}: cannot be read: {error.strerror}; make it readable") from error
-
-
-def _identity(info: os.stat_result) -> tuple[int, int]:
-    return info.st_dev, info.st_ino
-
-
-def _note_outside(link: Path, path: str, top: Path, oddities: Oddities) -> None:
-    target = link.resolve()
-    if not target.is_relative_to(top):
-        oddities.outside.append((path, str(target)))
+    return any(map(is_hidden, path.split("/")))

@@ -1,7 +1,6 @@
 """The files of a source as they were when it was listed; importing this module costs nothing."""
 
 from collections.abc import Set
-from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
 from pathlib import PurePosixPath
@@ -9,6 +8,7 @@ from posixpath import splitext
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.video.naming import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from pipeline.video.walking import Oddities
 from shards.text import natural_key
 
 if TYPE_CHECKING:
@@ -47,23 +47,6 @@ class SourceFile(NamedTuple):
     def stem(self) -> str:
         """The name without its extension."""
         return PurePosixPath(self.path).stem
-
-
-@dataclass(kw_only=True)
-class Oddities:
-    """What a folder holds beside files and folders, as relative paths; filled while it is listed.
-
-    Attributes:
-        dangling: links that lead nowhere.
-        outside: links that lead out of the folder, each with the place where they lead to; they are followed.
-        again: links to folders that are read already, or in which the folder itself lies; they are not.
-        special: pipes, sockets and devices.
-    """
-
-    dangling: list[str] = field(default_factory=list)
-    outside: list[tuple[str, str]] = field(default_factory=list)
-    again: list[str] = field(default_factory=list)
-    special: list[str] = field(default_factory=list)
 
 
 class Tree:

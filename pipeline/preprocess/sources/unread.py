@@ -45,6 +45,11 @@ def unread(tree: Tree, layout: Layout, labels: str | None) -> Iterator[str]:
         parts.append(f"{_count(len(odd.dangling), 'link')} that {'leads' if one else 'lead'} nowhere")
     if parts:
         yield f"not read in {tree.source}: {', '.join(parts)}"
+    if odd.results:
+        yield (
+            f"left out {_count(len(odd.results), 'folder')} of results, which score or watch wrote: "
+            f"{_listed([printable(path) for path in odd.results])}"
+        )
     if odd.again:
         yield (
             f"{_count(len(odd.again), 'link')} to a folder that is read already or holds SOURCE, not followed"

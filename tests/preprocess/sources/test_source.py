@@ -174,3 +174,14 @@ def test_frames_with_decimal_names_are_stored_in_order(source: Path) -> None:
     run(source)
     stored = stored_frames(source.parent / "shards", "training", "clip")
     assert [int(frame[0, 0, 0]) for frame in stored] == [20 * number for number in range(6)]
+
+
+def test_results_of_scoring_are_left_out_and_told(source: Path) -> None:
+    write_video(source / "a.mp4", scene(6))
+    write_video(source / "scored/a/overlay.mp4", scene(6))
+    (source / "scored/config.toml").write_text('[score]\nout = "scored"\ndevice = "cpu"\n')
+    summary = run(source)
+    assert [video.name for video in summary.manifest.videos] == ["a"]
+    assert (
+        note_with(summary, "left out") == "left out 1 folder of results, which score or watch wrote: scored"
+    )
