@@ -1,8 +1,8 @@
 """What a set becomes when videos come, change or go: most of its tables stay as they are.
 
 A part whose videos all stay keeps its files. What is new forms the last part, which takes in the parts before
-it that are not much larger. So a set has few parts, each more than twice as large as all that come after it; a
-row is written again as often as the set doubles; and a small set is always one part, the same as if it had
+it that are not much larger. So a set has few parts, each more than twice as large as all that come after it;
+a row is written again as often as the set doubles; and a small set is always one part, the same as if it had
 been made at once.
 """
 
