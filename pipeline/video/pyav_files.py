@@ -18,7 +18,7 @@ DEMUXERS = (
     "yuv4mpegpipe",
 )
 _JPEG_STREAMS = (".mjpeg", ".mjpg")
-_RESTRICTIONS = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "file"}
+RESTRICTIONS = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "file"}
 """Containers that hold their frames themselves, read from files. Playlists and patterns (concat, hls, dash,
 image2, …) open what else they name, whatever the file is called."""
 
@@ -36,7 +36,7 @@ def opened(path: Path, name: str) -> av.container.InputContainer:
     # Of JPEGs one after another FFmpeg takes few large ones for pictures.
     form = "mjpeg" if path.suffix.lower() in _JPEG_STREAMS else None
     try:
-        return av.open(str(path), format=form, metadata_errors="replace", options=_RESTRICTIONS)
+        return av.open(str(path), format=form, metadata_errors="replace", options=RESTRICTIONS)
     except (av.FFmpegError, OSError) as error:
         size = path.stat().st_size
         raise SourceError(
