@@ -1,6 +1,9 @@
 """`example.py` of an exported folder: numpy, av and the runtime alone, to be read and changed."""
 
+import textwrap
+
 from pipeline.export.config import Format
+from pipeline.video.pyav_files import RESTRICTIONS
 
 _ONNX = """import onnxruntime
 
@@ -57,6 +60,14 @@ import numpy as np
 
 HERE = Path(__file__).parent
 ABOUT = json.loads((HERE / "model.json").read_text())
+CONTAINERS = {{
+    "protocol_whitelist": "{protocols}",
+    "format_whitelist": (
+{formats}
+    ).replace(" ", ","),
+}}
+"""What a video may be; playlists, which open whatever files and addresses they name, are not among it."""
+
 {step}
 
 def check():
@@ -92,7 +103,7 @@ def frames(video):
     import av
 
     # In a relative path FFmpeg takes what stands before a colon for a protocol.
-    with av.open(str(Path(video).absolute())) as file:
+    with av.open(str(Path(video).absolute()), options=CONTAINERS) as file:
         own = float(file.streams.video[0].average_rate)
         every = max(1, round(own / ABOUT["rate"])) if ABOUT["rate"] else 1
         for number, frame in enumerate(file.decode(video=0)):
@@ -135,4 +146,9 @@ if __name__ == "__main__":
 
 def example_text(format: Format) -> str:
     """The program for a runtime."""
-    return _TEXT.format(step=_STEPS[format])
+    lines = textwrap.wrap(RESTRICTIONS["format_whitelist"].replace(",", " "), 90, break_on_hyphens=False)
+    return _TEXT.format(
+        step=_STEPS[format],
+        protocols=RESTRICTIONS["protocol_whitelist"],
+        formats="\n".join(f'        "{line}"' for line in [*(f"{each} " for each in lines[:-1]), lines[-1]]),
+    )

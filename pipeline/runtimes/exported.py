@@ -24,7 +24,7 @@ from pipeline.runs.checkpoint import checkpoint_from_bytes
 from pipeline.runs.entries import entries
 from pipeline.runs.header import MOST_BYTES
 from pipeline.runs.spec import ModelSpec
-from pipeline.runtimes.program import most_values
+from pipeline.runtimes.bounds import Bounds, bounds
 from pipeline.runtimes.runtime import Runtime, StepPrecision
 from pipeline.runtimes.with_torch import torch_runtime
 from shards import locations
@@ -167,10 +167,11 @@ class ExportRecord:
         names = {*MODEL[self.runtime], CHECK}
         if self.files.keys() != names:
             raise ValueError(f"found files {sorted(self.files)!r:.200}, expected {sorted(names)}")
+        pixels = self.height * self.width * self.window
         for name, holds in (
             ("rate", self.rate is None or known_rate(self.rate) is not None),
             ("tolerance", 0 < self.tolerance.db <= _MOST_DB and 0 < self.tolerance.memory <= 2),
-            ("size", self.height * self.width * self.window <= _MOST_PIXELS),
+            ("size", pixels <= _MOST_PIXELS and max(self.height, self.width) <= _MOST_EDGE),
         ):
             if not holds:
                 raise ValueError(f"found a {name} that cannot be")
@@ -179,6 +180,8 @@ class ExportRecord:
 _MOST_DB = 3.0
 _MOST_PIXELS = 1 << 24
 """Of a window, so that a check of 16 windows takes less than a gigabyte."""
+_MOST_EDGE = 4096
+"""Of a frame, whose boxes take memory with its square, however narrow it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,7 +231,7 @@ def int8_networks(run: str, checkpoint: str) -> list[Any]:
             check says.
         ConfigError: OpenVINO is not installed.
     """
-    from pipeline.runtimes import joined, with_openvino
+    from pipeline.runtimes import joined
 
     folder = Storage(f"{Storage(run)}/{INT8}")
     places = shlex.join((locations.shown(run), str(folder)))
@@ -244,7 +247,7 @@ def int8_networks(run: str, checkpoint: str) -> list[Any]:
         )
     contents, check = _read(folder, record)
     model = _openvino_model(record, contents, str(folder))
-    compare(with_openvino.openvino_runtime(model, "int8"), check, record.tolerance, str(folder))
+    compare(_openvino_runtime(record, model, str(folder)), check, record.tolerance, str(folder))
     return joined.networks_of(model, f"{folder}/{MODEL['openvino'][0]}")
 
 
@@ -307,7 +310,6 @@ def opened(record: ExportRecord, contents: dict[str, bytes], folder: str) -> Run
         ConfigError: the runtime is not installed.
     """
     where = f"{folder}/{MODEL[record.runtime][0]}"
-    size = (record.items, record.window, record.height, record.width)
     if record.runtime == "torch":
         checkpoint = checkpoint_from_bytes(contents["model.safetensors"], where)
         if (checkpoint.spec.window, checkpoint.spec.items) != (record.window, record.items):
@@ -317,19 +319,34 @@ def opened(record: ExportRecord, contents: dict[str, bytes], folder: str) -> Run
     if record.runtime == "onnx":
         from pipeline.runtimes import with_onnx
 
-        with_onnx.checked(contents["model.onnx"], where, most_values(*size))
-        return with_onnx.onnx_runtime(contents["model.onnx"], where)
+        return with_onnx.onnx_runtime(
+            with_onnx.checked(contents["model.onnx"], where, _bounds(record)), where
+        )
+    return _openvino_runtime(record, _openvino_model(record, contents, folder), folder)
+
+
+def _openvino_runtime(record: ExportRecord, model: Any, folder: str) -> Runtime:
     from pipeline.runtimes import with_openvino
 
-    return with_openvino.openvino_runtime(_openvino_model(record, contents, folder), record.precision)
+    try:
+        return with_openvino.openvino_runtime(model, record.precision)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise CheckpointError(
+            f"{folder}/{MODEL['openvino'][0]}: found a model that OpenVINO cannot compile ({reason:.100}); "
+            f"{_REMEDY}"
+        ) from error
 
 
 def _openvino_model(record: ExportRecord, contents: dict[str, bytes], folder: str) -> Any:
     from pipeline.runtimes import with_openvino
 
     xml, weights = MODEL["openvino"]
-    most = most_values(record.items, record.window, record.height, record.width)
-    return with_openvino.read(contents[xml], contents[weights], f"{folder}/{xml}", most)
+    return with_openvino.read(contents[xml], contents[weights], f"{folder}/{xml}", _bounds(record))
+
+
+def _bounds(record: ExportRecord) -> Bounds:
+    return bounds(record.items, record.window, record.height, record.width)
 
 
 def made_check(
@@ -395,6 +412,8 @@ def read_check(data: bytes, where: str, record: ExportRecord) -> dict[str, np.nd
         **dict.fromkeys(_COMPARED, (WINDOWS,)),
     }
     try:
+        if len(data) < 3 * WINDOWS * pixels:  # or a few bytes would let the model take what such windows need
+            raise ValueError(f"found {len(data)} bytes, expected {3 * WINDOWS * pixels} of windows alone")
         arrays = read_arrays(
             data, _CHECK, 3 * WINDOWS * pixels + 8 * (pixels + record.items * WIDTHS[-1]) + 4096
         )
@@ -413,7 +432,18 @@ def compare(runtime: Runtime, check: dict[str, np.ndarray], tolerance: Tolerance
         CheckpointError: names what differs, by how much, and how much may.
     """
     given = {name: torch.from_numpy(check[name].copy()) for name in ("window", "memory", "threshold", "keep")}
-    outputs = walk(runtime, given["window"], given["memory"], given["threshold"], given["keep"])
+    try:
+        outputs = walk(runtime, given["window"], given["memory"], given["threshold"], given["keep"])
+    except Exception as error:  # runtimes have no common class
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise CheckpointError(
+            f"{where}: found a model that does not run ({reason[-1]:.100}); {_REMEDY}"
+        ) from error
+    shapes = {**dict.fromkeys(_COMPARED, (1,)), "next_memory": (1, *given["memory"].shape)}
+    for each in outputs:
+        for name, shape in shapes.items():
+            if (got := tuple(getattr(each, name).shape)) != shape:
+                raise CheckpointError(f"{where}: found {name} of {got}, expected {shape}; {_REMEDY}")
     found = {name: np.concatenate([getattr(each, name).numpy() for each in outputs]) for name in _COMPARED}
     updates = found["point_score"] < check["threshold"]
     moved = {name: float(np.abs(found[name] - check[name]).max()) for name in ("psnr", "local_error")}

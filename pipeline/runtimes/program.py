@@ -4,7 +4,6 @@ import torch
 from torch.export import Dim, ExportedProgram, export
 
 from mnad.fusion import fuse
-from mnad.local_error import SCALES
 from mnad.model import MNAD
 from mnad.networks import WIDTHS
 from mnad.step import FROZEN, Inputs, Step
@@ -25,14 +24,6 @@ def example(model: MNAD, window: int, height: int, width: int, batch: int) -> In
 def shapes(items: int, window: int, height: int, width: int) -> list[list[int]]:
     """The shapes of a step's inputs, in order; the batch is -1."""
     return [[-1, window, height, width, 3], [-1, items, WIDTHS[-1]], [], [height, width]]
-
-
-def most_values(items: int, window: int, height: int, width: int) -> int:
-    """Values of the largest tensor that a step may have for one window: twice those of the largest it has."""
-    features = 2 * WIDTHS[0] * height * width
-    kernel = 9 * 2 * WIDTHS[-1] * WIDTHS[-1]
-    boxes = len(SCALES) * max(height, width) ** 2
-    return 2 * max(features, kernel, 3 * window * height * width, boxes, items * WIDTHS[-1])
 
 
 def program(model: MNAD, window: int, height: int, width: int) -> ExportedProgram:

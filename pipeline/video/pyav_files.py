@@ -18,7 +18,7 @@ DEMUXERS = (
     "yuv4mpegpipe",
 )
 _JPEG_STREAMS = (".mjpeg", ".mjpg")
-_RESTRICTIONS = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "file"}
+RESTRICTIONS = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "file"}
 """Containers that hold their frames themselves, read from files. Playlists and patterns (concat, hls, dash,
 image2, …) open what else they name, whatever the file is called."""
 
@@ -37,7 +37,7 @@ def opened(path: Path, name: str) -> av.container.InputContainer:
     form = "mjpeg" if path.suffix.lower() in _JPEG_STREAMS else None
     try:
         # In a relative path FFmpeg takes what stands before a colon for a protocol.
-        return av.open(str(path.absolute()), format=form, metadata_errors="replace", options=_RESTRICTIONS)
+        return av.open(str(path.absolute()), format=form, metadata_errors="replace", options=RESTRICTIONS)
     except (av.FFmpegError, OSError) as error:
         try:
             size = path.stat().st_size

@@ -1,10 +1,14 @@
 """`export` and the program that it writes, which needs neither PyTorch nor this project."""
 
+import ast
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import av
+import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError
@@ -52,6 +56,25 @@ def test_the_exported_model_is_loaded_here_and_its_example_runs_alone(tmp_path: 
 def test_a_precision_that_a_format_does_not_have_is_refused(format: Format, precision: Precision) -> None:
     with pytest.raises(ConfigError, match=f"--precision {precision}: found --format {format}, expected"):
         ExportConfig(checkpoint="none", out="out", format=format, precision=precision)
+
+
+def test_the_example_opens_videos_but_no_playlist_that_names_them(tmp_path: Path) -> None:
+    tree = ast.parse(example_text("onnx"))
+    tree.body = [
+        part for part in tree.body if isinstance(part, ast.FunctionDef) or "CONTAINERS" in ast.dump(part)
+    ]
+    names: dict[str, Any] = {"np": np, "ABOUT": {"rate": None, "height": 32, "width": 32}}
+    exec(compile(tree, "example.py", "exec"), names)
+    write_video(tmp_path / "a.mp4", scene(3))
+    assert len(list(names["frames"](str(tmp_path / "a.mp4")))) == 3
+    playlist = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\na.mp4\n#EXT-X-ENDLIST\n"
+    for name, text in (
+        ("b.m3u8", playlist),
+        ("c.mp4", "ffconcat version 1.0\nfile a.mp4\n"),
+    ):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(av.FFmpegError):
+            next(names["frames"](str(tmp_path / name)))
 
 
 def test_the_example_names_no_module_of_this_project_but_for_pytorch() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from pipeline.errors import CheckpointError
 from pipeline.export.material import generated
@@ -17,6 +18,7 @@ from pipeline.runtimes.exported import (
     RECORD,
     ExportRecord,
     Tolerance,
+    compare,
     load_exported,
     made_check,
     stored,
@@ -76,6 +78,15 @@ def rewritten(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     (folder / RECORD).write_text(json.dumps(record))
 
 
+def replaced(folder: Path, arrays: dict[str, np.ndarray], save: Callable[..., None] = np.savez) -> None:
+    """Write other arrays as the check, and its digest into the record."""
+    buffer = io.BytesIO()
+    save(buffer, **arrays)
+    (folder / CHECK).write_bytes(buffer.getvalue())
+    known = stored(buffer.getvalue())
+    rewritten(folder, lambda r: r["files"].update({CHECK: {"sha256": known.sha256, "bytes": known.bytes}}))
+
+
 def test_a_whole_folder_is_loaded_and_gives_the_trained_memory(folder: Path) -> None:
     exported = load_exported(str(folder))
     assert exported.record.rate == 10
@@ -92,6 +103,7 @@ def test_a_whole_folder_is_loaded_and_gives_the_trained_memory(folder: Path) -> 
         (lambda r: r["files"][CHECK].update(sha256="0" * 64), "digest"),
         (lambda r: r.update(height=1 << 19, width=1 << 19), "size"),
         (lambda r: r.update(height=24), "not a check of this model"),
+        (lambda r: r.update(height=8, width=8192), "size"),
         (lambda r: r.update(items=11), "not a check of this model"),
         (lambda r: r.update(window=0), "window"),
         (lambda r: r.update(runtime="shell"), "runtime"),
@@ -128,10 +140,38 @@ def test_a_model_that_does_not_give_the_scores_of_its_check_is_refused(folder: P
     with np.load(folder / CHECK) as file:
         arrays = {name: file[name] for name in file.files}
     arrays["psnr"] = arrays["psnr"] + np.float32(0.01)
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    (folder / CHECK).write_bytes(buffer.getvalue())
-    known = stored(buffer.getvalue())
-    rewritten(folder, lambda r: r["files"].update({CHECK: {"sha256": known.sha256, "bytes": known.bytes}}))
+    replaced(folder, arrays)
     with pytest.raises(CheckpointError, match=r"psnr differs by 0\.01"):
         load_exported(str(folder))
+
+
+def test_windows_of_a_size_that_the_file_does_not_have_are_refused(folder: Path) -> None:
+    with np.load(folder / CHECK) as file:
+        arrays = {name: np.zeros_like(file[name]) for name in file.files}
+    replaced(folder, arrays, np.savez_compressed)
+    with pytest.raises(CheckpointError, match=f"{CHECK}: not a check.*of windows alone"):
+        load_exported(str(folder))
+
+
+class Broken:
+    """A runtime whose step is another than that of the check."""
+
+    def __init__(self, step: Callable[[Any], Any]) -> None:
+        self.step = step
+
+
+def test_a_model_that_does_not_run_is_refused_in_one_line(folder: Path) -> None:
+    exported = load_exported(str(folder))
+    with np.load(folder / CHECK) as file:
+        check = {name: file[name] for name in file.files}
+
+    def failing(_inputs: Any) -> Any:
+        raise RuntimeError("shapes\ndo not fit")
+
+    def scalar(inputs: Any) -> Any:
+        return exported.runtime.step(inputs)._replace(psnr=torch.tensor(1.0))
+
+    for step, message in ((failing, "does not run"), (scalar, r"psnr of \(\), expected \(1,\)")):
+        with pytest.raises(CheckpointError, match=message) as caught:
+            compare(Broken(step), check, exported.record.tolerance, "model.onnx")  # type: ignore[arg-type]
+        assert "\n" not in str(caught.value)

@@ -11,8 +11,9 @@ from mnad.model import Task
 from mnad.step import Inputs
 from pipeline.errors import CheckpointError
 from pipeline.runtimes import with_openvino
+from pipeline.runtimes.bounds import bounds
 from pipeline.runtimes.joined import joined, networks_of
-from pipeline.runtimes.program import most_values, program, shapes
+from pipeline.runtimes.program import program, shapes
 from pipeline.runtimes.with_torch import torch_runtime
 from pipeline.scoring.openvinoruns import compiled, graphs
 from tests.helpers.checkpoints import golden_checkpoint
@@ -30,7 +31,7 @@ def test_the_step_of_networks_gives_what_pytorch_gives(task: Task, tmp_path: Pat
         (tmp_path / "model.xml").read_bytes(),
         (tmp_path / "model.bin").read_bytes(),
         "model.xml",
-        most_values(10, window, *SIZE),
+        bounds(10, window, *SIZE),
     )
     generator = torch.Generator().manual_seed(0)
     windows = torch.randint(0, 256, (3, window, *SIZE, 3), dtype=torch.uint8, generator=generator)
