@@ -7,14 +7,27 @@ from typing import IO, Any
 import pyarrow as pa
 from pyarrow import fs as pafs
 
+from shards.abandoning import within
 from shards.buffers import scatter
+from shards.limits import MOST_LISTING_BYTES
+from shards.retry import RefusedError
 
+CALL_SECONDS = 60.0
+"""In which a store opens, describes or removes a file, with the tries that Arrow makes of its own: three."""
+SILENCE_SECONDS = 10.0
+SLOWEST = 100_000
+"""Bytes per second; N bytes that take more than SILENCE_SECONDS + N / SLOWEST are given up, as over HTTP."""
+LISTING_SECONDS = 600.0
+"""In which a folder is listed or removed: S3 gives 1,000 names in about 0.1 s, so 6 million in that time."""
 _UPLOAD_CHUNK = 8 << 20
 _DELAYED = "allow_delayed_open"
 
 
 class Bucket:
     """Files below a folder of an object store; safe to use from several threads.
+
+    What is asked of the store is over within a stated time, or TimeoutError; but for uploads, in which the
+    store gets bytes and gives none.
 
     Args:
         files: of the store.
@@ -30,15 +43,25 @@ class Bucket:
 
     def size(self, name: str) -> int:
         """Bytes of `name`; FileNotFoundError if it is not there."""
-        info = self._files.get_file_info(self._path(name))
+        info = within(CALL_SECONDS, lambda: self._files.get_file_info(self._path(name)))
         if info.type != pafs.FileType.File:
             raise FileNotFoundError(name)
         return int(info.size)
 
     def files(self, folder: str, *, recursive: bool) -> Iterator[tuple[str, int, int]]:
-        """Name, bytes and time of change (ns) of the files in a folder; none if it is not there."""
+        """Name, bytes and time of change (ns) of the files in a folder; none if it is not there.
+
+        Raises:
+            RefusedError: the list has no end in LISTING_SECONDS or MOST_LISTING_BYTES.
+        """
         selector = pafs.FileSelector(self._path(folder), recursive=recursive, allow_not_found=True)
-        for info in self._files.get_file_info(selector):
+        try:
+            found = within(
+                LISTING_SECONDS, lambda: self._files.get_file_info(selector), most=MOST_LISTING_BYTES
+            )
+        except TimeoutError as error:  # a second try would take as long
+            raise RefusedError(str(error)) from None
+        for info in found:
             if info.type == pafs.FileType.File:
                 name = info.path.removeprefix(self._root).lstrip("/")
                 yield name, int(info.size), int(info.mtime_ns or 0)
@@ -50,17 +73,24 @@ class Bucket:
             name: of the file.
             check: is told how many they are before they are read, and raises if they are too many.
         """
-        with self._files.open_input_file(self._path(name)) as file:
-            check(file.size())
-            return bytes(file.read())
+        file = self._opened(name)
+        size = file.size()
+        check(size)
+        data = bytes(within(_seconds(size), file.read))
+        file.close()
+        return data
 
     def read_into(self, name: str, offset: int, buffers: Sequence[memoryview]) -> int:
         """Fill `buffers` with the bytes of `name` from `offset` on; returns how many there were."""
         if name not in self._open:
-            self._open[name] = self._files.open_input_file(self._path(name))
-        data = memoryview(self._open[name].read_at(sum(map(len, buffers)), offset))
+            self._open[name] = self._opened(name)
+        file, length = self._open[name], sum(map(len, buffers))
+        data = memoryview(within(_seconds(length), lambda: file.read_at(length, offset)))
         scatter(data, buffers, 0)
         return len(data)
+
+    def _opened(self, name: str) -> Any:
+        return within(CALL_SECONDS, lambda: self._files.open_input_file(self._path(name)))
 
     def upload(self, source: IO[bytes], name: str) -> None:
         """Write all of a file as `name`.
@@ -74,11 +104,15 @@ class Bucket:
 
     def delete(self, name: str) -> None:
         """Remove `name`; FileNotFoundError if it is not there."""
-        self._files.delete_file(self._path(name))
+        within(CALL_SECONDS, lambda: self._files.delete_file(self._path(name)))
 
     def delete_folder(self, folder: str) -> None:
         """Remove a folder with all that is in it, in 5 requests for 1,000 files."""
-        self._files.delete_dir(self._path(folder))
+        within(LISTING_SECONDS, lambda: self._files.delete_dir(self._path(folder)))
+
+
+def _seconds(size: int) -> float:
+    return SILENCE_SECONDS + size / SLOWEST
 
 
 def bucket_of(uri: str) -> tuple[Bucket | None, str]:

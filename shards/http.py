@@ -102,7 +102,7 @@ class HttpFolder:
                 exchange.answered()
                 _check(response, name)
                 yield response, _chunks(response, exchange)
-                if response.read1(1, decode_content=False):
+                if not response.closed and response.read1(1, decode_content=False):
                     response.close()
             except BaseException:
                 response.close()  # with the connection: what is left of the answer is of no use

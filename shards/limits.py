@@ -18,6 +18,10 @@ MOST_MANIFEST_BYTES = 1 << 20
 """Of `manifest.json`: 700 bytes for each part of a set, which has a few."""
 MOST_TABLE_BYTES = 1 << 32
 """Of one table of a part: segments of 2 million videos of 1,000 frames, at 61 bytes for each segment."""
+MOST_UNANNOUNCED_BYTES = 4 << 30
+"""Of a video of a web server that does not say how large it is: an hour of 1080p at 9 Mbit/s."""
+MOST_LISTING_BYTES = 4 << 30
+"""By which the process may grow while a bucket lists a folder."""
 MOST_MASK_PIXELS = 1 << 27
 """Of one frame's mask, in the geometry of the source."""
 MOST_EXPANSION = 1032

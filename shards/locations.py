@@ -1,7 +1,11 @@
-"""Arithmetic on locations: local paths, and URIs whose credentials and query go with every file in them."""
+"""Arithmetic on locations: local paths, and URIs whose credentials and query go with every file in them.
+
+In a URI the name of a file is percent-encoded, so that nothing in a name is taken for a query.
+"""
 
 import os
 import re
+from urllib.parse import quote, unquote
 
 from shards.text import printable
 
@@ -15,6 +19,8 @@ _URI = re.compile(
 """What is meant as a URI: with `://`, or, however many slashes there are, with a scheme of these."""
 _HOST = r"(?:[\w.-]*|\[[0-9a-fA-F:.]*\])"
 _PORT = r"(?::\d{1,5})?"
+_PLAIN = re.compile(r"(?:file|https?|s3|gc?s|abfss?)://.*", re.IGNORECASE | re.DOTALL)
+"""Of servers that get no credentials, and of stores that get them at the addresses of their makers."""
 HIDDEN = "***"
 """Stands for a part of a location that may be a secret."""
 
@@ -22,6 +28,17 @@ HIDDEN = "***"
 def is_uri(location: str) -> bool:
     """Whether a location is meant as a URI, well written or not."""
     return _URI.fullmatch(location) is not None
+
+
+def is_plain(location: str) -> bool:
+    """Whether a location says no more than where something is: a local path, or a URI with nothing to hide.
+
+    Only such a one may be taken from a file that a stranger may have written. A query as
+    `?endpoint_override=host` would choose the server that the user's own credentials are sent to.
+    """
+    if not is_uri(location):
+        return True
+    return _PLAIN.fullmatch(location) is not None and shown(location) == location.rstrip("/")
 
 
 def shown(location: str) -> str:
@@ -58,13 +75,14 @@ def hidden(text: str) -> str:
 
 
 def inside(folder: str, name: str) -> str:
-    """The location of `name` in `folder`, with the folder's credentials and query."""
+    """The location of `name` in `folder`, with the folder's credentials and query; any text may be a name."""
     path, query = _split_query(folder)
-    return f"{path}/{name}{query}"
+    return f"{path}/{quote(name, errors='surrogateescape') if is_uri(folder) else name}{query}"
 
 
 def split(location: str) -> tuple[str, str]:
-    """The folder that a location lies in, with the location's credentials and query; and the name in it.
+    """The folder that a location lies in, with the location's credentials and query; and the name in it,
+    which is no longer percent-encoded.
 
     A bucket or host alone lies in nothing and is its own folder, with an empty name.
     """
@@ -72,7 +90,7 @@ def split(location: str) -> tuple[str, str]:
     scheme, separator, rest = path.rpartition("://")
     folder, slash, name = rest.rpartition("/")
     if separator:
-        return (f"{scheme}://{folder}{query}", name) if slash else (path + query, "")
+        return (f"{scheme}://{folder}{query}", unquote(name)) if slash else (path + query, "")
     return folder or slash or ".", name
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple, TypeVar
 
 from shards.errors import ShardError, StorageError, os_error_line
+from shards.limits import MOST_UNANNOUNCED_BYTES
 from shards.localfiles import (
     Version,
     file_size,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 TEMPORARY_PREFIX = ".tmp-"
 """Names that start so are leftovers of a killed process; no reader looks at them."""
+
+_PIECE = 4 << 20
 
 Out = TypeVar("Out")
 
@@ -185,6 +188,44 @@ class Storage:
         if remote is None:
             return read_file_into(self.path(name), offset, buffers)
         return self._try(lambda: remote.read_into(name, offset, buffers), name), None
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """The bytes of `name`, one part after another, as many as were announced.
+
+        Raises:
+            FileNotFoundError: it is not there.
+            StorageError: there are more or fewer, or more than MOST_UNANNOUNCED_BYTES of a file whose size
+                the server does not say.
+        """
+        expected = self._announced(name)
+        most = MOST_UNANNOUNCED_BYTES if expected is None else expected
+        position, wanted, count = 0, 0, 0
+        while count == wanted:
+            wanted = min(_PIECE, most + 1 - position)  # one more than there may be, which tells of more
+            buffer = bytearray(wanted)
+            count, _ = self.read_into(name, position, [memoryview(buffer)])
+            position += count
+            if position > most:
+                said = "at most that of a file whose size is not announced" if expected is None else "that"
+                raise StorageError(
+                    f"{self}/{name}: found more than {most} bytes, expected {said}; fetch it by other means, "
+                    "and give the copy"
+                )
+            if count:
+                yield bytes(buffer[:count])
+        if expected is not None and position < expected:
+            raise StorageError(
+                f"{self}/{name}: found {position} bytes, expected {expected}, as were announced; fetch it by "
+                "other means, and give the copy"
+            )
+
+    def _announced(self, name: str) -> int | None:
+        """Bytes of `name`; None where that is not said, or whoever may read may not ask for it."""
+        try:
+            size = self.size(name)
+        except StorageError:
+            return None
+        return size if size >= 0 else None
 
     def delete(self, name: str) -> None:
         """Remove `name`; nothing happens if it is not there."""

@@ -7,9 +7,10 @@ _REFUSALS = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "INVALID_SIGNATURE", "SIG
 
 _REASONS = (
     r"AWS Error [A-Z_]+(?: \(HTTP status \d+\))?(?: during \w+ operation)?|HTTP status \d+"
+    r"|no whole answer within \d+ s|an answer of more than \d+ MiB"
     r"|curlCode: \d+(?:, [A-Za-z' ]+)?|(?<=Status\()[A-Z_]+"
 )
-"""What of an error's text is shown: codes of the stores' and libcurl's own."""
+"""What of an error's text is shown: codes of the stores' and libcurl's own, and what this project says."""
 
 
 def is_final(message: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.errors import CalibrationError, ConfigError
 from pipeline.runs.checkpoint import Checkpoint
 from pipeline.runs.layout import home_of
-from pipeline.runs.ownership import recorded_options
+from pipeline.runs.ownership import recorded_location
 from pipeline.runs.trainedon import held_out_of, rate_of
 from pipeline.video.decoding import Decoder
 from pipeline.video.footage import Footage, found
@@ -147,13 +147,13 @@ def training_set(checkpoint: Checkpoint, location: str, shards: str | None, thre
 
     Raises:
         CalibrationError: nothing says where it is, or it is another one.
+        ConfigError: where the run says may not be used, see `recorded_location`.
         ShardError: it cannot be read.
     """
     run, is_given = Storage(home_of(location)), shards is not None
     if shards is None:
-        options = recorded_options(run, "train") or {}
-        shards = options.get("shards")
-        if not isinstance(shards, str):
+        shards = recorded_location(run, "train", "shards")
+        if shards is None:
             raise CalibrationError(
                 f"{run}: found no config.toml of train, expected one that names the shard set; give normal "
                 "video, or the set with --shards"

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from typing import Annotated, Literal
+from urllib.parse import unquote
 
 from pipeline.config import DEVICE, THREADS, Device, manifest_digest_option
 from pipeline.options import Argument, Option, check, described
@@ -136,7 +137,10 @@ class EvaluateConfig:
             above, name = locations.split(folder)
             home = above if name == FOLDER else folder
         shards = locations.shown(locations.absolute(self.shards)).rstrip("/")
-        parts = ["evaluation", shards.rpartition("/")[2] or "set"]
+        last = shards.rpartition("/")[2]
+        if locations.is_uri(home) and locations.is_uri(shards):  # `inside` encodes it again
+            last = unquote(last)
+        parts = ["evaluation", last or "set"]
         if told_apart:
             parts.append(hashlib.sha256(shards.encode("utf-8", "surrogateescape")).hexdigest()[:8])
         return locations.inside(home, "-".join(parts))

@@ -10,7 +10,7 @@ from torch import Tensor
 from pipeline.errors import CheckpointError
 from pipeline.runs.checkpoint import Checkpoint
 from pipeline.runs.layout import home_of
-from pipeline.runs.ownership import recorded_options
+from pipeline.runs.ownership import recorded_location
 from pipeline.runs.trainedon import held_out_of, rate_of
 from shards.choices import Split
 from shards.errors import ShardError
@@ -121,14 +121,12 @@ def material(checkpoint: Checkpoint, location: str, shards: str | None, threads:
 
     Raises:
         CheckpointError: the set that was given is another one.
+        ConfigError: where the run says may not be used, see `recorded_location`.
         ShardError: the set that was given cannot be read.
     """
-    given = shards
+    given = recorded_location(Storage(home_of(location)), "train", "shards") if shards is None else shards
     if given is None:
-        said = (recorded_options(Storage(home_of(location)), "train") or {}).get("shards")
-        if not isinstance(said, str):
-            return None
-        given = said
+        return None
     storage = Storage(given)
     try:
         manifest = load_manifest(storage)

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.config import parse_toml
 from pipeline.errors import ConfigError
+from shards.locations import is_plain, shown
 from shards.storage import TEMPORARY_PREFIX, Storage
 
 CONFIG = "config.toml"
@@ -26,6 +27,30 @@ def recorded_options(folder: Storage, command: str) -> dict[str, Any] | None:
         return _options_in(folder.read(CONFIG), command)
     except FileNotFoundError:
         return None
+
+
+def recorded_location(folder: Storage, command: str, option: str) -> str | None:
+    """A location among the options that `command` left in a folder; None if nothing names one.
+
+    Whoever opens such a location takes it from here, for the folder may be a stranger's.
+
+    Args:
+        folder: where the options are.
+        command: that left them.
+        option: that is a location; the command that reads it has one of the same name.
+
+    Raises:
+        ConfigError: it is not plain, as every location is that a command records.
+    """
+    location = (recorded_options(folder, command) or {}).get(option)
+    if not isinstance(location, str):
+        return None
+    if not is_plain(location):
+        raise ConfigError(
+            f"{folder}/{CONFIG}: found {option} {shown(location)} with a user, a query or the like, which "
+            f"may send your credentials to another server, expected none in a file; give --{option}"
+        )
+    return location
 
 
 def _options_in(data: bytes, command: str) -> dict[str, Any] | None:

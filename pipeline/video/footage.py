@@ -24,7 +24,6 @@ from shards.storage import Storage, storage_of
 from shards.text import natural_key, printable
 
 _LIVE = ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "mms")
-_CHUNK = 4 << 20
 _LONGEST_NAME, _MOST_NAME_BYTES = 100, 246
 """Characters of a folder's name, and bytes: file systems take 255, of which a digest may need 9."""
 _RESERVED = frozenset(
@@ -84,7 +83,7 @@ class Footage:
         """Its file, or folder, on this machine; a remote file is fetched for as long as the block lasts.
 
         Raises:
-            StorageError: it cannot be fetched, or there is no room for it.
+            StorageError: it cannot be fetched, is not as large as was announced, or there is no room for it.
         """
         storage, name = storage_of(self.location)
         if storage.is_local:
@@ -94,7 +93,7 @@ class Footage:
             copy = Path(folder) / f"video{PurePosixPath(name).suffix}"
             try:
                 with copy.open("wb") as file:
-                    for chunk in _chunks(storage, name):
+                    for chunk in storage.pieces(name):
                         file.write(chunk)
             except FileNotFoundError:
                 raise SourceError(f"{self}: not found; give a video file") from None
@@ -275,18 +274,6 @@ def _remote(location: str) -> list[Footage]:
     if not videos:
         raise SourceError(f"{locations.shown(location)}: found no video files; give another location")
     return videos
-
-
-def _chunks(storage: Storage, name: str) -> Iterator[bytes]:
-    position = 0
-    while True:
-        buffer = bytearray(_CHUNK)
-        count, _ = storage.read_into(name, position, [memoryview(buffer)])
-        if count:
-            yield bytes(buffer[:count])
-        if count < _CHUNK:
-            return
-        position += count
 
 
 def _told_apart(videos: list[Footage]) -> list[Footage]:

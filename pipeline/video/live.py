@@ -26,6 +26,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from pipeline.errors import SourceError
+from pipeline.video.imageheaders import LARGEST_PIXELS
 from pipeline.video.pyav_files import DEMUXERS, video_tracks
 from pipeline.video.pyav_frames import picture_of
 from pipeline.video.remux import container_suffix
@@ -37,6 +38,8 @@ _SILENT = "it sent nothing for seconds"
 """Why a connection ends that FFmpeg was told not to wait for any longer."""
 _PROBE_MICROSECONDS = 1_000_000
 """That FFmpeg looks at a stream before its first frame: by default, five seconds."""
+_BOUND = {"max_pixels": str(LARGEST_PIXELS)}
+"""For decoders, which refuse larger pictures before they take memory for one: they run in `watch` itself."""
 _DEVICE = re.compile(r"/dev/video\d+")
 _PROTOCOLS = {"rtsp": "rtp,tcp", "rtsps": "rtp,tcp,tls", "http": "http,tcp", "https": "https,http,tls,tcp"}
 """What FFmpeg may open, by the scheme of the location."""
@@ -110,7 +113,9 @@ class LiveStream:
     def __init__(self, container: InputContainer, name: str) -> None:
         self._container = container
         self._stream = video_tracks(container, name)[0]
+        _refuse_large(self._stream.width, self._stream.height)
         self._stream.codec_context.thread_count = 1
+        self._stream.codec_context.options.update(_BOUND)
         self._reformatter = VideoReformatter()
         self.form = _form(self._stream, name)
 
@@ -134,17 +139,27 @@ class LiveStream:
         Raises:
             DroppedError: none comes any more.
         """
-        is_corrupt = False
+        is_corrupt, context = False, self._stream.codec_context
         try:
             for packet in self._demuxed():
                 is_corrupt |= packet.is_corrupt
+                had_size = context.width > 0
                 frames: list[VideoFrame] = []
                 try:
                     frames = packet.decode()
-                except av.FFmpegError:
+                except av.FFmpegError as error:
                     is_corrupt = True
+                    # A decoder that refuses a size does not open, or has none from there on. Before the first
+                    # key frame it is open and has none either, which is another error.
+                    lost = not context.width and (had_size or isinstance(error, av.ArgumentError))
+                    if lost or not context.is_open:
+                        raise DroppedError(
+                            f"it sent what no decoder takes, expected at most {LARGEST_PIXELS} pixels a frame"
+                        ) from None
+                _refuse_large(context.width, context.height)
                 found = []
                 for frame in frames:
+                    _refuse_large(frame.width, frame.height)
                     found.append(
                         LiveFrame(frame, self.form.unit, is_corrupt=is_corrupt, reformatter=self._reformatter)
                     )
@@ -217,6 +232,7 @@ def _opened(location: str) -> InputContainer:
         "protocol_whitelist": _PROTOCOLS[scheme],
         "format_whitelist": ",".join((*DEMUXERS, "rtsp")),
         "analyzeduration": str(_PROBE_MICROSECONDS),
+        **_BOUND,
     }
     if scheme.startswith("rtsp"):
         options["rtsp_transport"] = "tcp"
@@ -238,6 +254,13 @@ def _form(stream: VideoStream, name: str) -> Form:
         container=container,
         rate=rate if rate else None,
     )
+
+
+def _refuse_large(width: int, height: int) -> None:
+    if width * height > LARGEST_PIXELS:
+        raise DroppedError(
+            f"it sent frames of {width}x{height} (width x height), expected at most {LARGEST_PIXELS} pixels"
+        )
 
 
 def _kept(packet: "av.Packet[VideoStream]") -> LivePacket:

@@ -63,7 +63,7 @@ def test_the_example_opens_videos_but_no_playlist_that_names_them(tmp_path: Path
     tree.body = [
         part for part in tree.body if isinstance(part, ast.FunctionDef) or "CONTAINERS" in ast.dump(part)
     ]
-    names: dict[str, Any] = {"np": np, "ABOUT": {"rate": None, "height": 32, "width": 32}}
+    names: dict[str, Any] = {"np": np, "Path": Path, "ABOUT": {"rate": None, "height": 32, "width": 32}}
     exec(compile(tree, "example.py", "exec"), names)
     write_video(tmp_path / "a.mp4", scene(3))
     assert len(list(names["frames"](str(tmp_path / "a.mp4")))) == 3

@@ -1,10 +1,13 @@
 """Web servers that never come to an end: each exchange is over within a stated time and number of bytes."""
 
+import contextlib
 import gzip
 import itertools
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -144,3 +147,87 @@ def test_an_answer_that_is_long_but_steady_is_read(steady: int) -> None:
     found = limited(body, f"http://127.0.0.1:{steady}/set", imports=IMPORTS)
     assert found.error is None
     assert found.seconds > 4 * SILENCE
+
+
+@contextlib.contextmanager
+def endless_file(announced: int | None, there: int | None) -> Iterator[int]:
+    """A server of one file.
+
+    Args:
+        announced: bytes that it says the file has; None says nothing.
+        there: bytes that it has; None has every range that is asked for.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            if announced is not None:
+                self.send_header("Content-Length", str(announced))
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
+            end = last + 1 if there is None else min(last + 1, there)
+            if first >= end:
+                self.send_error(416)
+                return
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {first}-{end - 1}/{announced or '*'}")
+            self.send_header("Content-Length", str(end - first))
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                self.wfile.write(bytes(end - first))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+
+
+FETCHES = {
+    "footage": "with found([sys.argv[1] + '/x.mp4'])[0].local() as path:",
+    "source": "with Source(sys.argv[1]).local('x.mp4') as path:",
+}
+FETCH_IMPORTS = """
+import sys
+import shards.storage
+from pipeline.preprocess.sources.source import Source
+from pipeline.video.footage import found
+if hasattr(shards.storage, "MOST_UNANNOUNCED_BYTES"):
+    shards.storage.MOST_UNANNOUNCED_BYTES = 10 << 20
+"""
+
+
+@pytest.mark.parametrize("fetch", FETCHES)
+@pytest.mark.parametrize(
+    ("announced", "there", "words"),
+    [
+        (1000, None, "found more than 1000 bytes, expected that"),
+        (8 << 20, None, "found more than 8388608 bytes, expected that"),
+        (None, None, "found more than 10485760 bytes, expected at most that of a file whose size is not"),
+        (5000, 1000, "found 1000 bytes, expected 5000, as were announced"),
+    ],
+)
+def test_a_file_ends_where_it_was_announced_to(
+    fetch: str, announced: int | None, there: int | None, words: str
+) -> None:
+    with endless_file(announced, there) as port:
+        url = f"http://127.0.0.1:{port}"
+        body = f"{FETCHES[fetch]}\n    pass"
+        measured = limited(body, url, imports=FETCH_IMPORTS, seconds=20)
+    assert measured.error is not None, "was fetched"
+    assert measured.error[0] == "StorageError"
+    assert measured.error[1].startswith(f"{url}/x.mp4: {words}"), measured.error
+    assert measured.peak < MEGABYTES << 20
+
+
+@pytest.mark.parametrize("announced", [None, 8 << 20])
+def test_a_file_of_the_announced_size_is_fetched(announced: int | None) -> None:
+    with endless_file(announced, 8 << 20) as port:
+        body = f"{FETCHES['footage']}\n    assert path.stat().st_size == 8 << 20"
+        assert limited(body, f"http://127.0.0.1:{port}", imports=FETCH_IMPORTS).error is None

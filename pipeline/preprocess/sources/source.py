@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from pipeline.errors import SourceError
 from pipeline.preprocess.sources.tree import SourceFile, Tree
 from pipeline.video.walking import Oddities, is_hidden, walk
+from shards import locations
 from shards.errors import StorageError, os_error_line
 from shards.storage import Storage
 
@@ -42,6 +43,7 @@ class Source:
 
         Raises:
             SourceError: it cannot be read.
+            StorageError: a remote one cannot be fetched, or is not as large as was announced.
         """
         self.opened.add(path)
         try:
@@ -50,23 +52,12 @@ class Source:
                     while chunk := file.read(_CHUNK):
                         yield chunk
             else:
-                yield from self._remote_chunks(path)
+                yield from self._storage.pieces(path)
         except OSError as error:
             raise SourceError(
                 f"{self}/{path}: cannot be read: {error.strerror or error}; make it readable, or leave it "
                 "out with --on-error skip"
             ) from error
-
-    def _remote_chunks(self, path: str) -> Iterator[bytes]:
-        position = 0
-        while True:
-            buffer = bytearray(_CHUNK)
-            count, _ = self._storage.read_into(path, position, [memoryview(buffer)])
-            if count:
-                yield bytes(buffer[:count])
-            if count < _CHUNK:
-                return
-            position += count
 
     def read(self, path: str) -> bytes:
         """All bytes of a file."""
@@ -77,7 +68,7 @@ class Source:
         """The file as a local one; a remote file is fetched for as long as the block lasts.
 
         Raises:
-            StorageError: there is no room for it.
+            StorageError: it cannot be fetched, or there is no room for it.
         """
         if self._root:
             yield self._root / path
@@ -119,10 +110,8 @@ def list_tree(location: str) -> Tree:
 def _list_remote(location: str) -> Tree:
     files = [SourceFile(path=p, size=s, modified=m) for p, s, m in Storage(location).walk()]
     if not files:
-        path, mark, query = location.partition("?")
-        parent, _, name = path.rpartition("/")
-        folder = parent + mark + query
-        if not parent.endswith("/"):
+        folder, name = locations.split(location)
+        if name:
             beside = [SourceFile(path=p, size=s, modified=m) for p, s, m in Storage(folder).walk()]
             if found := [file for file in beside if file.path == name]:
                 return Tree(Source(folder), found)
