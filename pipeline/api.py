@@ -135,7 +135,7 @@ class Result:
         Raises:
             SourceError: it was removed or damaged meanwhile.
         """
-        return rows.joined(rows.read_rows(Storage(folder)) for folder in self.folders)
+        return rows.read_rows(*map(Storage, self.folders))
 
 
 class Session:
@@ -364,7 +364,7 @@ def read_scores(folder: str | Path) -> rows.Table:
         SourceError: there are none, or they are damaged.
     """
     inside = sorted(path.parent for path in Path(folder).glob(f"*/{rows.FOLDER}") if path.is_dir())
-    return rows.joined(rows.read_rows(Storage(str(each))) for each in (inside or [Path(folder)]))
+    return rows.read_rows(*(Storage(str(each)) for each in (inside or [Path(folder)])))
 
 
 class _Watch:

@@ -51,8 +51,9 @@ class Bucket:
             check: is told how many they are before they are read, and raises if they are too many.
         """
         with self._files.open_input_file(self._path(name)) as file:
-            check(file.size())
-            return bytes(file.read())
+            size = file.size()
+            check(size)
+            return bytes(file.read(size))
 
     def read_into(self, name: str, offset: int, buffers: Sequence[memoryview]) -> int:
         """Fill `buffers` with the bytes of `name` from `offset` on; returns how many there were."""

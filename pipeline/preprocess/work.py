@@ -21,7 +21,7 @@ from pipeline.preprocess.sources.tree import SourceFile
 from pipeline.preprocess.sources.videos import SourceVideo, missing_numbers
 from pipeline.processes.heartbeat import Heartbeat
 from pipeline.video.files import decoded_file
-from pipeline.video.imageheaders import LARGEST_BYTES
+from pipeline.video.imageheaders import check_size
 from pipeline.video.images import Picture, decode_image, resize_into
 from shards.digests import Hasher, digest_of
 from shards.entries import Shard, Video
@@ -161,11 +161,7 @@ def _readable(source: Source, video: SourceVideo, heartbeat: Heartbeat) -> Itera
 
 
 def _read_image(source: Source, file: SourceFile) -> bytes:
-    if file.size > LARGEST_BYTES:
-        raise SourceError(
-            f"{source}/{file.path}: found an image file of {file.size >> 20} MB, expected at most "
-            f"{LARGEST_BYTES >> 20} MB; make it smaller, or leave the video out with --on-error skip"
-        )
+    check_size(file.size, f"{source}/{file.path}")
     return source.read(file.path)
 
 

@@ -6,6 +6,7 @@ its end, of a program that was killed while it wrote, is passed over.
 
 import contextlib
 import os
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +14,17 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.scoring.rows import FOLDER, GROUP, SCHEMA, Row, Rows, writing_tables
+from shards.arrowmessages import next_message, unpacked_size
 from shards.errors import StorageError, os_error_line
 from shards.storage import Storage
 
 SUFFIX = ".journal"
 HELD_SECONDS = 60.0
 """Of rows in memory, which a kill loses. An hour at 25 frames/s is 60 batches of 1,500 rows."""
+_BATCH_BYTES, _ROW_BYTES = 64 << 10, 4096
+"""That a batch may unpack to, and each of its rows, which takes 200 and the length of its names."""
+_END = (pa.ArrowException, StopIteration, OSError, EOFError, ValueError, struct.error)
+"""What reading a stream raises at its end, and where it is damaged."""
 
 
 class Journal:
@@ -103,26 +109,32 @@ def publish(out: Storage, name: str) -> None:
 def _groups(path: Path) -> Iterator[pa.Table]:
     """What a journal has, some thousand rows at a time."""
     held: list[pa.RecordBatch] = []
-    with pa.OSFile(str(path)) as source:
-        for batch in _batches(source):
-            held.append(batch)
-            if sum(each.num_rows for each in held) >= GROUP:
-                yield pa.Table.from_batches(held, SCHEMA).combine_chunks()
-                held = []
+    rows = size = 0
+    for batch in _batches(path):
+        held.append(batch)
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+        if rows >= GROUP or size >= GROUP * _ROW_BYTES:
+            yield pa.Table.from_batches(held, SCHEMA).combine_chunks()
+            held, rows, size = [], 0, 0
     if held:
         yield pa.Table.from_batches(held, SCHEMA).combine_chunks()
 
 
-def _batches(source: pa.NativeFile) -> Iterator[pa.RecordBatch]:
-    """The whole batches of a stream, up to where it is cut off."""
-    with contextlib.suppress(pa.ArrowException, StopIteration, OSError, EOFError):
-        stream = pa.ipc.open_stream(source)
-        if stream.schema != SCHEMA:
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """The whole batches with rows of a stream, up to where it is cut off, or not of this program."""
+    with contextlib.suppress(*_END), pa.memory_map(str(path)) as source:  # no message takes memory of its own
+        reader = pa.ipc.MessageReader.open_stream(source)
+        if pa.ipc.read_schema(next_message(reader, "schema")) != SCHEMA:
             return
         while True:
-            batch = stream.read_next_batch()
+            message = next_message(reader, "record batch")
+            rows, size = unpacked_size(message)
+            if not 0 <= rows <= GROUP or size > _BATCH_BYTES + rows * _ROW_BYTES:
+                return
+            batch = pa.ipc.read_record_batch(message, SCHEMA)
             batch.validate(full=True)
-            yield batch
+            if rows:
+                yield batch
 
 
 def _path(out: Storage, name: str) -> Path:

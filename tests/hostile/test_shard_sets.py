@@ -90,7 +90,7 @@ def refused(folder: Path | str, match: str = "") -> None:
     done = limited(READ_AND_VERIFY, folder, imports=IMPORTS, seconds=SECONDS)
     assert done.error is not None
     kind, text = done.error
-    assert kind in ("ShardError", "NoSetError", "CorruptShardError", "StorageError"), text
+    assert kind in ("ShardError", "NoSetError", "CorruptShardError", "StorageError", "TooLargeError"), text
     assert "\n" not in text
     assert match in text
     assert done.peak < MEGABYTES << 20

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from pipeline.errors import SourceError
 from pipeline.preprocess.sources.tree import Oddities, SourceFile, Tree
 from shards.errors import StorageError, os_error_line
+from shards.localfiles import open_regular
 from shards.storage import Storage
 
 _IGNORED_FOLDERS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN"})
@@ -51,7 +52,7 @@ class Source:
         self.opened.add(path)
         try:
             if self._root:
-                with (self._root / path).open("rb") as file:
+                with open_regular(self._root / path) as file:
                     while chunk := file.read(_CHUNK):
                         yield chunk
             else:
