@@ -9,7 +9,6 @@ difference of the pixel itself, and one byte is enough.
 
 import io
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -22,6 +21,7 @@ from pipeline.scoring.scorer import ScoredBatch
 from shards.errors import TooLargeError
 from shards.names import STEM
 from shards.storage import Storage
+from shards.zips import content, opened
 
 FOLDER = "maps"
 _MAPS = re.compile(rf"{STEM}-\d{{8,}}\.npz")
@@ -150,11 +150,11 @@ def _most_bytes(size: tuple[int, int]) -> int:
 def _work_of(out: Storage, name: str) -> str | None:
     """What the maps in a file are computed from; None if it is missing or damaged."""
     try:
-        with out.open(name, most=_MOST_MAP_BYTES) as file, zipfile.ZipFile(file) as archive:
+        with out.open(name, most=_MOST_MAP_BYTES) as file, opened(file) as archive:
             info = archive.getinfo("work.npy")
             if info.file_size > _MOST_TEXT:
                 return None
-            return str(array_of("work", archive.read(info), _TYPES["work"]))
+            return str(array_of("work", content(archive, info), _TYPES["work"]))
     except (*DAMAGE, TooLargeError, KeyError, ValueError):
         return None
 
