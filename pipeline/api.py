@@ -136,7 +136,7 @@ class Result:
         Raises:
             SourceError: it was removed or damaged meanwhile.
         """
-        return rows.joined(rows.read_rows(Storage(folder)) for folder in self.folders)
+        return rows.read_rows(*map(Storage, self.folders))
 
 
 class Session:
@@ -376,7 +376,7 @@ def read_scores(folder: str | Path) -> rows.Table:
         raise SourceError(
             f"{Storage(str(folder))}: found no video that was scored to its end, expected one; score it again"
         )
-    return rows.joined(rows.read_rows(one) for one in whole)
+    return rows.read_rows(*whole)
 
 
 class _Watch:

@@ -76,7 +76,7 @@ class Bucket:
         file = self._opened(name)
         size = file.size()
         check(size)
-        data = bytes(within(_seconds(size), file.read))
+        data = bytes(within(_seconds(size), lambda: file.read(size)))
         file.close()
         return data
 

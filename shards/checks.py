@@ -18,6 +18,7 @@ from shards.digests import is_digest
 from shards.entries import Geometry
 from shards.limits import (
     MOST_EXPANSION,
+    MOST_MASK_METADATA,
     MOST_MASK_PIXELS,
     MOST_SEGMENT_BYTES,
     MOST_WINDOW,
@@ -71,6 +72,12 @@ def check_masks(tables: Tables, row: int, record: dict[str, Any]) -> None:
         raise ValueError(
             f"{name}: {record['bytes']} bytes cannot hold {frames} masks of "
             f"{record['height']}x{record['width']}"
+        )
+    most = packed + packed // 1000 + MOST_MASK_METADATA
+    if record["bytes"] > most:
+        raise ValueError(
+            f"{name}: found {record['bytes']} bytes for {frames} masks of "
+            f"{record['height']}x{record['width']}, expected at most {most}"
         )
     marked = np.array(record["marked"], np.int64).reshape(-1, 2)
     _check_intervals(tables, "masks", marked, np.full(len(marked), row))

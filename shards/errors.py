@@ -20,6 +20,10 @@ class StorageError(ShardError):
     """A storage that does not answer, or refuses."""
 
 
+class TooLargeError(StorageError):
+    """A file of more bytes than any of its kind has."""
+
+
 _REMEDIES = {
     errno.ENOSPC: "make room, or choose another place",
     errno.EDQUOT: "make room, or choose another place",

@@ -15,8 +15,6 @@ SILENCE_SECONDS = 10.0
 """In which the head of an answer, or more of its body, must come."""
 SLOWEST = 100_000
 """Bytes per second; an answer that takes SILENCE_SECONDS longer than this allows is given up."""
-LARGEST = 256 << 20
-"""Bytes of a file that is read whole, where nobody expects less."""
 _CHUNK = 1 << 20
 
 
@@ -55,12 +53,12 @@ class HttpFolder:
         )
 
     def size(self, name: str) -> int:
-        """Bytes of `name`; FileNotFoundError if it is not there."""
+        """Bytes of `name`, -1 if the server does not tell; FileNotFoundError if it is not there."""
         with self._request("HEAD", name, 0) as (response, _):
             length = response.headers.get("Content-Length", "")
             return int(length) if length.isdecimal() and len(length) < 20 else -1
 
-    def read(self, name: str, most: int = LARGEST) -> bytes:
+    def read(self, name: str, most: int) -> bytes:
         """All bytes of `name`, at most so many; FileNotFoundError if it is not there."""
         with self._request("GET", name, most) as (_, body):
             data = bytearray()  # not a list of parts, which a server makes as small as it likes

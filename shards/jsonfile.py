@@ -58,7 +58,7 @@ def read_json(storage: Storage, name: str, *, most: int = MOST_BYTES) -> Any:
     """
     where = f"{storage}/{name}"
     _check_size(storage.size(name), where, most)
-    return parse_json(storage.read(name), where, most=most)
+    return parse_json(storage.read(name, most=most), where, most=most)
 
 
 def _check_size(size: int, where: str, most: int) -> None:

@@ -24,6 +24,8 @@ MOST_LISTING_BYTES = 4 << 30
 """By which the process may grow while a bucket lists a folder."""
 MOST_MASK_PIXELS = 1 << 27
 """Of one frame's mask, in the geometry of the source."""
+MOST_MASK_METADATA = 1 << 20
+"""Bytes of a file of masks that are not theirs: headers, and 1/3,000 that deflate may add. They take 1 kB."""
 MOST_EXPANSION = 1032
 """Bytes that one stored byte may stand for: the most that deflate can, and five times what a JPEG of the
 `jpeg` codec does for frames of one colour."""

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 Version = tuple[int, int, int]
 """Inode, time of change (ns) and bytes of a local file: another version of a file has another."""
@@ -81,16 +82,26 @@ def read_file_into(
 @contextlib.contextmanager
 def regular_file(path: str, *, follow: bool = True) -> Iterator[int]:
     """A descriptor to read a file; OSError for devices and pipes, which may be endless or make one wait."""
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
-    descriptor = os.open(path, flags)
+    descriptor = _descriptor(path, os.O_RDONLY | (0 if follow else os.O_NOFOLLOW))
     try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            kind = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
-            raise OSError(kind, os.strerror(kind) if stat.S_ISDIR(mode) else "Not a regular file", path)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
+    """A file to read and seek in; OSError as of `regular_file`."""
+    return open(path, "rb", opener=_descriptor)
+
+
+def _descriptor(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        kind = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        raise OSError(kind, os.strerror(kind) if stat.S_ISDIR(mode) else "Not a regular file", path)
+    return descriptor
 
 
 def sync_folder(folder: Path) -> None:

@@ -18,10 +18,9 @@ from shards.limits import MOST_MASK_PIXELS
 from shards.names import masks_name
 from shards.npy import NPY_HEADER, npy_header
 from shards.storage import Storage
+from shards.zips import COMPRESSIONS, opened
 
 _MEMBERS = ["bits.npy", "width.npy"]
-_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""Others may ask for gigabytes before they unpack anything."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,9 +116,9 @@ def _read(storage: Storage, masks: Masks) -> bytes:
 def _unpacked(data: bytes, masks: Masks, frames: int) -> Iterator[np.ndarray]:
     shape = (frames, masks.height, -(-masks.width // 8))
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with opened(io.BytesIO(data)) as archive:
             infos = archive.infolist()
-            if [info.filename for info in infos] != _MEMBERS or infos[0].compress_type not in _COMPRESSIONS:
+            if [info.filename for info in infos] != _MEMBERS or infos[0].compress_type not in COMPRESSIONS:
                 raise CorruptShardError(f"expected a zip of {' and '.join(_MEMBERS)} alone")
             with archive.open(infos[0]) as file:
                 if file.read(NPY_HEADER) != npy_header(shape):

@@ -148,7 +148,7 @@ def write_packing(storage: Storage, packing: Packing, place: Callable[[str], str
 
 def _read(storage: Storage, name: str, records: Sequence[Record]) -> Iterator[bytes]:
     try:
-        with storage.open(name) as file:
+        with storage.open(name, most=SHARED_BYTES + SMALL_BYTES) as file:
             for record in records:
                 file.seek(record.offset)
                 piece = file.read(record.size)

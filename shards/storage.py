@@ -15,15 +15,15 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple, TypeVar
 
-from shards.errors import ShardError, StorageError, os_error_line
+from shards.errors import ShardError, StorageError, TooLargeError, os_error_line
 from shards.limits import MOST_UNANNOUNCED_BYTES
 from shards.localfiles import (
     Version,
     file_size,
     files_below,
     names_in,
+    open_regular,
     read_file_into,
-    regular_file,
     sync_folder,
 )
 from shards.locations import is_uri, shown, split
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 TEMPORARY_PREFIX = ".tmp-"
 """Names that start so are leftovers of a killed process; no reader looks at them."""
 
+_CHUNK = 1 << 20
 _PIECE = 4 << 20
 
 Out = TypeVar("Out")
@@ -115,7 +116,7 @@ class Storage:
         return True
 
     def size(self, name: str) -> int:
-        """Bytes of `name`; FileNotFoundError if it is not there."""
+        """Bytes of `name`, -1 if a web server does not tell; FileNotFoundError if it is not there."""
 
         def look() -> int:
             remote = self._http or self._bucket
@@ -144,38 +145,73 @@ class Storage:
             for name in self._try(lambda: names_in(self.path(folder), TEMPORARY_PREFIX), folder):
                 Path(self.path(folder), name).unlink(missing_ok=True)
 
-    def open(self, name: str) -> IO[bytes]:
-        """`name` as a file to read and seek in; FileNotFoundError if it is not there."""
-        if self.is_local:
-            return self._try(lambda: Path(self.path(name)).open("rb"), name)
-        return io.BytesIO(self.read(name))
+    def open(self, name: str, *, most: int) -> IO[bytes]:
+        """`name` as a file to read and seek in; FileNotFoundError if it is not there.
 
-    def read(self, name: str, *, most: int | None = None) -> bytes:
-        """All bytes of `name`; FileNotFoundError if it is not there.
+        Args:
+            name: of the file.
+            most: bytes of a remote one, which is read whole. A local one is read as far as it is asked for.
 
         Raises:
-            StorageError: there are more than `most` bytes.
+            StorageError: it is no regular file; TooLargeError if it has too many bytes.
         """
-        if most is not None and self.is_local:
+        if self.is_local:
+            return self._try(lambda: open_regular(self.path(name)), name)
+        return io.BytesIO(self.read(name, most=most))
+
+    def read(self, name: str, *, most: int) -> bytes:
+        """All bytes of `name`; FileNotFoundError if it is not there.
+
+        Args:
+            name: of the file.
+            most: bytes that files of its kind may have. What has more, such as a file of gigabytes that takes
+                no room on the disk, is not read.
+
+        Raises:
+            TooLargeError: there are more than `most` bytes.
+        """
+        if self.is_local:
             self._refuse_more(name, self.size(name), most)
 
         def fetch() -> bytes:
             if self._http is not None:
-                return self._http.read(name) if most is None else self._http.read(name, most)
+                return self._http.read(name, most)
             if self._bucket is not None:
                 return self._bucket.read(name, lambda size: self._refuse_more(name, size, most))
-            with (
-                regular_file(self.path(name)) as descriptor,
-                open(descriptor, "rb", closefd=False) as file,
-            ):
-                return file.read()
+            with open_regular(self.path(name)) as file:
+                return self._all_of(file, name, most)
 
         return self._try(fetch, name)
 
-    def _refuse_more(self, name: str, size: int, most: int | None) -> None:
-        if most is not None and size > most:
-            raise StorageError(
-                f"{self}/{name}: found {size} bytes, expected at most {most}; give another file"
+    def _all_of(self, file: IO[bytes], name: str, most: int) -> bytes:
+        size = os.fstat(file.fileno()).st_size
+        self._refuse_more(name, size, most)
+        data = file.read(size + 1)
+        if len(data) <= size:
+            return data
+        grown = bytearray(data)  # of a file that is written to, or one of the system's, which tells no size
+        while chunk := file.read(_CHUNK):
+            grown += chunk
+            self._refuse_more(name, len(grown), most)
+        return bytes(grown)
+
+    def copy(self, name: str, other: str, *, most: int) -> None:
+        """Write a file of at most so many bytes again, as `other`; one that is local takes no memory.
+
+        Raises:
+            FileNotFoundError: it is not there.
+            TooLargeError: it has more bytes.
+            StorageError: it cannot be read or written.
+        """
+        self._refuse_more(name, self.size(name), most)
+        with self.open(name, most=most) as source, self.writing(other) as file:
+            shutil.copyfileobj(source, file, _CHUNK)
+
+    def _refuse_more(self, name: str, size: int, most: int) -> None:
+        if size > most:
+            raise TooLargeError(
+                f"{self}/{name}: found {size} bytes, expected at most {most}; give another file, or move it "
+                "away"
             )
 
     def read_into(self, name: str, offset: int, buffers: Sequence[memoryview]) -> tuple[int, Version | None]:

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shards.arrowmessages import is_compressed, next_message
 from shards.choices import Split
 from shards.names import video_order
 
@@ -341,11 +342,11 @@ def decoded(table: str, buffer: Any, rows: int) -> Any:
     schema = SCHEMAS[table]
     try:
         reader = pa.ipc.MessageReader.open_stream(pa.py_buffer(buffer))
-        found = pa.ipc.read_schema(_message(reader, "schema"))
+        found = pa.ipc.read_schema(next_message(reader, "schema"))
         if not found.equals(schema, check_metadata=True):
             raise ValueError(f"has the columns {', '.join(found.names)!r:.160} or columns of other types")
-        message = _message(reader, "record batch")
-        if _is_compressed(message.metadata.to_pybytes()):
+        message = next_message(reader, "record batch")
+        if is_compressed(message.metadata.to_pybytes()):
             raise ValueError("is compressed")
         batch = pa.ipc.read_record_batch(message, schema)
         batch.validate(full=True)
@@ -366,37 +367,6 @@ def decoded(table: str, buffer: Any, rows: int) -> Any:
         if not _is_filled(field, column):
             raise ValueError(f"has gaps in the column {field.name}")
     return batch
-
-
-def _message(reader: Any, kind: str) -> Any:
-    """The next message, of this kind: Arrow looks into one of no kind, and the process dies of it."""
-    message = reader.read_next_message()
-    if message.type != kind:
-        raise ValueError(f"has a message of the kind {message.type}, expected {kind}")
-    return message
-
-
-def _is_compressed(metadata: bytes) -> bool:
-    """Whether a message of Arrow says that its buffers are compressed: they might unpack to any size.
-
-    Its tables (flatbuffers) were verified when the message was read. The header is field 2 of the message,
-    the compression field 3 of a record batch.
-    """
-    root = struct.unpack_from("<I", metadata)[0]
-    at = _field(metadata, root, 2)
-    if not at:
-        return True
-    return _field(metadata, at + struct.unpack_from("<I", metadata, at)[0], 3) != 0
-
-
-def _field(metadata: bytes, table: int, number: int) -> int:
-    """Where a field of a flatbuffers table lies, 0 if it is not there."""
-    entries = table - struct.unpack_from("<i", metadata, table)[0]
-    at = 4 + 2 * number
-    if at >= struct.unpack_from("<H", metadata, entries)[0]:
-        return 0
-    offset = struct.unpack_from("<H", metadata, entries + at)[0]
-    return table + offset if offset else 0
 
 
 def _is_filled(field: Any, column: Any) -> bool:

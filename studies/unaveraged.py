@@ -16,6 +16,7 @@ from pipeline.processes.commands import run_command
 from pipeline.runs.checkpoint import load_checkpoint, load_training_state
 from pipeline.runs.evaluation import RECORD
 from pipeline.runs.layout import METRICS, checkpoint_steps, model_name
+from pipeline.runs.metricslines import metrics_lines
 from shards.storage import Storage
 
 
@@ -38,7 +39,7 @@ def main() -> None:
         run.write(
             model_name(step), dataclasses.replace(checkpoint, tensors=tensors, origin=origin).to_bytes()
         )
-        run.write(METRICS, source.read(METRICS))
+        run.write(METRICS, b"".join(line for line, _ in metrics_lines(source)))
         run_command("evaluate", options.shards, str(run), "--out", f"{run}/evaluation")
 
 

@@ -80,15 +80,15 @@ def test_a_run_in_a_bucket_stops_goes_on_and_is_validated_and_evaluated(
     assert f"s3://tests/runs/x/{LAST}: 12 steps in 3 epochs" in printed(args)
     make_shards(str(tmp_path / "set"))
     printed(command("train", tmp_path / "set", tmp_path / "unbroken", *FLAGS))
-    assert storage.read(LAST) == (tmp_path / "unbroken" / LAST).read_bytes()
-    lines = [json.loads(line) for line in storage.read("metrics.jsonl").splitlines()]
+    assert storage.read(LAST, most=1 << 30) == (tmp_path / "unbroken" / LAST).read_bytes()
+    lines = [json.loads(line) for line in storage.read("metrics.jsonl", most=1 << 30).splitlines()]
     assert [line["step"] for line in lines if line["kind"] == "step"] == list(range(1, 13))
     assert [line["step"] for line in lines if line["kind"] == "validation"] == [12]
     assert storage.exists("validation/step-00000012/metrics.json")
 
     output = printed(command("evaluate", shards, folder, "--no-report"))
     assert "scores: s3://tests/runs/x/evaluation-set/scores" in output
-    config = storage.read("config.toml").decode()
+    config = storage.read("config.toml", most=1 << 30).decode()
     assert 'run = "s3://tests/runs/x"\nmethod' in config
     assert 'validate = "s3://tests/set"\n' in config
     assert leaks(storage) == []
@@ -98,10 +98,10 @@ def test_a_sweep_in_a_bucket_reports_its_runs(store: ObjectStore) -> None:
     shards, out = store.location("set"), store.location("sweep")
     options = ("--seeds=1", "--epochs=0", "--validate", shards)
     printed(command("sweep", shards, out, *options))
-    result = json.loads(Storage(out).read("sweep.json"))
+    result = json.loads(Storage(out).read("sweep.json", most=1 << 30))
     assert result["shards"] == "s3://tests/set"
     assert result["train_options"] == ["--epochs=0", "--validate", "s3://tests/set"]
-    evaluated = json.loads(Storage(inside(out, "seed-0/evaluation")).read("metrics.json"))
+    evaluated = json.loads(Storage(inside(out, "seed-0/evaluation")).read("metrics.json", most=1 << 30))
     assert result["figures"]["AUC"]["values"] == {"0": evaluated["auc"]}
     assert leaks(Storage(out)) == []
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import CalibrationError, ConfigError
+from pipeline.errors import CalibrationError, ConfigError, SourceError
 from pipeline.runs.checkpoint import Checkpoint
 from pipeline.runs.layout import home_of
 from pipeline.runs.ownership import recorded_location
@@ -23,8 +23,10 @@ from shards.errors import NoSetError
 from shards.frames import video_frames
 from shards.holdout import HeldOut
 from shards.identity import split_identity
+from shards.localfiles import open_regular
 from shards.manifest import Manifest, load_manifest
 from shards.storage import Storage
+from shards.text import printable
 
 SPLIT: Split = "training"
 _CHUNK = 4 << 20
@@ -245,17 +247,20 @@ def _file(
 
     with footage.local() as path:
         paths = [Path(image) for image in footage.images] or [path]
-        digests = [digest_of(_chunks(one)) for one in paths]
+        digests = [_digest(one) for one in paths]
     identity = digests[0]
     if footage.images:
         identity = f"{digest_of(one.encode() for one in digests)}@{image_rate:g}"
     return Material(name=str(footage), identity=identity, opened=opened)
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
+def _digest(path: Path) -> str:
+    try:
+        with open_regular(path) as file:
+            return digest_of(iter(lambda: file.read(_CHUNK), b""))
+    except OSError as error:
+        where = printable(str(path))
+        raise SourceError(f"{where}: cannot be read: {error.strerror or error}; make it readable") from error
 
 
 def _identity(video: Video) -> str:

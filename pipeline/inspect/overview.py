@@ -1,6 +1,5 @@
 """A run, or a checkpoint alone, in tables; reads no tensors and imports no torch."""
 
-from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -8,8 +7,8 @@ from pipeline.errors import CheckpointError, ReportError
 from pipeline.runs.evaluation import RECORD, load_record
 from pipeline.runs.header import Header, read_header
 from pipeline.runs.layout import FOLDER, METRICS, checkpoint_steps, model_name, training_name
+from pipeline.runs.metricslines import metrics_lines
 from pipeline.terminal.tables import Table
-from shards.jsonfile import parse_json
 from shards.storage import Storage
 
 _MEANS = {"step": "steps since the line before", "epoch": "the epoch"}
@@ -98,23 +97,12 @@ def _megabytes(size: int | None) -> str:
 
 def _losses(run: Storage) -> Table:
     """The last line of each kind with losses."""
-    last = {line["kind"]: line for line in _lines(run)}
+    last = {line["kind"]: line for _, line in metrics_lines(run) if str(line.get("kind")) in _MEANS}
     rows = [
         [str(line["step"]), _MEANS[line["kind"]], *(_number(line.get(name)) for name in _FIGURES)]
         for line in last.values()
     ]
     return "last losses", ["after step", "means over", "loss", *_FIGURES[1:-1], "samples/s"], rows
-
-
-def _lines(run: Storage) -> Iterator[dict[str, Any]]:
-    """Those with losses."""
-    for line in run.read(METRICS).splitlines() if run.exists(METRICS) else ():
-        try:
-            record = parse_json(line, METRICS)
-        except ValueError:
-            continue  # a line that a killed process did not finish
-        if isinstance(record, dict) and str(record.get("kind")) in _MEANS and "step" in record:
-            yield record
 
 
 def _number(value: Any) -> str:

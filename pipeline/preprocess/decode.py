@@ -18,6 +18,7 @@ from pipeline.preprocess.tasks import Ended, ended, refuse_failed, task_of
 from pipeline.preprocess.worker import Worker
 from pipeline.runs.ownership import CONFIG
 from pipeline.terminal.progress import progress
+from shards.jsonfile import MOST_BYTES
 from shards.storage import Storage
 
 
@@ -96,7 +97,7 @@ def _decode(
 def _part(storage: Storage, video: SourceVideo, told: str | None) -> Part:
     """The record of a video, which its worker told or left in a part file."""
     name = part_name(*video.key)
-    data = storage.read(name) if told is None else told.encode()
+    data = storage.read(name, most=MOST_BYTES) if told is None else told.encode()
     return part_from_json(data, f"{storage}/{name}")
 
 

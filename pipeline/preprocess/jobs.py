@@ -21,6 +21,8 @@ from shards.names import video_stem
 PARTS = "parts"
 """The folder of part files and of shards that are to be packed, apart from those of the set, so that one
 listing of a few names finds them."""
+MOST_LISTED = 1000
+"""Gaps, strays and sizes of one video that its facts list: a set is read only where each row is small."""
 PART_SUFFIX = ".part.json"
 JobKind = Literal["decode", "open", "look"]
 """Write the shards of a video, only open its file (milliseconds), or look at its first frame, too."""

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.preprocess.jobs import Job
 from pipeline.preprocess.sources.source import Source
 from pipeline.video.audit import Demuxed, demuxed
-from pipeline.video.images import decode_image
+from pipeline.video.images import decode_image, read_image
 from pipeline.video.pyav_frames import Findings, frames_of
 from shards.channels import is_gray
 
@@ -39,7 +39,7 @@ def planes(job: Job) -> int:
         return 0
     path = Path(job.source).absolute() / job.video.files[0].path
     with contextlib.suppress(Exception):  # whoever decodes it says what is wrong with it
-        return len(job.video.files) * _channels(decode_image(path.read_bytes(), str(path)).pixels)
+        return len(job.video.files) * _channels(decode_image(read_image(path, str(path)), str(path)).pixels)
     return 0
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.preprocess.jobs import MOST_LISTED
 from pipeline.preprocess.labels.kinds import IntervalLabels, Labels, TimeLabels
 from shards.manifest import Manifest
 from shards.rates import MOST_RATIO, known_rate
@@ -23,6 +24,7 @@ _NOTHING_TO_SAY = ".*".join(
         r'"other_tracks": \[\],',
     ]
 )
+_MOST_TRACKS = 8
 _LENGTH = '"frames_header": (?P<length>[0-9]{1,9}),'
 _CAMERA = (
     r'"rate": (?:(?P<rate>(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,20})?)|null), '
@@ -78,11 +80,12 @@ def _of(facts: dict[str, Any], frames: int, window: int) -> Iterator[str]:
     if facts["kind"] == "images":
         gaps = facts["missing_numbers"]
         if gaps:
-            count = sum(last - first + 1 for first, last in gaps)
+            count = sum(last - first + 1 for first, last in gaps) + facts.get("unlisted_missing", 0)
             yield f"{count} numbers are missing from its images, the first {gaps[0][0]}"
         if facts["strays"]:
             strays = facts["strays"]
-            yield f"left out {len(strays)} images that are not of the sequence, such as {strays[0]}"
+            count = len(strays) + facts.get("unlisted_strays", 0)
+            yield f"left out {count} images that are not of the sequence, such as {strays[0]}"
         if facts.get("damaged_frames"):  # sets of before did not look
             yield f"kept with damage: {facts['damaged_frames']} damaged frames"
         if "depth" in facts:
@@ -94,7 +97,8 @@ def _of(facts: dict[str, Any], frames: int, window: int) -> Iterator[str]:
         found = ", ".join(f"{height}x{width} from frame {first}" for first, height, width in sizes[:4])
         gone = facts.get("packets", frames) - facts.get("discarded", 0) - frames
         lost = f"; {gone} packets gave no frame" if gone > 0 else ""
-        yield f"its frames have {len(sizes)} sizes ({found}); each frame was resized as it is{lost}"
+        some = f"{len(sizes)} sizes or more" if len(sizes) == MOST_LISTED else f"{len(sizes)} sizes"
+        yield f"its frames have {some} ({found}); each frame was resized as it is{lost}"
     if frames < window:
         yield f"{frames} frames are too few for a window of {window}"
 
@@ -118,7 +122,9 @@ def _of_file(facts: dict[str, Any], frames: int) -> Iterator[str]:
     others = facts["other_tracks"]
     if others:
         tracks = 1 + len(others)
-        yield f"of its {tracks} video tracks stream {facts['track']} was read, not {', '.join(others)}"
+        more = f" and {len(others) - _MOST_TRACKS} more" if len(others) > _MOST_TRACKS else ""
+        unread = ", ".join(others[:_MOST_TRACKS]) + more
+        yield f"of its {tracks} video tracks stream {facts['track']} was read, not {unread}"
     if facts["frames_header"] not in (0, frames):
         yield f"the header says {facts['frames_header']} frames, {frames} were decoded"
     if not facts["even"]:

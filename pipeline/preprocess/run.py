@@ -24,7 +24,7 @@ from pipeline.preprocess.state import Key, load_state, recorded_config
 from pipeline.preprocess.tasks import leaves_parts
 from pipeline.processes.collecting import rare_collections
 from pipeline.processes.locking import sole
-from pipeline.runs.ownership import CONFIG, refuse_foreign_config, refuse_links
+from pipeline.runs.ownership import read_config, refuse_foreign_config, refuse_links
 from shards.entries import Video
 from shards.manifest import Manifest
 from shards.storage import Storage
@@ -155,7 +155,7 @@ def _refuse_other_source(storage: Storage, config: PreprocessConfig, layout: Lay
     """Videos that vanished from the source leave the set; those of another source must not."""
     gone = known.difference(video.key for video in layout.videos)
     if gone:
-        recorded = re.search(r"^source = (.*)$", storage.read(CONFIG).decode(), re.MULTILINE)
+        recorded = re.search(r"^source = (.*)$", read_config(storage).decode(), re.MULTILINE)
         current = re.search(r"^source = (.*)$", recorded_config(config).decode(), re.MULTILINE)
         if recorded and current and recorded[1] != current[1]:
             raise ConfigError(

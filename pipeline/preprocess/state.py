@@ -18,7 +18,8 @@ from pipeline.preprocess.sources.videos import SourceVideo
 from pipeline.processes.heartbeat import Heartbeat
 from pipeline.runs.ownership import CONFIG
 from shards.choices import Split
-from shards.errors import CorruptShardError, NoSetError, ShardError, StorageError
+from shards.errors import CorruptShardError, NoSetError, ShardError, StorageError, TooLargeError
+from shards.jsonfile import MOST_BYTES
 from shards.manifest import MANIFEST, Manifest, load_manifest
 from shards.names import table_name
 from shards.rows import Videos
@@ -27,6 +28,9 @@ from shards.tables import Tables, decoded, encoded, stamps_batch, text_column
 
 _PIXEL_OPTIONS = ("size", "codec", "quality", "window", "decoder", "depth_range")
 """Options that decide what the bytes of a shard are."""
+
+_STAMPS_BYTES, _STAMP_BYTES = 4096, 80
+"""Of a file of stamps without a row, and of each row, which takes 64 and 4 to tell where it ends."""
 
 Key = tuple[Split, str]
 """Split and name of a video."""
@@ -146,8 +150,8 @@ def load_state(storage: Storage, config: PreprocessConfig, recorded: bytes | Non
         if not name.endswith(PART_SUFFIX):
             continue
         try:
-            part = part_from_json(storage.read(name), f"{storage}/{name}")
-        except CorruptShardError as error:
+            part = part_from_json(storage.read(name, most=MOST_BYTES), f"{storage}/{name}")
+        except (CorruptShardError, TooLargeError) as error:
             damage.append(_made_again(error, "its video was decoded again"))
         else:
             if _is_there(storage, part):
@@ -237,9 +241,12 @@ def _stamps(storage: Storage, manifest: Manifest | None, damage: list[str]) -> t
 def _stamps_of(storage: Storage, tables: Tables, damage: list[str]) -> list[str]:
     name = stamps_name(tables)
     try:
-        return text_column(decoded("stamps", storage.read(name), len(tables)), "stamp")
+        data = storage.read(name, most=_STAMPS_BYTES + _STAMP_BYTES * len(tables))
+        return text_column(decoded("stamps", data, len(tables)), "stamp")
     except FileNotFoundError:
         pass
+    except TooLargeError as error:
+        damage.append(_made_again(error, "the source files were read again"))
     except ValueError as error:
         sentence = CorruptShardError(f"{storage}/{name}: {error}")
         damage.append(_made_again(sentence, "the source files were read again"))
@@ -268,7 +275,8 @@ def write_stamps(storage: Storage, before: State, manifest: Manifest, stamps: di
 
 
 def _made_again(error: Exception, what: str) -> str:
-    return f"{str(error).removesuffix('; preprocess again')}: {what}"
+    said = str(error).removesuffix("; preprocess again").removesuffix("; give another file, or move it away")
+    return f"{said}: {what}"
 
 
 def _refuse_other_options(storage: Storage, config: PreprocessConfig, found: bytes | None) -> None:

@@ -14,14 +14,24 @@ import numpy as np
 
 from pipeline.errors import SourceError
 from pipeline.preprocess.depth import DepthMap, chosen_range
-from pipeline.preprocess.jobs import PARTS, Job, Part, files_digest, fingerprint, part_name, stamp, sum_line
+from pipeline.preprocess.jobs import (
+    MOST_LISTED,
+    PARTS,
+    Job,
+    Part,
+    files_digest,
+    fingerprint,
+    part_name,
+    stamp,
+    sum_line,
+)
 from pipeline.preprocess.labels.masks import open_masks
 from pipeline.preprocess.sources.source import Source
 from pipeline.preprocess.sources.tree import SourceFile
 from pipeline.preprocess.sources.videos import SourceVideo, missing_numbers
 from pipeline.processes.heartbeat import Heartbeat
 from pipeline.video.files import decoded_file
-from pipeline.video.imageheaders import LARGEST_BYTES
+from pipeline.video.imageheaders import check_size
 from pipeline.video.images import Picture, decode_image, resize_into
 from shards.digests import Hasher, digest_of
 from shards.entries import Shard, Video
@@ -85,12 +95,13 @@ def _write(
     *,
     is_rgb: bool = False,
 ) -> tuple[int, tuple[Shard, ...], list[list[int]]]:
-    """Write the frames; returns their number, the shards, and each size found with the first frame of it."""
+    """Write the frames; returns their number, the shards, and the sizes found, each with its first frame."""
     sizes: dict[tuple[int, int], int] = {}
 
     def draws() -> Iterator[Draw]:
         for number, frame in enumerate(decoded):
-            sizes.setdefault((frame.shape[0], frame.shape[1]), number)
+            if len(sizes) < MOST_LISTED:
+                sizes.setdefault((frame.shape[0], frame.shape[1]), number)
             yield partial(resize_into, frame, is_rgb=is_rgb)
             heartbeat(number + 1, expected)
 
@@ -136,20 +147,29 @@ def _process_images(
             raise _error_of(bad, f"{source}/{PurePosixPath(video.files[0].path).parent}", len(video.files))
 
     frames, shards, sizes = _write(storage, job, decoded(), len(video.files), heartbeat)
+    gaps = missing_numbers([file.name for file in video.files])
     facts = {
         "kind": "images",
         "bytes": video.size,
         "digest": digest.hexdigest(),
         "first": printable(video.files[0].name),
         "last": printable(video.files[-1].name),
-        "missing_numbers": [list(gap) for gap in missing_numbers([file.name for file in video.files])],
-        "strays": list(video.strays),
+        "missing_numbers": [list(gap) for gap in gaps[:MOST_LISTED]],
+        "strays": list(video.strays[:MOST_LISTED]),
+        **_unlisted(gaps, video.strays),
         "damaged_frames": len(damaged),
         "first_damaged": damaged[0] if damaged else None,
         **depth.facts(),
         "sizes": sizes,
     }
     return frames, shards, facts
+
+
+def _unlisted(gaps: list[tuple[int, int]], strays: tuple[str, ...]) -> dict[str, int]:
+    """How many missing numbers and strays there are besides those that are listed; nothing of none."""
+    numbers = sum(last - first + 1 for first, last in gaps[MOST_LISTED:])
+    found = {"unlisted_missing": min(numbers, 1 << 63), "unlisted_strays": len(strays[MOST_LISTED:])}
+    return {name: count for name, count in found.items() if count}
 
 
 def _readable(source: Source, video: SourceVideo, heartbeat: Heartbeat) -> Iterator[Picture]:
@@ -161,11 +181,7 @@ def _readable(source: Source, video: SourceVideo, heartbeat: Heartbeat) -> Itera
 
 
 def _read_image(source: Source, file: SourceFile) -> bytes:
-    if file.size > LARGEST_BYTES:
-        raise SourceError(
-            f"{source}/{file.path}: found an image file of {file.size >> 20} MB, expected at most "
-            f"{LARGEST_BYTES >> 20} MB; make it smaller, or leave the video out with --on-error skip"
-        )
+    check_size(file.size, f"{source}/{file.path}")
     return source.read(file.path)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from shards.zips import content, opened
+
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
 """What reading a damaged npz file may raise."""
 _KINDS = "biufU"
@@ -29,35 +31,35 @@ def read_arrays(
         ValueError: one line: it is damaged, holds other arrays, or arrays that are larger.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with opened(io.BytesIO(data)) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             wrong = members.keys() - names.keys() or names.keys() - members.keys() - {*optional}
             if wrong or len(archive.infolist()) != len(members):
                 raise ValueError(f"found arrays {sorted(members)!r:.200}, expected {sorted(names)}")
             if sum(info.file_size for info in members.values()) > most + 4096 * len(members):
                 raise ValueError(f"found arrays of more than {most} bytes")
-            contents = {name: archive.read(info) for name, info in members.items()}
+            contents = {name: content(archive, info) for name, info in members.items()}
     except DAMAGE as error:
         raise ValueError(f"not a whole npz file ({type(error).__name__})") from error
-    return {name: array_of(name, content, names[name]) for name, content in contents.items()}
+    return {name: array_of(name, found, names[name]) for name, found in contents.items()}
 
 
-def array_of(name: str, content: bytes, kind: str) -> np.ndarray:
+def array_of(name: str, data: bytes, kind: str) -> np.ndarray:
     """One array, from the bytes of its npy file.
 
     Args:
         name: of it, for messages.
-        content: the bytes.
+        data: the bytes.
         kind: as the types of `read_arrays`.
 
     Raises:
         ValueError: as `read_arrays`.
     """
-    file = io.BytesIO(content)
+    file = io.BytesIO(data)
     try:
         np.lib.format.read_magic(file)
         shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
-        values = np.frombuffer(content, dtype, offset=file.tell()) if dtype.kind in _KINDS else None
+        values = np.frombuffer(data, dtype, offset=file.tell()) if dtype.kind in _KINDS else None
     except Exception as error:  # its header is a Python literal, over which a parser may fail in any way
         raise ValueError(f"{name}: not an array ({type(error).__name__})") from error
     if values is None or not dtype.str.startswith(kind) or is_fortran:

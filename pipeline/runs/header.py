@@ -149,6 +149,11 @@ def read_header(storage: Storage, file: str, name: str) -> Header:
         CheckpointError: the file is not a whole checkpoint of this project and version.
     """
     size = storage.size(file)
+    if size < 0:
+        raise CheckpointError(
+            f"{name}: found an answer without Content-Length, expected the size of the file; fetch it, and "
+            "give the local one"
+        )
     start = _read(storage, file, min(size, _LENGTH_BYTES))
     length = int.from_bytes(start, "little")
     if not 0 < length <= min(size - _LENGTH_BYTES, _LONGEST):

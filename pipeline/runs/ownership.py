@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import parse_toml
+from pipeline.config import MOST_BYTES, parse_toml
 from pipeline.errors import ConfigError
 from shards.locations import is_plain, shown
 from shards.storage import TEMPORARY_PREFIX, Storage
@@ -24,7 +24,7 @@ _MOST_RECORDED = 1 << 20
 def recorded_options(folder: Storage, command: str) -> dict[str, Any] | None:
     """The options that `command` left in a folder; None if nothing, or something else, did."""
     try:
-        return _options_in(folder.read(CONFIG), command)
+        return _options_in(read_config(folder), command)
     except FileNotFoundError:
         return None
 
@@ -51,6 +51,16 @@ def recorded_location(folder: Storage, command: str, option: str) -> str | None:
             f"may send your credentials to another server, expected none in a file; give --{option}"
         )
     return location
+
+
+def read_config(folder: Storage) -> bytes:
+    """The config.toml of a folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+        StorageError: it cannot be read, or is longer than any that a command writes.
+    """
+    return folder.read(CONFIG, most=MOST_BYTES)
 
 
 def _options_in(data: bytes, command: str) -> dict[str, Any] | None:
@@ -83,7 +93,7 @@ def refuse_foreign_config(folder: Storage, command: str) -> bytes | None:
         ConfigError: there is one of something else.
     """
     try:
-        found = folder.read(CONFIG)
+        found = read_config(folder)
     except FileNotFoundError:
         return None
     if _options_in(found, command) is None:

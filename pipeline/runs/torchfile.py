@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pipeline.errors import CheckpointError
 from pipeline.runs.unpickling import Inert, Named, dict_of, unpickle
+from shards.zips import LongDirectoryError, opened
 
 _DTYPES = {
     "FloatStorage": torch.float32,
@@ -31,8 +32,6 @@ _DTYPES = {
 }
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
-_MOST_DIRECTORY = 1 << 20
-"""Bytes of a zip file's list of members, of which each makes an object of ten times its size."""
 _MOST_VALUES = 100_000
 """In a file that is read whole; a training state has 300."""
 
@@ -197,27 +196,11 @@ def read_torch_file(data: bytes, name: str) -> TorchFile:
         ) from error
 
 
-class _Directory(io.BytesIO):
-    """A zip file of which no more than the list of its members can be read at once."""
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(data)
-        self._size = len(data)
-        self.most: int | None = _MOST_DIRECTORY
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """As of any file."""
-        left = max(0, self._size - self.tell())
-        wanted = left if size is None or size < 0 else min(size, left)
-        if self.most is not None and wanted > self.most:
-            raise UnpicklingError(f"its list of members is longer than {self.most} bytes")
-        return super().read(wanted)
-
-
 def _read_zip(data: bytes, name: str) -> TorchFile:
-    stream = _Directory(data)
-    archive = zipfile.ZipFile(stream)
-    stream.most = None
+    try:
+        archive = opened(io.BytesIO(data))
+    except LongDirectoryError as error:
+        raise UnpicklingError(str(error)) from error
     infos = {info.filename: info for info in archive.infolist()}
     if any(info.compress_type != zipfile.ZIP_STORED for info in infos.values()):
         raise CheckpointError(f"{name}: found compressed members, expected stored ones as torch.save writes")

@@ -45,7 +45,8 @@ MODEL: dict[RuntimeName, tuple[str, ...]] = {
 WINDOWS = 16
 """In the check."""
 _FORMAT, _VERSION = "mnad-export", 1
-_MOST_RECORD = 1 << 20
+MOST_RECORD = 1 << 20
+"""Bytes of `model.json`; it takes 2 kB."""
 _REMEDY = "export it again, or take it from where it was made"
 _COMPARED = ("psnr", "local_error", "feature_distance", "point_score")
 _CHECK = {
@@ -266,7 +267,7 @@ def read_record(folder: Storage) -> ExportRecord:
     """
     where = f"{folder}/{RECORD}"
     try:
-        value = read_json(folder, RECORD, most=_MOST_RECORD)
+        value = read_json(folder, RECORD, most=MOST_RECORD)
         record = entries(ExportRecord, value)
         if (value.get("format"), value.get("version")) != (_FORMAT, _VERSION):
             raise ValueError(f"found {value.get('format')!r:.80}, expected {_FORMAT} version {_VERSION}")

@@ -17,6 +17,8 @@ from shards.storage import Storage
 
 PAGE = "report.html"
 _MOST_PICTURES = 100
+_MOST_THUMBNAIL = 1 << 20
+"""Bytes; its pixels, 480x480 at most, take 0.7 MB."""
 """Of the strongest events, 30 kB each; the others are listed."""
 
 
@@ -164,7 +166,7 @@ def _events(shown: Shown, folder: Storage) -> Iterator[str]:
         peak, files = event.peak, event.files
         yield f'<article class="card" id="{escape(event.id)}">'
         if files.thumbnail is not None and peak is not None and peak.evidence >= strongest[-1]:
-            data = base64.b64encode(folder.read(files.thumbnail)).decode()
+            data = base64.b64encode(folder.read(files.thumbnail, most=_MOST_THUMBNAIL)).decode()
             alt = f"the strongest frame, at {clock(peak.seconds)}"
             yield f'<img alt="{alt}" loading="lazy" src="data:image/jpeg;base64,{data}">'
         clip = "" if files.clip is None else f' · <a href="{_link(files.clip)}">clip</a>'

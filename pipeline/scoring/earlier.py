@@ -15,8 +15,8 @@ import numpy as np
 from pipeline.errors import ReportError
 from pipeline.runs.provenance import work_digest
 from pipeline.scoring import exhibits as pictures
-from pipeline.scoring.exhibits import Exhibits
-from pipeline.scoring.parts import header_of, schema_of, works_in
+from pipeline.scoring.exhibits import MOST_EXHIBITS_BYTES, Exhibits
+from pipeline.scoring.parts import MOST_PART_BYTES, header_of, schema_of, works_in
 from pipeline.scoring.table import read_known
 from pipeline.scoring.videoscores import VideoScores
 from shards.storage import Storage
@@ -71,9 +71,10 @@ def set_aside(out: Storage, stale: Collection[str], works: Collection[str], fini
 def _copy(out: Storage, part: str, provenance: Mapping[str, object]) -> None:
     name = hashlib.sha256(f"{work_digest(provenance)} {part}".encode()).hexdigest()[:16]
     shown = pictures.beside(part)
-    if out.exists(shown):
-        out.write(f"{FOLDER}/{name}.npz", out.read(shown))
-    out.write(f"{FOLDER}/{name}.parquet", out.read(part))
+    if out.exists(shown) and out.size(shown) <= MOST_EXHIBITS_BYTES:
+        out.copy(shown, f"{FOLDER}/{name}.npz", most=MOST_EXHIBITS_BYTES)
+    if out.size(part) <= MOST_PART_BYTES:  # else its videos are scored again
+        out.copy(part, f"{FOLDER}/{name}.parquet", most=MOST_PART_BYTES)
 
 
 def forget(out: Storage) -> None:

@@ -14,11 +14,14 @@ import numpy as np
 from pipeline.errors import ReportError
 from pipeline.runs.arrays import read_arrays
 from pipeline.scoring.parts import FOLDER as SCORES
+from shards.errors import TooLargeError
 from shards.storage import Storage
 
 FOLDER = "exhibits"
 _PART = re.compile(r"part-\d{5,}-of-\d{5,}\.npz")
 """Files that only an evaluation writes, and may remove."""
+MOST_EXHIBITS_BYTES = 512 << 20
+"""Of a file: what it says of 1,000 frames of 1024x1024 and 2,000 items takes 300 MB, of the paper's 7."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +132,10 @@ def read_one(out: Storage, name: str, work: str) -> Exhibits:
     Raises:
         ReportError: it is damaged, or of another work.
     """
-    data = out.read(name)
+    try:
+        data = out.read(name, most=MOST_EXHIBITS_BYTES)
+    except TooLargeError as error:
+        raise ReportError(str(error)) from error
     try:
         arrays = read_arrays(data, _TYPES, len(data), optional=("places",))
         places = arrays.pop("places", None)

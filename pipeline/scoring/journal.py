@@ -6,6 +6,7 @@ its end, of a program that was killed while it wrote, is passed over.
 
 import contextlib
 import os
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.scoring.rows import FOLDER, GROUP, SCHEMA, Row, Rows, writing_tables
+from shards.arrowmessages import next_message, unpacked_size
 from shards.errors import StorageError, os_error_line
 from shards.localfiles import regular_file
 from shards.storage import Storage
@@ -22,6 +24,10 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os
 """Not through a link to another place, and without waiting for the reader of a pipe."""
 HELD_SECONDS = 60.0
 """Of rows in memory, which a kill loses. An hour at 25 frames/s is 60 batches of 1,500 rows."""
+_BATCH_BYTES, _ROW_BYTES = 64 << 10, 4096
+"""That a batch may unpack to, and each of its rows, which takes 200 and the length of its names."""
+_END = (pa.ArrowException, StopIteration, OSError, EOFError, ValueError, struct.error)
+"""What reading a stream raises at its end, and where it is damaged."""
 
 
 class Journal:
@@ -106,29 +112,37 @@ def publish(out: Storage, name: str) -> None:
 def _groups(path: Path) -> Iterator[pa.Table]:
     """What a journal has, some thousand rows at a time."""
     held: list[pa.RecordBatch] = []
+    rows = size = 0
     for batch in _batches(path):
         held.append(batch)
-        if sum(each.num_rows for each in held) >= GROUP:
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+        if rows >= GROUP or size >= GROUP * _ROW_BYTES:
             yield pa.Table.from_batches(held, SCHEMA).combine_chunks()
-            held = []
+            held, rows, size = [], 0, 0
     if held:
         yield pa.Table.from_batches(held, SCHEMA).combine_chunks()
 
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:
-    """The whole batches of a stream, up to where it is cut off; none of what is no file of its own."""
+    """The whole batches with rows of a stream, up to where it is cut off; none of what is no file of its own,
+    or not of this program."""
     with (
-        contextlib.suppress(pa.ArrowException, StopIteration, OSError, EOFError),
+        contextlib.suppress(*_END),
         regular_file(str(path), follow=False),
-        pa.OSFile(str(path)) as source,
+        pa.memory_map(str(path)) as source,  # no message takes memory of its own
     ):
-        stream = pa.ipc.open_stream(source)
-        if stream.schema != SCHEMA:
+        reader = pa.ipc.MessageReader.open_stream(source)
+        if pa.ipc.read_schema(next_message(reader, "schema")) != SCHEMA:
             return
         while True:
-            batch = stream.read_next_batch()
+            message = next_message(reader, "record batch")
+            rows, size = unpacked_size(message)
+            if not 0 <= rows <= GROUP or size > _BATCH_BYTES + rows * _ROW_BYTES:
+                return
+            batch = pa.ipc.read_record_batch(message, SCHEMA)
             batch.validate(full=True)
-            yield batch
+            if rows:
+                yield batch
 
 
 def _path(out: Storage, name: str) -> Path:

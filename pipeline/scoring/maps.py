@@ -9,7 +9,6 @@ difference of the pixel itself, and one byte is enough.
 
 import io
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,8 +18,10 @@ from mnad.scoring import error_map
 from pipeline.errors import ReportError
 from pipeline.runs.arrays import DAMAGE, array_of, read_arrays
 from pipeline.scoring.scorer import ScoredBatch
+from shards.errors import TooLargeError
 from shards.names import STEM
 from shards.storage import Storage
+from shards.zips import content, opened
 
 FOLDER = "maps"
 _MAPS = re.compile(rf"{STEM}-\d{{8,}}\.npz")
@@ -29,6 +30,10 @@ _TYPES = {"maps": "|u1", "first": "<i8", "work": "<U"}
 """Of the arrays in a file."""
 CHUNK = 512
 """Frames per file; of 256x256 they take 34 MB of memory, and a fraction of that on disk."""
+_MOST_OTHER = 64 << 10
+"""Bytes of a file besides its maps; they take 1 kB."""
+_MOST_MAP_BYTES = 2 << 30
+"""Of a file in a bucket, which is held whole: maps of 2048x2048."""
 _MOST_TEXT = 4096
 """Bytes of the array `work`; it takes 384."""
 
@@ -106,12 +111,14 @@ def read_maps(out: Storage, stem: str, frames: np.ndarray, work: str, size: tupl
     while done < len(frames):
         name = _name(stem, int(frames[done]))
         try:
-            part = read_arrays(out.read(name), _TYPES, CHUNK * size[0] * size[1])
+            part = read_arrays(out.read(name, most=_most_bytes(size)), _TYPES, CHUNK * size[0] * size[1])
             maps = part["maps"]
             if (part["work"].tolist(), part["first"].tolist()) != (work, int(frames[done])):
                 raise ValueError("maps of another evaluation")
             if maps.ndim != 3 or maps.shape[1:] != size or not 0 < len(maps) <= len(frames) - done:
                 raise ValueError(f"found maps {maps.shape}")
+        except TooLargeError as error:
+            raise ReportError(str(error)) from error
         except ValueError as error:
             raise ReportError(
                 f"{out}/{name}: {error}; run evaluate again, one at a time in a folder"
@@ -135,15 +142,20 @@ def has_maps(out: Storage, stem: str, frames: np.ndarray, work: str) -> bool:
     return all(_work_of(out, name) == work for name in names)
 
 
+def _most_bytes(size: tuple[int, int]) -> int:
+    """Of a file of maps of height and width `size`: deflate adds 1/3,000 to what it cannot make smaller."""
+    return CHUNK * size[0] * size[1] * 1001 // 1000 + _MOST_OTHER
+
+
 def _work_of(out: Storage, name: str) -> str | None:
     """What the maps in a file are computed from; None if it is missing or damaged."""
     try:
-        with out.open(name) as file, zipfile.ZipFile(file) as archive:
+        with out.open(name, most=_MOST_MAP_BYTES) as file, opened(file) as archive:
             info = archive.getinfo("work.npy")
             if info.file_size > _MOST_TEXT:
                 return None
-            return str(array_of("work", archive.read(info), _TYPES["work"]))
-    except (*DAMAGE, KeyError, ValueError):
+            return str(array_of("work", content(archive, info), _TYPES["work"]))
+    except (*DAMAGE, TooLargeError, KeyError, ValueError):
         return None
 
 

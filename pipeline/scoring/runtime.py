@@ -21,7 +21,7 @@ from pipeline.processes.measuring import CLEARLY_FASTER, least_seconds
 from pipeline.runs.calibration import Runtime, calibrated_profiles, load_calibration, record_name
 from pipeline.runs.checkpoint import Checkpoint
 from pipeline.runs.layout import home_of
-from pipeline.runtimes.exported import INT8, RECORD, int8_networks
+from pipeline.runtimes.exported import INT8, MOST_RECORD, RECORD, int8_networks
 from pipeline.scoring.choices import BATCH, PRECISIONS, Precision, RuntimeChoice
 from pipeline.scoring.scorer import largest_batch
 from pipeline.video.profiles import profiles
@@ -78,7 +78,7 @@ def int8_record(checkpoint: str) -> str:
         FileNotFoundError: there are none.
     """
     folder = Storage(f"{Storage(home_of(checkpoint))}/{INT8}")
-    return hashlib.sha256(folder.read(RECORD)).hexdigest()
+    return hashlib.sha256(folder.read(RECORD, most=MOST_RECORD)).hexdigest()
 
 
 def network(

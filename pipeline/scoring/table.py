@@ -1,30 +1,21 @@
 """The table of frame scores, as Parquet under `OUT/scores/`: its columns, and reading it whole."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mnad import FrameScores
 from pipeline.errors import ReportError
-from pipeline.scoring.parts import AGAIN, FOLDER, check_work, header_of, part_name
+from pipeline.scoring.parquetfiles import BATCH_ROWS, most_rows, opened, size_of
+from pipeline.scoring.parts import AGAIN, FOLDER, MOST_PART_BYTES, check_work, header_of, part_name
 from pipeline.scoring.videoscores import VideoScores
 from shards.storage import Storage
 
 MOST_ROWS = 5_000_000
 """That are held, and of which figures are exact: 55 hours at 25 frames/s, which take 1.1 GB."""
-_BATCH_ROWS = 1 << 16
-_BUFFER_BYTES = 1 << 20
-"""Of each column, read at a time: a whole group of a million rows would take 50 MB and more."""
-_ANY_ROWS = 1 << 20
-"""That a part of any size may have: video that stands still has equal scores, which take no room."""
-_ROW_BYTES = 8
-"""That each row beyond takes at least; 24 and more were found."""
-
 SCHEMA = pa.schema(
     [
         pa.field("video", pa.string(), nullable=False),
@@ -72,7 +63,7 @@ class StreamedScores:
         for rank in range(self.provenance["processes"]):
             name = part_name(rank, self.provenance["processes"])
             where = f"{self.out}/{name}"
-            with self.out.open(name) as file:
+            with self.out.open(name, most=MOST_PART_BYTES) as file:
                 for video, rows in _videos_in(file, where, self.provenance):
                     if video not in left:
                         problem = "twice" if video in self.order else "which is not of the set"
@@ -123,7 +114,7 @@ def read_known(out: Storage, name: str, wanted: Sequence[str]) -> list[VideoScor
     """
     where, names = f"{out}/{name}", {*wanted}
     videos = []
-    with out.open(name) as file:
+    with out.open(name, most=MOST_PART_BYTES) as file:
         for video, rows in _videos_in(file, where, None):
             if video not in names:
                 continue
@@ -158,22 +149,16 @@ def _videos_in(
 def _batches(file: IO[bytes], where: str, provenance: Mapping[str, Any] | None) -> Iterator[pa.Table]:
     """The rows of a part; its provenance, if one is asked for, is that of the very bytes that are read."""
     try:
-        size = file.seek(0, os.SEEK_END)
-        part = pq.ParquetFile(
-            file,
-            read_dictionary=["video"],
-            page_checksum_verification=True,
-            buffer_size=_BUFFER_BYTES,
-            pre_buffer=False,  # which would keep all bytes that were read
-        )
+        size = size_of(file)
+        part = opened(file, ["video"])
         schema, rows = part.schema_arrow, part.metadata.num_rows
         if provenance is not None:
             check_work(where, header_of(schema), provenance)
         if schema.remove_metadata() not in (_READ, _READ_EARLIER):
             raise ReportError(f"{where}: found columns {schema.names}, expected {SCHEMA.names}; {AGAIN}")
-        if not 0 <= rows <= _ANY_ROWS + size // _ROW_BYTES:
+        if not 0 <= rows <= most_rows(size):
             raise ReportError(f"{where}: found {rows} rows in {size} bytes, expected fewer; {AGAIN}")
-        for batch in part.iter_batches(_BATCH_ROWS):
+        for batch in part.iter_batches(BATCH_ROWS):
             batch.validate(full=True)
             if not len(batch):
                 continue

@@ -12,6 +12,7 @@ from pipeline.errors import ReportError, TrainingError
 from pipeline.processes.commands import run_command
 from pipeline.runs.digest import file_digest
 from pipeline.runs.evaluation import EvaluationRecord, load_record
+from pipeline.runs.header import MOST_BYTES
 from pipeline.runs.layout import checkpoint_steps, model_name
 from pipeline.runs.ownership import refuse_links
 from pipeline.sweep.config import SweepConfig
@@ -91,7 +92,7 @@ def _is_evaluated(shards: str, run: str, out: Storage) -> bool:
     except ReportError:
         return False
     models = Storage(run)
-    model = models.read(model_name(checkpoint_steps(models)[-1]))
+    model = models.read(model_name(checkpoint_steps(models)[-1]), most=MOST_BYTES)
     made_from = {
         "code_version": code_version(),
         "checkpoint_sha256": file_digest(model),

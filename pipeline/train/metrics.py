@@ -19,8 +19,8 @@ from pipeline.errors import TrainingError
 from pipeline.processes import distributed
 from pipeline.processes.distributed import Process
 from pipeline.runs.layout import METRICS
+from pipeline.runs.metricslines import metrics_lines
 from pipeline.train.config import TrainConfig
-from shards.jsonfile import parse_json
 from shards.storage import Storage
 
 NAMES = ("pixel", "compact", "separate")
@@ -158,20 +158,21 @@ class _Appended:
 class _Rewritten:
     """In a bucket nothing can be appended: the whole file is written after each epoch, and at the end."""
 
-    def __init__(self, run: Storage, lines: list[bytes]) -> None:
+    def __init__(self, run: Storage, before: bytearray) -> None:
         self._run = run
-        self._lines = lines
-        self._written = len(lines)
+        self._data = before
+        self._written = len(before)
 
     def write(self, **record: Any) -> None:
-        self._lines.append(_line(record))
+        self._data += _line(record)
         if record["kind"] != "step":
             self.flush()
 
     def flush(self) -> None:
-        if self._written < len(self._lines):
-            self._run.write(METRICS, b"".join(self._lines))
-            self._written = len(self._lines)
+        if self._written < len(self._data):
+            with memoryview(self._data) as data:
+                self._run.write(METRICS, data)
+            self._written = len(self._data)
 
 
 class _Nowhere:
@@ -195,22 +196,24 @@ def metrics_log(run: Storage, step: int, *, quiet: bool) -> Iterator[MetricsLog]
     if quiet:
         yield _Nowhere()
         return
-    before = run.read(METRICS).splitlines(keepends=True) if run.exists(METRICS) else []
-    lines = [line for line in before if _step_of(line) <= step]
-    run.write(METRICS, b"".join(lines))
+    kept = bytearray()
+    for line, record in metrics_lines(run):
+        if _step_of(record) <= step:
+            kept += line
+    run.write(METRICS, memoryview(kept))
     if run.is_local:
         with Path(run.path(METRICS)).open("ab") as file:
             yield _Appended(file)
     else:
-        log = _Rewritten(run, lines)
+        log = _Rewritten(run, kept)
         try:
             yield log
         finally:
             log.flush()
 
 
-def _step_of(line: bytes) -> float:
+def _step_of(record: dict[str, Any]) -> float:
     try:
-        return float(parse_json(line, METRICS)["step"])
-    except (ValueError, KeyError, TypeError):
-        return float("inf")  # a line that a killed process did not finish
+        return float(record["step"])
+    except (ValueError, TypeError):
+        return float("inf")  # no line of ours

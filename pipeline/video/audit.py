@@ -18,6 +18,10 @@ from pipeline.video.pyav_files import expected_frames, opened, video_tracks
 
 _PROGRESSIVE = (0, 1)
 """FFmpeg's orders of fields that are none: not known, and progressive."""
+_MOST_COMPLAINTS = 16
+"""That are kept; a demuxer finds a new one at every few bytes of rubbish."""
+_LONGEST_COMPLAINT = 200
+"""Characters; those of FFmpeg have up to 100, and what they quote of the file."""
 UNSTAMPED = ("mpeg",)
 """Containers that do not stamp every frame: FFmpeg fills in times, some of them twice."""
 
@@ -58,7 +62,8 @@ class Audit(Header):
         even: whether all frames last equally long.
         discarded: packets that an edit list takes out.
         corrupt: packets that the demuxer found damaged.
-        complaints: what the demuxer said of the file's structure.
+        complaints: what the demuxer said of the file's structure, each once. Where it said more than a few,
+            the last one tells how often it said others.
     """
 
     packets: int
@@ -71,6 +76,32 @@ class Audit(Header):
         """For the manifest."""
         record = dataclasses.asdict(self)
         return {**record, "other_tracks": list(self.other_tracks), "complaints": list(self.complaints)}
+
+
+class _Complaints:
+    """What was said of a file: a few, and the number of the others."""
+
+    def __init__(self) -> None:
+        self._few: dict[str, None] = {}
+        self._others = 0
+
+    def add(self, text: str) -> None:
+        """Take one that may have been said before."""
+        text = shortened(text)
+        if text in self._few or len(self._few) < _MOST_COMPLAINTS:
+            self._few[text] = None
+        else:
+            self._others += 1
+
+    def all(self) -> tuple[str, ...]:
+        """For the manifest and for people."""
+        return (*self._few, f"and {self._others} more") if self._others else tuple(self._few)
+
+
+def shortened(text: str) -> str:
+    """What FFmpeg said, without the end of a long text: it may quote any of the file."""
+    text = text.strip()
+    return text if len(text) <= _LONGEST_COMPLAINT else f"{text[:_LONGEST_COMPLAINT]}..."
 
 
 class Demuxed:
@@ -103,7 +134,7 @@ class Demuxed:
         self._container = container
         self._times = array("q")
         self._packets = self._discarded = self._corrupt = 0
-        self._complaints: dict[str, None] = {}
+        self._complaints = _Complaints()
         self._hear()
 
     def packets(self) -> Iterator["av.Packet[Any]"]:
@@ -124,12 +155,14 @@ class Demuxed:
         except av.FFmpegError as error:
             self._corrupt += 1
             self._hear()
-            self._complaints[str(error.strerror)] = None
+            self._complaints.add(str(error.strerror))
         self._hear()
 
     def _hear(self) -> None:
-        said = (text.strip() for _, origin, text in self.logs if origin == self.header.container)
-        self._complaints |= dict.fromkeys(said)
+        for _, origin, text in self.logs:
+            if origin == self.header.container:
+                self._complaints.add(text)
+        self.logs.clear()  # each is heard once
 
     def audit(self) -> Audit:
         """What was found, once the packets are drawn."""
@@ -139,7 +172,7 @@ class Demuxed:
             even=_is_even(self._times),
             discarded=self._discarded,
             corrupt=self._corrupt,
-            complaints=tuple(self._complaints),
+            complaints=self._complaints.all(),
         )
 
 

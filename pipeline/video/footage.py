@@ -4,6 +4,7 @@ import contextlib
 import glob
 import hashlib
 import re
+import stat
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 
 from pipeline.errors import SourceError
 from pipeline.runs.ownership import holds_results
-from pipeline.video.images import decode_image
+from pipeline.video.images import decode_image, read_image
 from pipeline.video.naming import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from pipeline.video.pyav_frames import Findings
 from pipeline.video.timed import TimedFrame, timed_frames
@@ -124,10 +125,7 @@ class Footage:
         is_broken, some, first_error = False, False, None
         for number, image in enumerate(self.images):
             name = locations.shown(image)
-            try:
-                data = Path(image).read_bytes()
-            except OSError as error:
-                raise SourceError(f"{name}: cannot be read: {error.strerror}; make it readable") from error
+            data = read_image(Path(image), name)
             picture = None
             try:
                 picture = decode_image(data, name)
@@ -160,17 +158,32 @@ def found(arguments: Sequence[str], notes: list[str] | None = None) -> list[Foot
         notes: is told of links, and of what of a folder was left out.
 
     Raises:
-        SourceError: one of them names nothing, or a live stream.
+        SourceError: one of them names nothing, a live stream, or a pipe or device.
         ShardError: a remote storage does not answer, or refuses.
     """
     videos: dict[str, Footage] = {}
     said = [] if notes is None else notes
     for argument in arguments:
         for footage in _named(argument, said):
+            _refuse_endless(footage)
             videos.setdefault(locations.absolute(footage.location), footage)
     if arguments and not videos:  # of `*` the folder of results is one among others
         raise SourceError(f"{said[-1]}, expected video; give another folder")
     return _told_apart(list(videos.values()))
+
+
+def _refuse_endless(footage: Footage) -> None:
+    """Refuse what is there but no regular file, such as a pipe, which may make one wait or never end."""
+    if locations.is_uri(footage.location):
+        return
+    for path in map(Path, footage.images or (footage.location,)):
+        with contextlib.suppress(OSError):  # whoever opens it tells of that
+            if stat.S_ISREG(path.stat().st_mode):
+                continue
+            raise SourceError(
+                f"{locations.shown(str(path))}: found a pipe, device or folder, expected a file; give a "
+                "video file, or remove it"
+            )
 
 
 def _named(argument: str, notes: list[str]) -> list[Footage]:

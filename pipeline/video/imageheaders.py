@@ -21,6 +21,23 @@ _MOST_PAGES = 1000
 Image.MAX_IMAGE_PIXELS = None  # LARGEST_PIXELS takes its place, with a message of our own
 
 
+def check_size(size: int, name: str) -> None:
+    """Refuse an image file of more bytes than any image has that is decoded.
+
+    Args:
+        size: of the file.
+        name: of it, for messages.
+
+    Raises:
+        SourceError: it is larger.
+    """
+    if size > LARGEST_BYTES:
+        raise SourceError(
+            f"{name}: found an image file of {size >> 20} MB, expected at most {LARGEST_BYTES >> 20} MB; "
+            "make it smaller, or leave the video out with --on-error skip"
+        )
+
+
 def check_header(data: bytes, name: str) -> None:
     """Refuse what is not one image of a bearable size.
 

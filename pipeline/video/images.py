@@ -1,15 +1,18 @@
 """Image files and the resize that fixes the stored pixels: the owner of OpenCV in this stage."""
 
 import functools
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import SourceError
-from pipeline.video.imageheaders import check_header
+from pipeline.video.imageheaders import check_header, check_size
 from pipeline.video.standarderror import StandardError
+from shards.localfiles import open_regular
 from shards.opencv import cv2
 
 _HARMLESS = ("[ WARN", "[ INFO", "[DEBUG", "libpng warning", "Warning: ")
@@ -44,6 +47,25 @@ def _standard_error() -> StandardError:
     """Made with the first image; OpenCV is told to speak of damage whatever OPENCV_LOG_LEVEL says."""
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_WARNING)
     return StandardError()
+
+
+def read_image(path: Path, name: str) -> bytes:
+    """The bytes of a local image file.
+
+    Args:
+        path: of the file.
+        name: of it, for messages.
+
+    Raises:
+        SourceError: it cannot be read, is no regular file, or larger than any image that is decoded.
+    """
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            check_size(size, name)
+            return file.read(size)
+    except OSError as error:
+        raise SourceError(f"{name}: cannot be read: {error.strerror or error}; make it readable") from error
 
 
 def decode_image(data: bytes, name: str) -> Picture:

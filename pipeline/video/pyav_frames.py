@@ -15,7 +15,7 @@ from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.reformatter import VideoReformatter
 
 from pipeline.errors import SourceError
-from pipeline.video.audit import Demuxed, demuxed
+from pipeline.video.audit import Demuxed, demuxed, shortened
 from pipeline.video.orientation import UPRIGHT, Orientation, orientation
 
 _SIZE_HEADERS = {
@@ -189,7 +189,7 @@ def _decoded(
             is_corrupt = any(_DAMAGE.search(text) for text in messages)
             if messages and is_expected:
                 findings.errors += len(messages)
-                findings.error = findings.error or messages[0]
+                findings.error = findings.error or shortened(messages[0])
         for frame in decoded:
             if frame.is_corrupt or is_corrupt:
                 findings.damaged += 1

@@ -17,7 +17,11 @@ SECRETS = (KEY, SECRET, quote(SECRET, ""), "endpoint_override")
 
 def leaks(storage: Storage) -> list[str]:
     """Names of the files in `storage` that hold a secret."""
-    return [name for name, _, _ in storage.walk() if any(s.encode() in storage.read(name) for s in SECRETS)]
+    return [
+        name
+        for name, _, _ in storage.walk()
+        if any(s.encode() in storage.read(name, most=1 << 30) for s in SECRETS)
+    ]
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def test_a_location_that_cannot_be_read_is_named_without_its_secrets(
         if storage.can_list:  # nobody needs to wait for an object store that is not there
             return
         with pytest.raises((ShardError, FileNotFoundError)) as error:
-            storage.read("manifest.json")
+            storage.read("manifest.json", most=1 << 30)
         assert marks_in(error.value) == []
     except ShardError as error:
         assert marks_in(error) == []
@@ -171,7 +171,7 @@ def test_a_server_cannot_have_a_token_printed(capfd: pytest.CaptureFixture[str])
         client.sendall(b"HTTP/1.1 200 OK\r\nno header\r\nContent-Length: 2\r\n\r\n{}")
 
     with answering(answer) as port:
-        assert Storage(f"http://127.0.0.1:{port}/set?token=qx7").read("a") is not None
+        assert Storage(f"http://127.0.0.1:{port}/set?token=qx7").read("a", most=1 << 30) is not None
     assert marks_in(*capfd.readouterr()) == []
 
 
@@ -179,7 +179,7 @@ def test_a_proxy_that_is_not_there_is_named_without_its_password(monkeypatch: py
     monkeypatch.setattr(shards.retry, "PAUSES", ())
     monkeypatch.setenv("http_proxy", f"http://bob:qx7@Kv9@127.0.0.1:{free_port()}")
     with pytest.raises(ShardError, match=r"http://server\.invalid/set/a: .*through the proxy") as error:
-        Storage("http://server.invalid/set").read("a")
+        Storage("http://server.invalid/set").read("a", most=1 << 30)
     assert marks_in(error.value) == []
     monkeypatch.setenv("http_proxy", "socks5://bob:qx7@127.0.0.1:1")
     with pytest.raises(

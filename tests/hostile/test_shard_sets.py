@@ -90,7 +90,7 @@ def refused(folder: Path | str, match: str = "") -> None:
     done = limited(READ_AND_VERIFY, folder, imports=IMPORTS, seconds=SECONDS)
     assert done.error is not None
     kind, text = done.error
-    assert kind in ("ShardError", "NoSetError", "CorruptShardError", "StorageError"), text
+    assert kind in ("ShardError", "NoSetError", "CorruptShardError", "StorageError", "TooLargeError"), text
     assert "\n" not in text
     assert match in text
     assert done.peak < MEGABYTES << 20
@@ -295,7 +295,8 @@ def test_a_table_of_another_kind_of_message_is_refused(raw: Path) -> None:
 
 def test_masks_that_are_only_claimed_are_refused(raw: Path) -> None:
     with_masks(raw)
-    for field, value in (("height", 10**6), ("width", 2**40), ("bytes", 0), ("marked", [[0, 10**9]])):
+    claims = ("height", 10**6), ("width", 2**40), ("bytes", 0), ("bytes", 3 * 10**9), ("marked", [[0, 10**9]])
+    for field, value in claims:
         before = (raw / MANIFEST).read_bytes()
         forge(raw, claim("videos", 0, "masks", field, value=value))
         refused_at_the_door(raw)

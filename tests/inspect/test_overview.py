@@ -162,7 +162,7 @@ def test_the_digest_that_is_printed_takes_one_look_at_the_manifest(
     expected = hashlib.sha256((tmp_path / "set" / MANIFEST).read_bytes()).hexdigest()
     read, names = Storage.read, []
 
-    def noted(self: Storage, name: str, *, most: int | None = None) -> bytes:
+    def noted(self: Storage, name: str, *, most: int) -> bytes:
         names.append(name)
         return read(self, name, most=most)
 

@@ -58,14 +58,16 @@ def test_a_bucket_in_and_a_bucket_out_give_the_bytes_of_local_folders(
     summary = preprocess(remote)
     assert summary.manifest == expected.manifest
     storage = Storage(store.location("shards"))
-    assert {name: storage.read(name) for name in local(tmp_path / "shards")} == local(tmp_path / "shards")
-    assert storage.read(MANIFEST) == (tmp_path / "shards" / MANIFEST).read_bytes()
+    assert {name: storage.read(name, most=1 << 30) for name in local(tmp_path / "shards")} == local(
+        tmp_path / "shards"
+    )
+    assert storage.read(MANIFEST, most=1 << 30) == (tmp_path / "shards" / MANIFEST).read_bytes()
     assert verify(storage, load_manifest(storage), lambda video: None) == []
     assert preprocess(remote).done == 0
     for name in storage.names():
         if not name.endswith((".tar", ".npz")):
-            assert KEY.encode() not in storage.read(name), name
-            assert SECRET.encode() not in storage.read(name), name
+            assert KEY.encode() not in storage.read(name, most=1 << 30), name
+            assert SECRET.encode() not in storage.read(name, most=1 << 30), name
 
 
 def test_single_remote_files_are_sources_and_labels(store: ObjectStore, source: Path, tmp_path: Path) -> None:
@@ -85,14 +87,14 @@ def test_a_lost_object_is_made_again_where_it_is_looked_for(store: ObjectStore, 
     preprocess(target)
     storage = Storage(store.location("again"))
     victim = next(name for name in storage.names() if name.endswith(".tar"))
-    before = storage.read(victim)
+    before = storage.read(victim, most=1 << 30)
     storage.delete(victim)
     assert preprocess(target).done == 0  # a bucket is believed
     again = preprocess(config(source, store.location("again"), recheck=True))
     assert again.done == sum(
         victim == shard.name for video in again.manifest.videos for shard in video.shards
     )
-    assert storage.read(victim) == before
+    assert storage.read(victim, most=1 << 30) == before
 
 
 @pytest.mark.parametrize("folder", ["source", "shards"])

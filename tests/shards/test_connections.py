@@ -89,19 +89,19 @@ def test_a_server_with_tls_is_read_where_its_certificate_is_trusted(
     with serving(context) as (port, _):
         location = f"https://127.0.0.1:{port}/set"
         with pytest.raises(StorageError, match=r"no TLS connection \(CERTIFICATE_VERIFY_FAILED\)"):
-            Storage(location).read("a")
+            Storage(location).read("a", most=1 << 30)
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate.with_suffix(".crt")))
         storage = Storage(location)
-        assert [storage.read("a") for _ in range(3)] == [CONTENT] * 3
+        assert [storage.read("a", most=1 << 30) for _ in range(3)] == [CONTENT] * 3
     with serving() as (port, _), pytest.raises(StorageError, match="no TLS connection"):
-        Storage(f"https://127.0.0.1:{port}/set").read("a")
+        Storage(f"https://127.0.0.1:{port}/set").read("a", most=1 << 30)
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
 def test_the_proxy_that_the_environment_names_is_asked(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as (port, asked):
         monkeypatch.setenv(name, f"http://bob:p%40ss@127.0.0.1:{port}")
-        assert Storage("http://server.invalid/set").read("a") == CONTENT
+        assert Storage("http://server.invalid/set").read("a", most=1 << 30) == CONTENT
     password = "Basic " + base64.b64encode(b"bob:p@ss").decode()
     assert asked == [("http://server.invalid/set/a", password)]
 
@@ -109,7 +109,7 @@ def test_the_proxy_that_the_environment_names_is_asked(name: str, monkeypatch: p
 def test_a_proxy_may_be_named_without_a_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as (port, asked):
         monkeypatch.setenv("http_proxy", f"127.0.0.1:{port}")
-        assert Storage("http://server.invalid/set").read("a") == CONTENT
+        assert Storage("http://server.invalid/set").read("a", most=1 << 30) == CONTENT
     assert asked == [("http://server.invalid/set/a", None)]
 
 
@@ -121,7 +121,7 @@ def test_no_proxy_is_asked_for_the_servers_that_are_named(
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv(name, value)
     with serving() as (port, asked):
-        assert Storage(f"http://127.0.0.1:{port}/set").read("a") == CONTENT
+        assert Storage(f"http://127.0.0.1:{port}/set").read("a", most=1 << 30) == CONTENT
     assert asked == [("/set/a", None)]
 
 
@@ -129,7 +129,7 @@ def test_tls_goes_through_the_proxy_of_its_own(monkeypatch: pytest.MonkeyPatch) 
     with serving() as (port, asked):
         monkeypatch.setenv("https_proxy", f"http://bob:qx7@127.0.0.1:{port}")
         with pytest.raises(StorageError, match="through the proxy") as error:
-            Storage("https://server.invalid/set").read("a")
+            Storage("https://server.invalid/set").read("a", most=1 << 30)
     assert asked[0][0] == "server.invalid:443"
     assert asked[0][1] is not None
     assert "qx7" not in str(error.value)
@@ -151,4 +151,4 @@ def test_what_is_no_http_proxy_is_refused(proxy: str, monkeypatch: pytest.Monkey
 )
 def test_what_fails_is_said_in_words(location: str, message: str) -> None:
     with pytest.raises(StorageError, match=f"failed 1 times, the last time with: {message}; "):
-        Storage(location.format(free_port())).read("a")
+        Storage(location.format(free_port())).read("a", most=1 << 30)

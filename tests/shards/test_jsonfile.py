@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
+from shards.errors import StorageError
 from shards.jsonfile import parse_json, read_json
 from shards.storage import Storage
 from tests.helpers.mutation import mutated_bytes, mutated_json
@@ -64,6 +65,15 @@ def test_a_file_that_is_too_long_is_not_read(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(Storage, "read", lambda *_: pytest.fail("was read"))
     with pytest.raises(ValueError, match=r"x\.json: found 3 bytes, expected JSON of at most 2"):
         read_json(storage, "x.json", most=2)
+
+
+def test_a_file_that_is_larger_when_it_is_read_than_when_it_was_looked_at_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x.json").write_bytes(b"[1]")
+    monkeypatch.setattr(Storage, "size", lambda *_: 2)
+    with pytest.raises(StorageError, match=r"x\.json: found 3 bytes, expected at most 2"):
+        read_json(Storage(tmp_path), "x.json", most=2)
 
 
 @given(data=mutated_bytes(json.dumps(GOOD).encode()) | mutated_json(GOOD))

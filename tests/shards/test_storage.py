@@ -8,11 +8,12 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from shards.errors import ShardError, StorageError
+from shards.errors import ShardError, StorageError, TooLargeError
 from shards.storage import TEMPORARY_PREFIX, Storage, storage_of
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"
@@ -21,10 +22,10 @@ SECRET = "wJalrXUtnFEMI/K7MDENG"
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     storage = Storage(tmp_path / "new" / "folder")
     storage.write("deep/name", b"content")
-    assert storage.read("deep/name") == b"content"
+    assert storage.read("deep/name", most=1 << 30) == b"content"
     assert (storage.size("deep/name"), storage.exists("deep/name")) == (7, True)
     assert (storage.names("deep"), storage.names()) == (["name"], [])
-    with storage.open("deep/name") as file:
+    with storage.open("deep/name", most=1 << 30) as file:
         file.seek(2)
         assert file.read(3) == b"nte"
     storage.delete("deep/name")
@@ -34,10 +35,38 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 def test_missing_names_are_told_apart(tmp_path: Path) -> None:
     storage = Storage(tmp_path)
-    for action in (storage.read, storage.size, storage.open):
+    for action in (partial(storage.read, most=9), storage.size, partial(storage.open, most=9)):
         with pytest.raises(FileNotFoundError):
             action("nothing")
     assert storage.names("nothing") == []
+
+
+def test_a_file_of_too_many_bytes_is_refused_whatever_it_says_of_its_size(tmp_path: Path) -> None:
+    (tmp_path / "name").write_bytes(b"content")
+    assert Storage(tmp_path).read("name", most=7) == b"content"
+    with pytest.raises(TooLargeError, match=r"/name: found 7 bytes, expected at most 6; give another file"):
+        Storage(tmp_path).read("name", most=6)
+    system = Storage("/proc/self")  # whose files have 0 bytes for whoever asks
+    assert system.read("cmdline", most=1 << 20) == Path("/proc/self/cmdline").read_bytes()
+    with pytest.raises(TooLargeError, match=r"/cmdline: found \d+ bytes, expected at most 3"):
+        system.read("cmdline", most=3)
+
+
+def test_a_copy_is_of_the_same_bytes_and_of_no_more_than_allowed(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    storage.write("name", b"content")
+    storage.copy("name", "deep/other", most=7)
+    assert storage.read("deep/other", most=7) == b"content"
+    with pytest.raises(TooLargeError, match=r"/name: found 7 bytes, expected at most 6"):
+        storage.copy("name", "third", most=6)
+    assert not storage.exists("third")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_what_is_no_file_is_not_opened(kind: str, tmp_path: Path) -> None:
+    (os.mkfifo if kind == "pipe" else os.mkdir)(tmp_path / "name")
+    with pytest.raises(StorageError, match=r"/name: cannot be read: (Not a regular file|Is a directory)"):
+        Storage(tmp_path).open("name", most=9)
 
 
 def test_a_range_is_read_into_several_buffers(tmp_path: Path) -> None:
@@ -57,7 +86,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), storage.writing("name") as file:
         file.write(b"after")
         raise RuntimeError
-    assert storage.read("name") == b"before"
+    assert storage.read("name", most=1 << 30) == b"before"
     assert list(tmp_path.iterdir()) == [tmp_path / "name"]
 
 
@@ -148,9 +177,9 @@ def test_web_servers_are_read_only() -> None:
 def test_any_name_of_a_folder_is_a_location(tmp_path: Path, name: bytes) -> None:
     storage = Storage(tmp_path / os.fsdecode(name))
     storage.write("deep/name", b"content")
-    assert (storage.read("deep/name"), storage.size("deep/name")) == (b"content", 7)
+    assert (storage.read("deep/name", most=1 << 30), storage.size("deep/name")) == (b"content", 7)
     assert (storage.names("deep"), [found for found, _, _ in storage.walk()]) == (["name"], ["deep/name"])
-    with storage.open("deep/name") as file:
+    with storage.open("deep/name", most=1 << 30) as file:
         assert file.read() == b"content"
     storage.clear_temporary("deep")
     storage.delete("deep/name")
@@ -163,7 +192,7 @@ def test_a_folder_below_a_file_holds_nothing_and_takes_nothing(tmp_path: Path) -
     storage = Storage(tmp_path / "file")
     assert (storage.exists("name"), storage.names(), list(storage.walk())) == (False, [], [])
     with pytest.raises(FileNotFoundError):
-        storage.read("name")
+        storage.read("name", most=1 << 30)
     with pytest.raises(StorageError, match=r"file/name: cannot be written: File exists"):
         storage.write("name", b"")
 
@@ -182,7 +211,7 @@ def test_files_that_the_system_keeps_from_us_are_named(
         patch.setattr(type(tmp_path), "unlink", refuse)
         patch.setattr(type(tmp_path), "mkdir", refuse)
         for action, verb in (
-            (lambda: storage.read("name"), "read"),
+            (lambda: storage.read("name", most=1 << 30), "read"),
             (lambda: storage.delete("name"), "written"),
             (lambda: storage.write("other", b""), "written"),
         ):

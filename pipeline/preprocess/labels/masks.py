@@ -12,6 +12,7 @@ from pipeline.preprocess.labels.npyfiles import open_npy
 from pipeline.preprocess.sources.source import Source
 from pipeline.preprocess.sources.tree import SourceFile
 from pipeline.preprocess.sources.videos import SourceMasks
+from pipeline.video.imageheaders import check_size
 from pipeline.video.images import decode_image
 from shards.text import printable
 
@@ -68,6 +69,7 @@ def open_masks(source_masks: SourceMasks, frames: int) -> PixelMasks:
 def _pictures(source: Source, files: tuple[SourceFile, ...]) -> Iterator[np.ndarray]:
     for file in files:
         where = printable(f"{source}/{file.path}")
+        check_size(file.size, where)
         picture = decode_image(source.read(file.path), where)
         if picture.damage:
             raise SourceError(

@@ -10,6 +10,7 @@ from pipeline.preprocess.sources.tree import SourceFile, Tree
 from pipeline.video.walking import Oddities, is_hidden, walk
 from shards import locations
 from shards.errors import StorageError, os_error_line
+from shards.localfiles import open_regular
 from shards.storage import Storage
 
 _CHUNK = 4 << 20
@@ -48,7 +49,7 @@ class Source:
         self.opened.add(path)
         try:
             if self._root:
-                with (self._root / path).open("rb") as file:
+                with open_regular(self._root / path) as file:
                     while chunk := file.read(_CHUNK):
                         yield chunk
             else:

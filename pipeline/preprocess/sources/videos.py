@@ -215,11 +215,14 @@ def _are_decimals(stems: list[str]) -> bool:
 
 
 def missing_numbers(names: list[str]) -> list[tuple[int, int]]:
-    """Gaps in the whole numbers of a sequence of file names as (first, last) missing number."""
+    """Gaps in the whole numbers of a sequence of file names as (first, last) missing number.
+
+    Names with numbers of 64 bits, which count no frames, have no gaps.
+    """
     stems = [PurePosixPath(name).stem for name in names]
     if _are_decimals(stems):
         return []
     found = [re.findall(r"\d+", stem) for stem in stems]
     numbers = [int(groups[-1]) for groups in found if groups]
     pairs = itertools.pairwise(numbers)
-    return [(before + 1, after - 1) for before, after in pairs if after > before + 1]
+    return [(before + 1, after - 1) for before, after in pairs if before + 1 < after < 1 << 63]
