@@ -28,7 +28,8 @@ TOO_MANY = 100.0
 """W from which there are more alarms than calibrated."""
 
 SHARES = (0.5, 0.9, 0.99)
-"""Of the calibration's time, below the levels whose shares are watched."""
+"""The shares of the calibration's time that lie below the levels; how much of an hour lies above these is
+watched."""
 
 HOUR = 3600.0
 

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 FLOOR = 1e-3
-"""Of their mean; added to variances and spreads, since some features and places hardly vary."""
+"""The share of their mean that is added to variances and spreads, since some features and places hardly
+vary."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,8 +50,8 @@ def manifest_digest_option(heading: str) -> Option:
 
 
 MOST_BYTES = 1 << 14
-"""Of a configuration file; a recorded one takes 1 kB. The parser's time grows with the square of a dotted
-key's length: 1 s for one that fills such a file."""
+"""The largest configuration file in bytes; a recorded one takes 1 kB. The parser's time grows with the square
+of a dotted key's length: 1 s for one that fills such a file."""
 
 
 def load_config(path: Path, options: Mapping[str, Mapping[str, bool]]) -> dict[str, dict[str, Any]]:

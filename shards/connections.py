@@ -25,7 +25,8 @@ from shards.locations import shown
 from shards.retry import RefusedError
 
 HEAD_BYTES = 1 << 20
-"""That may come before an answer's body: all its headers, interim answers and redirects."""
+"""The most bytes that may come before an answer's body: all its headers, interim answers and redirects
+together."""
 _FRAMING = 2
 """Bytes that may come per byte of a body; chunks of a byte each would need 6, real ones need 1.01."""
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from blake3 import blake3
 
 Hasher = blake3
-"""For bytes that come bit by bit: `update` and `hexdigest`, as in hashlib; it releases the GIL."""
+"""The class that hashes bytes which come bit by bit, with `update` and `hexdigest` as in hashlib; it releases
+the GIL."""
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 

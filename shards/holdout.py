@@ -13,16 +13,17 @@ from shards.rates import rate_of
 from shards.rows import Segments, Videos
 
 LEAST_VIDEOS = 4
-"""Of which whole ones can be kept aside: two of them, and as many stay to train on."""
+"""The fewest videos of which whole ones can be kept aside: two of them, and as many stay to train on."""
 GAP_SECONDS = 60.0
-"""Between what is trained on and what is kept aside of one video: frames in a row look much the same."""
+"""Seconds between what is trained on and what is kept aside of one video: frames in a row look much the
+same."""
 ASSUMED_RATE = 25.0
 """Frames per second for the length of the gap, where they are unknown."""
 _PURPOSE = 3
 """What random numbers are for; those of `shards.plan` are 0 to 2."""
 
 _NO_END = 2**62
-"""Of a video that is not kept aside: no frame has this number."""
+"""The end, as a frame number, of a video of which nothing is kept aside: no frame has this number."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from shards.retry import RefusedError
 
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 10.0
-"""In which the head of an answer, or more of its body, must come."""
+"""Seconds in which the head of an answer, or more of its body, must come."""
 SLOWEST = 100_000
 """Bytes per second; an answer that takes SILENCE_SECONDS longer than this allows is given up."""
 _CHUNK = 1 << 20

@@ -8,8 +8,8 @@ from typing import Any
 from shards.storage import Storage
 
 MOST_BYTES = 32 << 20
-"""Of a text, unless its owner knows better. Parsed it takes up to 21 times as much, so 0.7 GB: `[],` is 3
-bytes, an empty list with its place in a list 64."""
+"""The largest text in bytes, unless its owner knows better. Parsed it takes up to 21 times as much, so 0.7
+GB: `[],` is 3 bytes, an empty list with its place in a list 64."""
 _MOST_DEPTH = 64
 """Levels of nesting; what the program writes has at most 8."""
 _MOST_INTEGER = 2**64

@@ -34,7 +34,8 @@ MANIFEST = "manifest.json"
 VERSIONS = "versions"
 """The folder of the manifests of all versions, see `shards.versions`."""
 _MOST_PARTS = 64
-"""Of a set; each is more than half as large as the next is, so that a billion videos have 30."""
+"""The most parts of a set; each is more than twice as large as the next, so that a billion videos have 30 at
+most."""
 
 
 @dataclass(frozen=True, kw_only=True)

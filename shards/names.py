@@ -13,7 +13,8 @@ MASKS_SUFFIX = ".masks.npz"
 STEM = rf"(?:{'|'.join(SPLITS)})-[A-Za-z0-9_-]{{1,40}}-[0-9a-f]{{8}}"
 """What `video_stem` gives, as a regular expression."""
 _CONTENT = "-[0-9a-f]{16}"
-"""Of the digest of what a file holds, so that another file never takes the place of one that is in use."""
+"""The first 16 digits of the digest of what a file holds, as a regular expression, so that another file never
+takes the place of one that is in use."""
 _SHARD = re.compile(rf"(?:{STEM}-[0-9]{{4,9}}|(?:{'|'.join(SPLITS)})-shared){_CONTENT}\.tar")
 _MASKS = re.compile(STEM + _CONTENT + re.escape(MASKS_SUFFIX))
 _TABLE = re.compile(r"(?:videos|shards|segments|stamps)-[0-9a-f]{32}\.arrows")

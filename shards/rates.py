@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from shards.entries import Video
 
 MOST_RATIO = 1.1
-"""Between the slowest and the fastest video, up to which they count as equal: 29.97 and 30, or the mean rate
-of a camera that drops a frame now and then."""
+"""The largest ratio between the frame rates of the fastest and the slowest video at which they count as
+equal: 29.97 and 30, or the mean rate of a camera that drops a frame now and then."""
 
 
 def rate_of(video: Video) -> float | None:

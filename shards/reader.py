@@ -24,8 +24,9 @@ from shards.storage import Storage
 TRANSFERS = 3
 """How often a segment is fetched from a remote storage before its digest is believed to be wrong."""
 RUN_BYTES = 16 << 20
-"""Of the pixels of neighbouring segments that one request fetches: two of 256x256 in colour, 37 of 64x64. At
-100 MB/s they take five times as long as the 30 ms in which a bucket begins to answer."""
+"""The most bytes of pixels of neighbouring segments that one request fetches: two segments of 256x256 in
+colour, 37 of 64x64. At 100 MB/s they take five times as long as the 30 ms in which a bucket begins to
+answer."""
 
 
 class SegmentReader:

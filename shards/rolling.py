@@ -11,7 +11,7 @@ from shards.records import parted
 from shards.segments import Draw
 
 Pieces = Sequence[bytes | memoryview]
-"""Of a record, one after the other."""
+"""The pieces of a record, one after the other."""
 
 
 class RollingDigests:

@@ -20,9 +20,10 @@ Box = tuple[float, float, float, float]
 """Left, top, width and height, as parts of the picture."""
 
 MOST_BYTES = 64 << 10
-"""Of an event as JSON. Its eight texts have at most 4,096 characters each; one of this program has 1 kB."""
+"""The largest event in bytes of JSON. Its eight texts have at most 4,096 characters each; an event of this
+program has 1 kB."""
 _ROUNDING = 1e-6
-"""By which a box may leave the picture."""
+"""The share of the picture's width or height by which a box may leave the picture."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from shards.storage import Storage
 LOG = "events.jsonl"
 CURRENT = "events.json"
 _MOST_LOG_BYTES = 256 << 20
-"""Of a log: fifteen years of an event per hour."""
+"""The largest log in bytes: fifteen years of an event per hour."""
 
 
 class EventLog:

@@ -15,7 +15,7 @@ from pipeline.scoring.openvinoruns import compiled, graphs
 from shards.windows import normalise
 
 _WINDOWS = 150
-"""Of the training video, from which ranges are learned."""
+"""The number of windows of the training video from which the ranges of values are learned."""
 
 
 def int8(checkpoint: Checkpoint, size: tuple[int, int], found: Material | None) -> tuple[Any, Movement]:

@@ -31,7 +31,7 @@ _WRAPPERS = ("module.", "_orig_mod.")
 _MOST_INPUTS = 10_000
 """Channels of all frames that a network sees at once; the published ones see 12."""
 _MOST_MODULES = 1000
-"""In a pickled model; the published network has 70."""
+"""The most modules in a pickled model; the published network has 70."""
 
 
 def named_tensors(root: Any, name: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from shards.storage import Storage
 from shards.versions import files_in_use, forget_others
 
 FOLDERS = ("", PARTS, VERSIONS)
-"""In which preprocess writes."""
+"""The folders of a set in which preprocess writes."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ Heartbeat = Callable[[int, int], None]
 """Called with the frames that are done, and the frames that are expected (0: not known)."""
 
 HEARTBEAT_SECONDS = 0.25
-"""Between signs of life."""
+"""The fewest seconds between two signs of life."""
 
 
 def now_and_then(beat: Heartbeat) -> Heartbeat:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-"""From schedulers and torchrun, and from Ctrl-C."""
+"""The signals that ask a process to stop, from schedulers and torchrun, and from Ctrl-C."""
 
 
 @contextlib.contextmanager

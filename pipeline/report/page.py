@@ -17,7 +17,8 @@ from pipeline.runs.evaluation import EvaluationRecord, Metrics, Online
 from pipeline.scoring.thinning import thin
 
 _CURVE_COLUMNS = 500
-"""Of an ROC or precision-recall curve; it is drawn at most 384 pixels wide."""
+"""The number of columns to which an ROC or precision-recall curve is thinned; it is drawn at most 384 pixels
+wide."""
 _SCORED_AS = "anomaly_score"
 _NAMES = {_SCORED_AS: "anomaly score", "psnr": "PSNR alone", "feature_distance": "feature distance alone"}
 

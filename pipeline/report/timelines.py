@@ -12,9 +12,9 @@ from pipeline.scoring.thinning import thin
 from pipeline.scoring.videoscores import VideoScores, interesting, intervals
 
 MOST_VIDEOS = 1000
-"""Of all runs on one page: browsers draw so many timelines within seconds."""
+"""The most videos of all runs together on one page: browsers draw so many timelines within seconds."""
 MOST_POINTS = 400_000
-"""Of all timelines on one page together: some 25 bytes each, so 10 MB."""
+"""The most points of all timelines together on one page: some 25 bytes each, so 10 MB."""
 
 Frame = tuple[str, int, float]
 """Video, frame number, anomaly score."""

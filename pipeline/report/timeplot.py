@@ -18,7 +18,7 @@ _STEPS = (
 """Seconds between two times that are named."""
 _MOST_TIMES = 8
 _LEAST_WIDTH = 2.0
-"""Of what is marked, in thousandths of the length."""
+"""The least width of what is marked, in thousandths of the plot's length."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from shards.zips import content, opened
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
 """What reading a damaged npz file may raise."""
 _KINDS = "biufU"
-"""Of values without pointers and without code: numbers and text."""
+"""The kinds of numpy types whose values have no pointers and no code: numbers and text."""
 
 
 def read_arrays(

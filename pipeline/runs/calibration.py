@@ -30,7 +30,8 @@ RECORD = "calibration.json"
 _FORMAT = "mnad-calibration"
 _VERSION = 1
 _MOST_BYTES = 32 << 20
-"""Of the file. A year of video takes 6 MB: 100 peaks and 6 blocks an hour at the most."""
+"""The largest calibration file in bytes. A year of video takes 6 MB: 100 peaks and 6 blocks an hour at the
+most."""
 QUANTILES = 1001
 _SMALL, _LARGE = 1e-9, 1e9
 """What hours, rates, dB and deviations lie between, so that nothing computed from them overflows."""

@@ -35,7 +35,7 @@ _TRAINING = re.compile(r"training-(\d{8,})\.pt")
 _NEVER_NEGATIVE = ("running_var", "num_batches_tracked", "exp_avg_sq", "step")
 """Ends of the names of variances and counts: BatchNorm's, and Adam's."""
 _UNIT_TOLERANCE = 1e-3
-"""By how much the length of a memory item may differ from 1; published ones differ by up to 1e-4."""
+"""The most by which the length of a memory item may differ from 1; published ones differ by up to 1e-4."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,8 @@ from shards.storage import Storage
 FORMAT = "mnad-checkpoint"
 VERSION = 1
 MOST_BYTES = 256 << 20
-"""Of a file of weights that is read; the network's take 63 MB, 65,536 memory items 134 MB more."""
+"""The largest file of weights in bytes that is read; the network's weights take 63 MB, 65,536 memory items
+134 MB more."""
 _LENGTH_BYTES = 8
 _LONGEST = 16 << 20
 """Bytes of a header that is parsed; one of this project takes 10 kB, and some 50 bytes for each video that

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Method = Literal["pred", "recon"]
 
 _MOST = 1 << 20
-"""Of what is counted or measured in a model; so products of three fit 64 bits."""
+"""The highest value of what is counted or measured in a model; so products of three fit 64 bits."""
 
 
 @dataclass(frozen=True, kw_only=True)

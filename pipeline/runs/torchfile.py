@@ -33,7 +33,7 @@ _DTYPES = {
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 _MOST_VALUES = 100_000
-"""In a file that is read whole; a training state has 300."""
+"""The most values in a file that is read whole; a training state has 300."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from pickle import UnpicklingError
 from typing import IO, Any
 
 MOST_BYTES = 1 << 18
-"""Of one pickle; a training state's takes 17 kB, a published network's 34 kB. So many opcodes take 0.3 s."""
+"""The largest pickle in bytes; a training state's takes 17 kB, a published network's 34 kB. So many opcodes
+take 0.3 s."""
 _MOST_NUMBER_KEY = 1 << 20
 """Numbers below it are their own hashes, so none can be made to collide."""
 _MOST_NUMBER = 1 << 127

@@ -43,7 +43,7 @@ MODEL: dict[RuntimeName, tuple[str, ...]] = {
 """The files of each runtime."""
 
 WINDOWS = 16
-"""In the check."""
+"""The number of windows in the check of an exported model."""
 _FORMAT, _VERSION = "mnad-export", 1
 MOST_RECORD = 1 << 20
 """Bytes of `model.json`; it takes 2 kB."""
@@ -180,7 +180,8 @@ class ExportRecord:
 
 _MOST_DB = 3.0
 _MOST_PIXELS = 1 << 24
-"""Of a window, so that a check of 16 windows takes less than a gigabyte."""
+"""The most pixels of a window, in all its frames together, so that a check of 16 windows takes less than a
+gigabyte."""
 _MOST_EDGE = 4096
 """Of a frame, whose boxes take memory with its square, however narrow it is."""
 

@@ -8,7 +8,7 @@ from mnad.step import Inputs, Outputs
 from pipeline.runs.calibration import Runtime as RuntimeName
 
 StepPrecision = Literal["fp32", "bf16", "int8"]
-"""Of the convolutions; in int8 the first and the last of them are in bf16."""
+"""The precision of the convolutions; in int8 the first and the last of them are in bf16."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ _HEADROOM = 0.95
 _USUAL = 0.05
 """How high lies what is too usual to have a rarity of its own."""
 _APART = 0.08
-"""Of the plot, between two names."""
+"""The least distance between two names, as a share of the plot's height."""
 
 
 @dataclass(frozen=True, kw_only=True)

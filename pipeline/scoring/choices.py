@@ -13,7 +13,7 @@ OwnMemory = Literal["frozen", "video"]
 """The ways in which a video's scores do not depend on other videos."""
 
 Precision = Literal["fp32", "bf16", "int8"]
-"""Of the convolutions."""
+"""The precision of the convolutions."""
 
 PRECISION = (
     "Precision of the convolutions; bf16 is faster on GPUs and on some CPUs. int8 is the fastest on CPUs, "
@@ -34,13 +34,13 @@ PRECISIONS: dict[str, tuple[Precision, ...]] = {
     "onnx": ("fp32",),
     "openvino": ("fp32", "bf16", "int8"),
 }
-"""In which each runtime computes; a model can be exported in the same."""
+"""The precisions in which each runtime computes; a model can be exported in the same."""
 
 BATCH = 32
 """Windows that are scored at a time, at most, where nothing else is asked for."""
 
 Form = Literal["parquet", "csv"]
-"""Of a table of scores."""
+"""The format of a table of scores."""
 
 Score = Literal["local", "psnr", "paper"]
 """What evidence is made of: local errors, the PSNR, or the PSNR and the feature distance as published."""
@@ -52,7 +52,7 @@ THRESHOLD = {"pred": 0.01, "recon": 0.015}
 """Published point score below which a frame updates the memory, by method."""
 
 MEAN = "mean"
-"""In place of a confidence: the rate is kept on average only."""
+"""The word that stands in place of a confidence: the rate is kept on average only."""
 
 
 USUAL_ALARMS, USUAL_CONFIDENCE = 1.0, 0.9

@@ -59,7 +59,7 @@ _TYPES = {
     "picture_data": "|u1",
     "work": "<U",
 }
-"""Of the arrays in a file."""
+"""The types of the arrays in a file, as numpy writes them."""
 
 
 def exhibits_name(rank: int, processes: int) -> str:

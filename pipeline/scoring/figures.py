@@ -17,7 +17,8 @@ from pipeline.scoring.videoscores import VideoScores, grouped
 _CLOSE = 1e-9
 """Figures of the same scores by other versions of the libraries differ in the last digits of a double."""
 _GROUP_ROWS = 1 << 16
-"""That figures take at a time: 3,000 videos of 100 rows, one by one, took three times as long."""
+"""The number of rows, in whole videos, that figures take at a time: 3,000 videos of 100 rows, one by one,
+took three times as long."""
 
 
 def compute_figures(

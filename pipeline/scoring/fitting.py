@@ -22,7 +22,7 @@ from pipeline.scoring.signals import Signals, paper_signals, signals_of
 from pipeline.version import code_version
 
 EMPTY = Trace(seconds=np.empty(0), values=np.empty((0, 0)), restarts=())
-"""Of a recording that shows nothing of a profile."""
+"""The trace of a recording that shows nothing of a profile."""
 
 
 class Track:

@@ -12,7 +12,7 @@ from shards.storage import Storage
 THUMBNAILS = "thumbs"
 CLIPS = "clips"
 SUFFIXES = {THUMBNAILS: (".jpg",), CLIPS: (".mp4", ".mkv")}
-"""Of the files that are written into each."""
+"""The suffixes of the files that are written into each of the two folders."""
 KIND: Kind = "anomaly"
 
 

@@ -12,10 +12,8 @@ import numpy as np
 from pipeline.scoring.ranking import Margins
 
 BINS = 1 << 16
-"""Of each score; they take 2 MB. Of scores that spread evenly, the AUC is then off by at most 1e-5.
-
-One more is for the highest score alone, which min-max gives to a frame of each video.
-"""
+"""The number of bins of each score; they take 2 MB. If scores spread evenly, the AUC is then off by at most
+1e-5. One more bin is for the highest score alone, which min-max gives to a frame of each video."""
 
 
 class Histogram:

@@ -23,7 +23,8 @@ SUFFIX = ".journal"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 """Not through a link to another place, and without waiting for the reader of a pipe."""
 HELD_SECONDS = 60.0
-"""Of rows in memory, which a kill loses. An hour at 25 frames/s is 60 batches of 1,500 rows."""
+"""Seconds for which rows are held in memory, where a kill loses them. An hour at 25 frames/s is 60 batches of
+1,500 rows."""
 _BATCH_BYTES, _ROW_BYTES = 64 << 10, 4096
 """That a batch may unpack to, and each of its rows, which takes 200 and the length of its names."""
 _END = (pa.ArrowException, StopIteration, OSError, EOFError, ValueError, struct.error)

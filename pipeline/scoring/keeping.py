@@ -22,9 +22,9 @@ from shards.storage import Storage
 FOLDER = "calibration"
 _NAME = re.compile(r"[0-9a-f]{64}\.npz")
 _TYPES = {"seconds": "<f8", "values": "<f8", "restarts": "<i8", "key": "<U"}
-"""Of the arrays in a file."""
+"""The types of the arrays in a file, as numpy writes them."""
 _MOST_BYTES = 4 << 30
-"""Of one recording: a month at 25 frames per second takes that."""
+"""The largest trace of one recording in bytes: a month at 25 frames per second takes that."""
 
 
 class Keeper:

@@ -27,7 +27,7 @@ FOLDER = "maps"
 _MAPS = re.compile(rf"{STEM}-\d{{8,}}\.npz")
 """Files that only an evaluation writes, and may remove."""
 _TYPES = {"maps": "|u1", "first": "<i8", "work": "<U"}
-"""Of the arrays in a file."""
+"""The types of the arrays in a file, as numpy writes them."""
 CHUNK = 512
 """Frames per file; of 256x256 they take 34 MB of memory, and a fraction of that on disk."""
 _MOST_OTHER = 64 << 10

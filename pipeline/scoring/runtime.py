@@ -28,7 +28,7 @@ from pipeline.video.profiles import profiles
 from shards.storage import Storage
 
 PACKAGES: dict[Runtime, str] = {"openvino": "openvino", "onnx": "onnxruntime"}
-"""That a runtime needs, and its extra's name is the runtime's."""
+"""The package that each runtime needs; the name of its extra is the runtime's."""
 _ROUNDS = 4
 
 

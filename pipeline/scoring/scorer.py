@@ -19,7 +19,7 @@ _CPU_BATCH_PIXELS = 8 * 64 * 64
 """Pixels that a CPU scores at a time, 8 windows of 64x64 or one of larger frames: more run no faster there
 (46 against 45 windows/s at 64x64, 2.3 against 2.9 at 256x256), and lose more to each wrong guess."""
 _SEEN = tuple(field.name for field in dataclasses.fields(Observed) if field.name != "first")
-"""Of what was observed, the tensors with a row per window."""
+"""The names of the tensors of `Observed` that have a row per window."""
 
 
 def largest_batch(wanted: int, height: int, width: int, device: torch.device) -> int:

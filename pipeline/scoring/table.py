@@ -15,7 +15,7 @@ from pipeline.scoring.videoscores import VideoScores
 from shards.storage import Storage
 
 MOST_ROWS = 5_000_000
-"""That are held, and of which figures are exact: 55 hours at 25 frames/s, which take 1.1 GB."""
+"""The most rows that are held, and of which figures are exact: 55 hours at 25 frames/s, which take 1.1 GB."""
 SCHEMA = pa.schema(
     [
         pa.field("video", pa.string(), nullable=False),
@@ -33,9 +33,10 @@ SCHEMA = pa.schema(
 """One row per scored frame; `frame` counts from 0, `label` is true where abnormal and null without labels,
 `seconds` null where the video's frame rate is not known."""
 _READ = SCHEMA.set(0, SCHEMA.field(0).with_type(pa.dictionary(pa.int32(), pa.string())))
-"""As it is read: as a dictionary, a long name takes its length once."""
+"""The schema of a table as it is read: with names of videos as a dictionary, a long name takes its length
+once."""
 _READ_EARLIER = pa.schema(list(_READ)[:-2])
-"""Of tables that were written before they had local errors."""
+"""The schema of tables that were written before they had seconds and local errors."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,8 @@ from shards.rates import rate_of
 from shards.storage import Storage
 
 _GROUP_ROWS = 1 << 19
-"""That are written together, 45 bytes each until then; groups of an eighth took 20 % more on disk."""
+"""The number of rows that are written together, each of 45 bytes until then; groups of an eighth took 20 %
+more on disk."""
 
 
 class TableWriter:

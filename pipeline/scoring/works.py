@@ -29,7 +29,8 @@ _OPTIONS = (
     "precision",
     "batch_size",
 )
-"""Of a provenance, all that scores depend on beside the frames; the batch size in their last digits."""
+"""All fields of a provenance on which scores depend, beside the frames; the batch size changes their last
+digits only."""
 
 
 def works_of(

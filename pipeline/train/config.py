@@ -9,7 +9,7 @@ from pipeline.runs.spec import Method
 from shards.choices import CacheName
 
 MOST_ITEMS = 65_536
-"""Of a memory, so that checkpoints stay below the size from which they are not read."""
+"""The most items of a memory, so that checkpoints stay below the size from which they are not read."""
 MOST_HELD_OUT = 0.5
 """Share of the training videos; who keeps more aside than is trained on has mistaken the two."""
 

@@ -19,7 +19,8 @@ AUTO_SHARE = 0.2
 BEFORE = 0.0
 """What runs kept aside that are older than the option."""
 LEAST_FRAMES = 500
-"""Of one's own video from which a share is kept aside unasked: a fifth of fewer frames would tell nothing."""
+"""The fewest frames of one's own video of which a share is kept aside unasked: a fifth of fewer frames would
+tell nothing."""
 _MOST_NAMES = 5
 
 

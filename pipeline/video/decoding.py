@@ -26,7 +26,7 @@ from pipeline.video.timed import TimedFrame
 from shards.storage import Storage
 
 STALL_SECONDS = 120.0
-"""Without a frame or another sign of life, after which a file is given up."""
+"""Seconds without a frame or another sign of life after which a file is given up."""
 AHEAD = 64
 """Frames that are decoded ahead at the most: eight batches of 64x64."""
 

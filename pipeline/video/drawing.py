@@ -31,18 +31,18 @@ HEAT = (-24.0, -10.0)
 """dB of the local error at which the heat begins, and at which it is strongest: differences of 6 % and 32 %
 of the range of pixels."""
 _MOST_HEAT = 0.8
-"""Of the picture that the strongest heat hides."""
+"""The opacity of the strongest heat, as the share of the picture that it hides."""
 _LIMIT = 0.7
 """How high the limit lies in the strip; above it is up to ten times as much."""
 _APART = 0.35
-"""Of the strip's height, between names of rarities."""
+"""The least distance between names of rarities, as a share of the strip's height below the limit."""
 _HATCH = 8
 """Widths of a line from one line of hatching to the next."""
 _FILL = 0.35
-"""Of the ground that the colour under the curve hides."""
+"""The opacity of the colour under the curve, as the share of the ground that it hides."""
 _STRIP_LINES = 7
 _GAP_SECONDS = 1.0
-"""Between moments, over which no line is drawn."""
+"""The most seconds between two moments over which a line is drawn."""
 _LEAST_SIDE, _MOST_SIDE = 240, 1920
 
 

@@ -13,7 +13,7 @@ from pipeline.video.pyav_files import opened, video_tracks
 from pipeline.video.timed import rate
 
 _PACKETS = 1000
-"""That are looked at for key frames."""
+"""The most packets that are looked at for key frames."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,11 +33,13 @@ from pipeline.video.remux import container_suffix
 from shards.locations import is_uri
 
 _OPEN_SECONDS, _READ_SECONDS = 10.0, 5.0
-"""In which a camera must answer, and send its next packet. A stall is noticed after the second."""
+"""Seconds in which a camera must answer, and in which it must send its next packet. A stall is noticed after
+the latter."""
 _SILENT = "it sent nothing for seconds"
 """Why a connection ends that FFmpeg was told not to wait for any longer."""
 _PROBE_MICROSECONDS = 1_000_000
-"""That FFmpeg looks at a stream before its first frame: by default, five seconds."""
+"""Microseconds for which FFmpeg looks at a stream before its first frame; by default, it does so for five
+seconds."""
 _BOUND = {"max_pixels": str(LARGEST_PIXELS)}
 """For decoders, which refuse larger pictures before they take memory for one: they run in `watch` itself."""
 _DEVICE = re.compile(r"/dev/video\d+")

@@ -28,7 +28,7 @@ class Orientation:
 
 
 UPRIGHT = Orientation()
-"""Of a picture that lies as it is shown."""
+"""The orientation of a picture that lies as it is shown."""
 
 
 def orientation(matrix: Sequence[int]) -> Orientation:

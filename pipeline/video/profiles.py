@@ -13,14 +13,16 @@ from pipeline.video.daytimes import by_minute, is_by_clock
 from pipeline.video.timed import TimedFrame
 
 CHROMA = "chroma"
-"""In place of a name: each frame is `COLOUR` or `INFRARED`."""
+"""The word that stands in place of a profile's name where each frame is `COLOUR` or `INFRARED`."""
 COLOUR, INFRARED = "colour", "infrared"
 
 _SHARE = 0.9
-"""Of the pixels; lettering in colour on a gray picture takes less than the rest."""
+"""The share of the pixels that are gray in a picture without colour; lettering in colour on it takes less
+than the rest."""
 _GRAY, _COLOURED = 6.0, 12.0
-"""By how much the channels of so many pixels differ, of 255: at most this where there is no colour, though
-compression blurs it, at least that where there is. What lies between is as it was before."""
+"""The difference between the channels of a pixel, in levels of 255, which so many pixels do not exceed: at
+most the first where there is no colour, though compression blurs it, at least the second where there is.
+What lies between is as it was before."""
 _GRID = 64
 """Pixels that are looked at across and down, at least."""
 

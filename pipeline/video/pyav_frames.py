@@ -23,7 +23,7 @@ _SIZE_HEADERS = {
     "mpeg2video": re.compile(rb"\x00\x00\x01\xb3(...)", re.DOTALL),
     "mpeg4": re.compile(rb"\x00\x00\x01[\x20-\x2f](.*?)\x00\x00\x01", re.DOTALL),  # somewhere in all of it
 }
-"""By codec, where a packet says what size the pictures from here on have."""
+"""The pattern, by codec, of the place where a packet says what size the pictures from there on have."""
 _DAMAGE = re.compile("CRC mismatch|overread")
 """What decoders say of frames that they don't mark: FFV1 of a wrong checksum, MJPEG of a picture cut off."""
 

@@ -21,14 +21,15 @@ from pipeline.video.pyav_frames import Findings, stamped
 from shards.storage import Storage
 
 _CONTAINERS = {".mp4": "mp4", ".mkv": "matroska"}
-"""By suffix, as FFmpeg names them: browsers play the first, nearly every codec goes into the second."""
+"""The containers by suffix, as FFmpeg names them: browsers play the first, nearly every codec goes into the
+second."""
 _MOST_WAITING = 32
 """Packets that may lack a time of decoding one after another; H.264 and HEVC put off at most 16 pictures."""
 _BACK_SECONDS = (0, 10, 60)
-"""Before the start, where a key frame is looked for before the file is read from its beginning: MPEG-TS is
-sought to any frame."""
+"""How many seconds before the start a key frame is looked for, one after the other, before the file is read
+from its beginning: a seek in MPEG-TS leads to any frame."""
 _ROUNDING = Fraction(1, 1000)
-"""Of a tick, by which moments given in floating point may fall short of it."""
+"""The share of a tick by which moments given in floating point may fall short of it."""
 
 Packet: TypeAlias = "av.Packet[Any]"
 

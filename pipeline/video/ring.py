@@ -15,9 +15,9 @@ import numpy as np
 from pipeline.video.imageheaders import LARGEST_PIXELS
 
 AHEAD_BYTES = 64 << 20
-"""Of pictures that wait at the most, beside one that is larger: ten of 1920x1080."""
+"""The most bytes of pictures that wait, ten of 1920x1080; what is larger waits alone."""
 _SPACE = 2 * 3 * LARGEST_PIXELS
-"""Between the beginnings of two places: room for the largest picture, and a small one behind it."""
+"""Bytes between the beginnings of two places: room for the largest picture, and a small one behind it."""
 
 
 def open_ring() -> int:

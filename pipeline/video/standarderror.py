@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 
 _MOST_BYTES = 1 << 16
-"""Of what was printed that is read: some libraries complain of every line of a picture."""
+"""The most bytes that are read of what was printed: some libraries complain of every line of a picture."""
 
 
 class StandardError:

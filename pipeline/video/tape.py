@@ -18,7 +18,7 @@ from pipeline.video.remux import timed_packets
 from shards.storage import Storage
 
 MOST_BYTES = 64 << 20
-"""Of packets that are kept, per camera: two minutes of 4 Mbit/s."""
+"""The most bytes of packets that are kept per camera: two minutes of 4 Mbit/s."""
 
 
 @dataclass

@@ -17,7 +17,7 @@ USUAL_RATE = Fraction(25)
 _RATES = (Fraction(1, 3600), Fraction(1000))
 """Frames per second that a header is believed."""
 RATE_TOLERANCE = Fraction(1, 10)
-"""By which the rate of scored frames may differ from the one that was trained on."""
+"""The share by which the rate of scored frames may differ from the one that was trained on."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,16 +6,17 @@ from pipeline.events.event import Kind
 from shards.opencv import cv2
 
 DOWN_SECONDS = 10.0
-"""Without a frame, after which a camera is down; shorter breaks are nobody's business."""
+"""Seconds without a frame after which a camera is down; shorter breaks are nobody's business."""
 FROZEN_SECONDS = 30.0
 BLACK_SECONDS = 30.0
 DARK = 20
-"""Of 255 levels, at most, in each channel of a black pixel; compression and a capped lens give some."""
+"""The highest level, of 255, in each channel of a black pixel; compression and a capped lens leave some level
+above 0."""
 LIT = 0.02
-"""Of the pixels, that may be brighter in a black picture: what a camera writes on it."""
+"""The largest share of the pixels that may be brighter in a black picture: what a camera writes on it."""
 MOVED_SECONDS = 60.0
 CORRELATION = 0.6
-"""Of the background with the one before, below which the camera looks elsewhere."""
+"""The correlation of the background with the usual one below which the camera looks elsewhere."""
 _NOW, _USUAL = 30.0, 1800.0
 """Seconds over which the background of now and the usual one are smoothed."""
 _SIDE = 32

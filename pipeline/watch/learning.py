@@ -23,7 +23,7 @@ from pipeline.video.profiles import profiles
 from shards.storage import Storage
 
 PIECE_SECONDS = 600.0
-"""Of what is seen, that a kill may lose."""
+"""The most seconds of what is seen that a kill may lose."""
 
 logger = logging.getLogger(__name__)
 

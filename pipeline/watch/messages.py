@@ -10,7 +10,7 @@ from pipeline.watch.secrets import revealed
 from shards.storage import Storage
 
 _SHOWN_SECONDS = 10.0
-"""Between two rarities at a broker, while the alarm stays as it is."""
+"""The fewest seconds between two rarities that a broker is sent while the alarm stays as it is."""
 
 
 class Brokers:

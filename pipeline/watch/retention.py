@@ -10,7 +10,7 @@ from pipeline.scoring.happenings import SUFFIXES
 from shards.storage import TEMPORARY_PREFIX
 
 _SECONDS = 600.0
-"""Between two looks at what there is."""
+"""The fewest seconds between two looks at the files that there are."""
 _DAY = 86_400.0
 
 

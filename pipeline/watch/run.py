@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipeline.watch.web.server import Server
 
 LINE_SECONDS = 60.0
-"""Between two lines about a camera."""
+"""Seconds between two lines about a camera whose state does not change."""
 
 
 def watch(

@@ -15,7 +15,7 @@ from shards.text import printable
 TRY_AGAIN = os.EX_TEMPFAIL
 """The exit code, 75, by which a command asks to be started again with the same event."""
 SECONDS = 60.0
-"""That a command may take; then it and all that it started are ended."""
+"""Seconds that a command may take; then it and all that it started are ended."""
 _MOST_WORDS = 200
 
 

@@ -27,7 +27,7 @@ DISCOVERY_PREFIX = "homeassistant"
 ONLINE, OFFLINE = "online", "offline"
 ALARM, QUIET = "ON", "OFF"
 _SECONDS = 10.0
-"""In which the broker must confirm a message."""
+"""Seconds in which the broker must confirm a message."""
 _KEEPALIVE = 30
 """Seconds; after one and a half of them without a word the broker says that the program is gone."""
 _PORTS = {"mqtt": 1883, "mqtts": 8883}

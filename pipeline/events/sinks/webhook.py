@@ -17,7 +17,7 @@ from shards.locations import shown
 
 _CONNECT_SECONDS = 5.0
 _SECONDS = 10.0
-"""In which the head of an answer must come; its body is not read."""
+"""Seconds in which the head of an answer must come; its body is not read."""
 _ABOUT_THE_EVENT = frozenset({400, 410, 413, 415, 422})
 """Answers that another try does not change. Others, such as 401 or 404, a person mends at the other end."""
 SIGNATURE = "X-MNAD-Signature"

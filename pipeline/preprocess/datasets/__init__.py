@@ -10,4 +10,4 @@ from pipeline.preprocess.datasets.shanghaitech import SHANGHAITECH
 from pipeline.preprocess.datasets.ucsd import PED1, PED2
 
 DATASETS: tuple[Dataset, ...] = (PED1, PED2, AVENUE, SHANGHAITECH, FOLDER)
-"""In the order in which they are tried."""
+"""The known datasets, in the order in which they are tried."""

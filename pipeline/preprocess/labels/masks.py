@@ -17,7 +17,7 @@ from pipeline.video.images import decode_image
 from shards.text import printable
 
 MASK_PIXELS = 1 << 25
-"""Of a mask: 8K video has 33 million."""
+"""The most pixels of a mask; a frame of 8K video has 33 million."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ _PIECE = 1 << 18
 _NAME_BYTES = 4096
 """MATLAB's names are shorter than 64."""
 Order = Literal["<", ">"]
-"""Of the bytes of a number: the least or the most significant one first."""
+"""The order of the bytes of a number: the least or the most significant one first."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ EXPECTED = (
     "video,frame,label, frame,label or label and lines of 0 and 1 for each frame"
 )
 INTERVALS = 1_000_000
-"""In a file: more than anyone marks by hand, and up to 300 MB."""
+"""The most intervals in a file: more than anyone marks by hand; they take up to 300 MB."""
 _VIDEOS = 100_000
 _LINE = 1 << 16
 """Characters, so that no line has many more cells than a table has columns."""

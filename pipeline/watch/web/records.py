@@ -11,7 +11,7 @@ from pipeline.watch.view import View
 from pipeline.watch.web.standing import standing
 
 Messages = Mapping[str, tuple[str, str]]
-"""By what they are about: the kind of a message, and its text."""
+"""The kind and the text of each message, by what the message is about."""
 _STRIPS = ("minutes", "day")
 
 

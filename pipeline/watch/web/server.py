@@ -22,10 +22,11 @@ _MOST_CONNECTIONS = 128
 _BACKLOG = 16
 """Connections that are taken at once."""
 _STILL_SECONDS = 60.0
-"""Without a beat, after which the watch is said to stand still."""
+"""Seconds without a beat after which the watch is said to stand still."""
 _PATIENCE = 5.0
 _ROUNDS = 4
-"""Of the event loop, in which a connection gets its protocol, and one that was ended its last call."""
+"""Rounds of the event loop in which a connection gets its protocol, and one that was ended gets its last
+call."""
 
 
 class Server:

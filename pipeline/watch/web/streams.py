@@ -12,11 +12,12 @@ from aiohttp import hdrs, web
 from pipeline.watch.web.records import Messages
 
 TICK_SECONDS = 0.25
-"""Between two looks at what has changed: an alarm is shown within a second."""
+"""Seconds between two looks at what has changed: an alarm is shown within a second."""
 PICTURE_SECONDS = 0.2
-"""Between two pictures of a camera."""
+"""Seconds between two pictures of a camera."""
 _QUIET_SECONDS = 10.0
-"""After which something is sent, so that whatever lies between keeps the connection."""
+"""Seconds of silence after which something is sent, so that whatever lies between server and reader keeps the
+connection."""
 _PATIENCE = 15.0
 """Seconds in which a reader must take what is sent."""
 _BOUNDARY = "picture"

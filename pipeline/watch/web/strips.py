@@ -15,7 +15,7 @@ _USUAL, _BEYOND = 0.05, 0.95
 _ABOVE = 4.0
 """Times the rarity that opens an alarm, at which the scale ends."""
 _APART = 0.25
-"""Of the strip, between two names."""
+"""The least distance between two names, as a share of the strip's scale."""
 
 
 @dataclass(frozen=True)
