@@ -18,7 +18,7 @@ _OF_VIDEO = re.compile(rb"\[(score|watch)\]\n(?=(.*\n)*?out = )(?=(.*\n)*?device
 """How the options begin of commands whose results have videos in them: clips and overlays of what they saw.
 All options are recorded; a file that a person wrote beside video hardly has each of these two."""
 _MOST_RECORDED = 1 << 20
-"""Bytes of recorded options that are looked at: those of a score of 10,000 files."""
+"""The most bytes of recorded options: those of a score of 10,000 files, or a watch of 2,000 cameras."""
 
 
 def recorded_options(folder: Storage, command: str) -> dict[str, Any] | None:
@@ -60,7 +60,15 @@ def read_config(folder: Storage) -> bytes:
         FileNotFoundError: there is none.
         StorageError: it cannot be read, or is longer than any that a command writes.
     """
-    return folder.read(CONFIG, most=MOST_BYTES)
+    return folder.read(CONFIG, most=_MOST_RECORDED)
+
+
+def _is_of(data: bytes, command: str) -> bool:
+    """Whether a command left a config.toml. One that is too long to be parsed, for it names hundreds of files
+    or cameras, is known by its first line."""
+    if len(data) > MOST_BYTES:
+        return data.startswith(f"[{command}]\n".encode())
+    return _options_in(data, command) is not None
 
 
 def _options_in(data: bytes, command: str) -> dict[str, Any] | None:
@@ -96,7 +104,7 @@ def refuse_foreign_config(folder: Storage, command: str) -> bytes | None:
         found = read_config(folder)
     except FileNotFoundError:
         return None
-    if _options_in(found, command) is None:
+    if not _is_of(found, command):
         raise ConfigError(
             f"{folder}/{CONFIG}: not of {command}, which would write over it; choose a new or empty folder, "
             f"or one that {command} wrote"
@@ -110,7 +118,11 @@ def refuse_foreign_folder(folder: Storage, command: str) -> None:
     Raises:
         ConfigError: there are files, and not of `command`.
     """
-    if recorded_options(folder, command) is None and not _is_empty(folder):
+    try:
+        is_own = _is_of(read_config(folder), command)
+    except FileNotFoundError:
+        is_own = False
+    if not is_own and not _is_empty(folder):
         raise ConfigError(
             f"{folder}: found files, but no {CONFIG} of {command}; choose a new or empty folder, or one that "
             f"{command} wrote"

@@ -261,6 +261,7 @@ def _oddities(path: Path, odd: Oddities) -> Iterator[str]:
         ("left out links to folders that are read already or hold it", odd.again),
         ("left out links that lead nowhere", lost),
         ("left out folders that cannot be listed", odd.closed),
+        ("left out pipes, sockets and devices", odd.special),
         ("read through links out of it", out),
     ):
         if names:

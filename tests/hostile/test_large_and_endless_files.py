@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import SourceError
 from pipeline.preprocess.jobs import PART_SUFFIX, PARTS
+from pipeline.video import footage
 from tests.helpers.limits import limited
 from tests.helpers.servers import answering
 
@@ -110,8 +112,6 @@ PIPES = {
     ),
     "maps/a-00000000.npz": "has_maps(folder, 'a', np.arange(1), '')",
     "a.mp4": "found([folder.path('a.mp4')])",
-    "folder/a.mp4": "found([folder.path('folder')])",
-    "images/a.png": "found([folder.path('images')])",
     "hashed.mp4": "_digest(pathlib.Path(folder.path('hashed.mp4')))",
     "a.png": "read_image(pathlib.Path(folder.path('a.png')), folder.path('a.png'))",
     "b.png": "Source(folder.path('')).read('b.png')",
@@ -152,6 +152,15 @@ def test_what_is_no_regular_file_is_refused_at_once(kind: str, tmp_path: Path) -
     found = limited(body, tmp_path, imports=PIPE_IMPORTS, seconds=SECONDS)
     assert found.error is None
     assert found.peak < MEGABYTES << 20
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.png"])
+def test_what_is_no_regular_file_in_a_folder_is_left_out_and_told(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / f"0{name}")
+    (tmp_path / f"1{name}").symlink_to("/dev/zero")
+    told = rf"neither .* \(left out pipes, sockets and devices: 0{name}, 1{name}\)"
+    with pytest.raises(SourceError, match=told):
+        footage.found([str(tmp_path)])
 
 
 def test_a_checkpoint_whose_server_does_not_tell_its_size_is_refused() -> None:

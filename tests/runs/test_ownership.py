@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
+from pipeline.config import MOST_BYTES, dump_config
 from pipeline.errors import ConfigError
 from pipeline.runs.ownership import (
     CONFIG,
@@ -14,6 +15,8 @@ from pipeline.runs.ownership import (
     refuse_foreign_folder,
     refuse_links,
 )
+from pipeline.score.config import ScoreConfig
+from pipeline.watch.plan import watch_config
 from shards.errors import StorageError
 from shards.storage import Storage
 from tests.helpers.mutation import mutated_bytes
@@ -42,13 +45,30 @@ def test_a_damaged_config_is_no_crash(tmp_path_factory: pytest.TempPathFactory, 
 
 
 @pytest.mark.parametrize(
-    "data", [b"evaluate = 3", b"x = " + b"[" * 100_000, b"[evaluate]\n#" + bytes(2 << 20), b"[train]\n", b""]
+    "data", [b"evaluate = 3", b"x = " + b"[" * 100_000, b"[train]\n", b"[train]\n" + b"#" * 100_000, b""]
 )
 def test_what_is_not_of_the_command_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / CONFIG).write_bytes(data)
     for refuse in (refuse_foreign_config, refuse_foreign_folder):
         with pytest.raises(ConfigError, match="evaluate"):
             refuse(Storage(tmp_path), "evaluate")
+
+
+def test_a_score_of_a_thousand_files_and_a_watch_of_many_cameras_know_their_folders(tmp_path: Path) -> None:
+    videos = tuple(f"/mnt/recordings/{number:04}.mp4" for number in range(1000))
+    many = ScoreConfig(videos=videos, checkpoint="run", out="out")
+    cameras = "".join(f'[watch.cameras.c{number}]\nurl = "rtsp://c{number}/"\n' for number in range(300))
+    (tmp_path / "cameras.toml").write_text(f'[watch]\ncheckpoint = "run"\nout = "out"\n{cameras}')
+    plan = watch_config(config=str(tmp_path / "cameras.toml"))
+    for command, text in (("score", dump_config("score", many)), ("watch", plan.recorded())):
+        assert len(text) > MOST_BYTES
+        (tmp_path / CONFIG).write_text(text)
+        refuse_foreign_folder(Storage(tmp_path), command)
+        with pytest.raises(ConfigError, match="of evaluate"):
+            refuse_foreign_folder(Storage(tmp_path), "evaluate")
+    (tmp_path / CONFIG).write_bytes(b"[score]\n#" + bytes(2 << 20))
+    with pytest.raises(StorageError, match=r"config\.toml: found 2097161 bytes, expected at most 1048576"):
+        refuse_foreign_folder(Storage(tmp_path), "score")
 
 
 def test_an_empty_folder_and_leftovers_of_a_killed_process_are_nobodys(tmp_path: Path) -> None:
