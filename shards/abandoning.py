@@ -17,9 +17,11 @@ from typing import TypeVar
 from shards.retry import RefusedError
 
 _LOOK_SECONDS = 0.25
-"""Between looks at the memory of a call that is bounded in it: an answer at 1 GB/s goes past by that much."""
+"""Seconds between looks at the memory of a call that is bounded in it: an answer at 1 GB/s goes past the
+bound by that much."""
 _CUT_SECONDS, _CUT_PAUSE = 10.0, 0.002
-"""In which calls that go on are cut off at the end of the process, again and again, for Arrow tries again."""
+"""Seconds in which calls that go on are cut off at the end of the process, and between two cuts, for Arrow
+tries again."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 _ongoing: list[threading.Event] = []

@@ -13,12 +13,14 @@ from shards.limits import MOST_LISTING_BYTES
 from shards.retry import RefusedError
 
 CALL_SECONDS = 60.0
-"""In which a store opens, describes or removes a file, with the tries that Arrow makes of its own: three."""
+"""Seconds in which a store opens, describes or removes a file, with the three tries that Arrow makes of its
+own."""
 SILENCE_SECONDS = 10.0
 SLOWEST = 100_000
 """Bytes per second; N bytes that take more than SILENCE_SECONDS + N / SLOWEST are given up, as over HTTP."""
 LISTING_SECONDS = 600.0
-"""In which a folder is listed or removed: S3 gives 1,000 names in about 0.1 s, so 6 million in that time."""
+"""Seconds in which a folder is listed or removed: S3 gives 1,000 names in about 0.1 s, so 6 million in that
+time."""
 _UPLOAD_CHUNK = 8 << 20
 _DELAYED = "allow_delayed_open"
 

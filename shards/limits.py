@@ -22,9 +22,10 @@ MOST_TABLE_BYTES = 1 << 32
 """The largest table of a part in bytes: it holds the segments of 2 million videos of 1,000 frames, at 61
 bytes for each segment."""
 MOST_UNANNOUNCED_BYTES = 4 << 30
-"""Of a video of a web server that does not say how large it is: an hour of 1080p at 9 Mbit/s."""
+"""The largest video, in bytes, of a web server that does not say how large it is: an hour of 1080p at 9
+Mbit/s."""
 MOST_LISTING_BYTES = 4 << 30
-"""By which the process may grow while a bucket lists a folder."""
+"""The most bytes by which the process may grow while a bucket lists a folder."""
 MOST_MASK_PIXELS = 1 << 27
 """The most pixels of one frame's mask, in the geometry of the source."""
 MOST_MASK_METADATA = 1 << 20

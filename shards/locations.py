@@ -20,7 +20,8 @@ _URI = re.compile(
 _HOST = r"(?:[\w.-]*|\[[0-9a-fA-F:.]*\])"
 _PORT = r"(?::\d{1,5})?"
 _PLAIN = re.compile(r"(?:file|https?|s3|gc?s|abfss?)://.*", re.IGNORECASE | re.DOTALL)
-"""Of servers that get no credentials, and of stores that get them at the addresses of their makers."""
+"""A location on a server that gets no credentials, or in a store that gets them at the address of its
+maker."""
 HIDDEN = "***"
 """Stands for a part of a location that may be a secret."""
 

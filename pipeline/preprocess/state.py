@@ -30,7 +30,8 @@ _PIXEL_OPTIONS = ("size", "codec", "quality", "window", "decoder", "depth_range"
 """Options that decide what the bytes of a shard are."""
 
 _STAMPS_BYTES, _STAMP_BYTES = 4096, 80
-"""Of a file of stamps without a row, and of each row, which takes 64 and 4 to tell where it ends."""
+"""The most bytes of a file of stamps without a row, and of each row, which takes 64 and 4 to tell where it
+ends."""
 
 Key = tuple[Split, str]
 """Split and name of a video."""

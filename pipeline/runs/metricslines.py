@@ -9,7 +9,7 @@ from shards.jsonfile import parse_json
 from shards.storage import Storage
 
 MOST_METRICS_BYTES = 256 << 20
-"""Of the file: a million lines of 250 bytes, so ten million steps with a line for every tenth."""
+"""The largest file in bytes: a million lines of 250, so ten million steps with a line for every tenth."""
 _MOST_LINE = 64 << 10
 """Bytes of a line; it takes 250."""
 

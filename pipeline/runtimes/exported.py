@@ -183,7 +183,8 @@ _MOST_PIXELS = 1 << 24
 """The most pixels of a window, in all its frames together, so that a check of 16 windows takes less than a
 gigabyte."""
 _MOST_EDGE = 4096
-"""Of a frame, whose boxes take memory with its square, however narrow it is."""
+"""The longest side of a frame, pixels; its boxes take memory with the square of it, however narrow the frame
+is."""
 
 
 @dataclass(frozen=True, kw_only=True)

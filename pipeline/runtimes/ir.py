@@ -51,12 +51,12 @@ _SHAPES = {
     "Transpose": (1,),
     "Unsqueeze": (1,),
 }
-"""Which inputs of an operator say a shape, so that OpenVINO computes their values while it reads."""
+"""The inputs of an operator that say a shape, so that OpenVINO computes their values while it reads."""
 _SINGLE = ("Gather", "Squeeze", "TopK", "Unsqueeze")
 """Those of which each such input is one number."""
 
 _BYTES = {"boolean": 1, "u8": 1, "i8": 1, "f16": 2, "i32": 4, "f32": 4, "i64": 8, "f64": 8}
-"""Of one value of a constant."""
+"""Bytes of one value of a constant."""
 
 
 @dataclass(frozen=True, kw_only=True)

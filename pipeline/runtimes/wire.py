@@ -4,7 +4,7 @@ A message of two bytes becomes an object of up to 190: parsing 8 MB of empty one
 """
 
 MOST_FIELDS = 50_000
-"""Of a model, its graph and its weights; a step's are fewer than 2,000."""
+"""The most fields of a model, its graph and its weights; those of a step have fewer than 2,000."""
 _WEIGHTS = (7, 5, 9)
 """ModelProto.graph, GraphProto.initializer, TensorProto.raw_data."""
 _VARINT, _EIGHT, _SOME, _FOUR = 0, 1, 2, 5

@@ -78,7 +78,7 @@ _TYPES: dict[int, int] = {
     onnx.TensorProto.UINT8: 1,
     onnx.TensorProto.BOOL: 1,
 }
-"""Of the values of tensors, and the bytes of each."""
+"""The types of the values of tensors, and the bytes of each."""
 _ATTRIBUTE = frozenset(("name", "type", "i", "ints", "s", "t"))
 """What an attribute consists of: numbers, text or a tensor, but no graph and nothing sparse."""
 

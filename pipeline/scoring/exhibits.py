@@ -21,7 +21,8 @@ FOLDER = "exhibits"
 _PART = re.compile(r"part-\d{5,}-of-\d{5,}\.npz")
 """Files that only an evaluation writes, and may remove."""
 MOST_EXHIBITS_BYTES = 512 << 20
-"""Of a file: what it says of 1,000 frames of 1024x1024 and 2,000 items takes 300 MB, of the paper's 7."""
+"""The largest file in bytes: what it says of 1,000 frames of 1024x1024 and 2,000 items takes 300 MB, of the
+paper's 7."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,8 @@ HELD_SECONDS = 60.0
 """Seconds for which rows are held in memory, where a kill loses them. An hour at 25 frames/s is 60 batches of
 1,500 rows."""
 _BATCH_BYTES, _ROW_BYTES = 64 << 10, 4096
-"""That a batch may unpack to, and each of its rows, which takes 200 and the length of its names."""
+"""The most bytes that a batch may unpack to, and for each of its rows, which takes 200 and the length of its
+names."""
 _END = (pa.ArrowException, StopIteration, OSError, EOFError, ValueError, struct.error)
 """What reading a stream raises at its end, and where it is damaged."""
 

@@ -33,7 +33,7 @@ CHUNK = 512
 _MOST_OTHER = 64 << 10
 """Bytes of a file besides its maps; they take 1 kB."""
 _MOST_MAP_BYTES = 2 << 30
-"""Of a file in a bucket, which is held whole: maps of 2048x2048."""
+"""The largest file in a bucket, in bytes, which is held whole: maps of 2048x2048."""
 _MOST_TEXT = 4096
 """Bytes of the array `work`; it takes 384."""
 

@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 BATCH_ROWS = 1 << 16
 """Rows of a batch."""
 _BUFFER_BYTES = 1 << 20
-"""Of each column, read at a time: a whole group of a million rows would take 50 MB and more."""
+"""Bytes of each column that are read at a time: a whole group of a million rows would take 50 MB and more."""
 _ANY_ROWS = 1 << 20
-"""That a file of any size may have: video that stands still has equal scores, which take no room."""
+"""The number of rows that a file of any size may have: video that stands still has equal scores, which take
+no room."""
 _ROW_BYTES = 8
-"""That each row beyond takes at least; 24 and more were found."""
+"""The fewest bytes that each row beyond `_ANY_ROWS` takes; 24 and more were found."""
 
 
 def opened(file: IO[bytes], text: Sequence[str]) -> Any:

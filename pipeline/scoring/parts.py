@@ -30,7 +30,8 @@ _MOST_MEMORY = 1 << 20
 _MOST_WORKS = 256 << 20
 """Bytes of the works of a part: those of a million videos take 100 MB."""
 MOST_PART_BYTES = 4 << 30
-"""Of a part in a bucket, which is held whole: 170 million rows of 24 bytes, 80 days at 25 frames/s."""
+"""The largest part in a bucket, in bytes, which is held whole: 170 million rows of 24 bytes, 80 days at 25
+frames/s."""
 _PART = re.compile(r"part-\d{5,}-of-\d{5,}\.parquet")
 """Files that only an evaluation writes, and may remove."""
 _POLL_SECONDS = 0.5

@@ -23,7 +23,7 @@ FOLDER = "scores"
 GROUP = 4096
 """Rows that are written at a time; so many take 3 MB until then."""
 MOST_TABLE_BYTES = 1 << 30
-"""Of a table in a bucket or on a server, which is held whole: a week at 25 frames/s."""
+"""The largest table in a bucket or on a server, in bytes, which is held whole: a week at 25 frames/s."""
 
 
 @dataclass(frozen=True, kw_only=True)

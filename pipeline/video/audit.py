@@ -19,7 +19,7 @@ from pipeline.video.pyav_files import expected_frames, opened, video_tracks
 _PROGRESSIVE = (0, 1)
 """FFmpeg's orders of fields that are none: not known, and progressive."""
 _MOST_COMPLAINTS = 16
-"""That are kept; a demuxer finds a new one at every few bytes of rubbish."""
+"""The most complaints that are kept; a demuxer finds a new one at every few bytes of rubbish."""
 _LONGEST_COMPLAINT = 200
 """Characters; those of FFmpeg have up to 100, and what they quote of the file."""
 UNSTAMPED = ("mpeg",)

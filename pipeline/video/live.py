@@ -41,7 +41,8 @@ _PROBE_MICROSECONDS = 1_000_000
 """Microseconds for which FFmpeg looks at a stream before its first frame; by default, it does so for five
 seconds."""
 _BOUND = {"max_pixels": str(LARGEST_PIXELS)}
-"""For decoders, which refuse larger pictures before they take memory for one: they run in `watch` itself."""
+"""The option of decoders that refuses larger pictures before memory is taken for one: they run in `watch`
+itself."""
 _DEVICE = re.compile(r"/dev/video\d+")
 _PROTOCOLS = {"rtsp": "rtp,tcp", "rtsps": "rtp,tcp,tls", "http": "http,tcp", "https": "https,http,tls,tcp"}
 """What FFmpeg may open, by the scheme of the location."""
