@@ -94,7 +94,11 @@ def store(slow: str) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("slow", "action", "words"),
     [
-        ("body", 'read("a.tar", most=1 << 20)', "failed 2 times, the last time with: no whole answer within 1 s"),
+        (
+            "body",
+            'read("a.tar", most=1 << 20)',
+            "failed 2 times, the last time with: no whole answer within 1 s",
+        ),
         ("body", 'read_into("a.tar", 0, [memoryview(bytearray(1000))])', "failed 2 times"),
         ("head", 'size("a.tar")', "failed 2 times, the last time with: no whole answer within 0 s"),
         ("head", 'read("a.tar", most=1 << 20)', "failed 2 times"),
