@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.config import MOST_BYTES, parse_toml
 from pipeline.errors import ConfigError
+from shards.localfiles import open_regular
 from shards.locations import is_plain, shown
 from shards.storage import TEMPORARY_PREFIX, Storage
 
@@ -81,11 +82,8 @@ def _options_in(data: bytes, command: str) -> dict[str, Any] | None:
 
 def holds_results(folder: Path) -> bool:
     """Whether a command left clips and overlays in a local folder, which are no video of a camera."""
-    path = folder / CONFIG
     try:
-        if not path.is_file():  # a pipe would be waited for
-            return False
-        with path.open("rb") as file:
+        with open_regular(folder / CONFIG) as file:
             return _OF_VIDEO.match(file.read(_MOST_RECORDED)) is not None
     except OSError:
         return False

@@ -50,6 +50,15 @@ shown = Any(events=[Any(id="a", peak=peak, start_seconds=0.0, files=files)])
 """
 
 
+def refused(name: str, reader: str, errors: str, *claims: str) -> str:
+    """Code that reads something, and fails unless one of `errors` comes of which all claims are true."""
+    checks = "".join(f"    assert {claim}, refusal\n" for claim in claims)
+    return (
+        f"try:\n    {reader}\nexcept {errors} as refusal:\n{checks}"
+        f"else:\n    raise RuntimeError({name!r} + ' was read')\n"
+    )
+
+
 def test_a_file_of_gigabytes_is_refused_by_its_size(tmp_path: Path) -> None:
     body = "folder = Storage(sys.argv[1])\n"
     for name, reader in READERS.items():
@@ -57,12 +66,13 @@ def test_a_file_of_gigabytes_is_refused_by_its_size(tmp_path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         with path.open("wb") as file:
             file.truncate(SPARSE)
-        body += (
-            f"try:\n    {reader}\nexcept (ReportError, StorageError) as refusal:\n"
-            f"    assert f'{{folder}}/{name.split()[0]}: ' in str(refusal), refusal\n"
-            f"    assert 'found {SPARSE} bytes, expected ' in str(refusal), refusal\n"
-            f"    assert ' at most ' in str(refusal) and chr(10) not in str(refusal), refusal\n"
-            f"else:\n    raise RuntimeError({name!r} + ' was read')\n"
+        body += refused(
+            name,
+            reader,
+            "(ReportError, StorageError)",
+            f"f'{{folder}}/{name.split()[0]}: ' in str(refusal)",
+            f"'found {SPARSE} bytes, expected ' in str(refusal)",
+            "' at most ' in str(refusal) and chr(10) not in str(refusal)",
         )
     found = limited(body, tmp_path, imports=IMPORTS, seconds=SECONDS)
     assert found.error is None
@@ -143,11 +153,12 @@ def test_what_is_no_regular_file_is_refused_at_once(kind: str, tmp_path: Path) -
             os.mkfifo(path)
         else:
             path.symlink_to("/dev/zero")
-        body += (
-            f"try:\n    {reader}\nexcept (SourceError, StorageError) as refusal:\n"
-            f"    assert str(refusal).startswith(f'{{folder}}/{name}: '), refusal\n"
-            f"    assert any(each in str(refusal) for each in WORDS), refusal\n"
-            f"else:\n    raise RuntimeError({name!r} + ' was read')\n"
+        body += refused(
+            name,
+            reader,
+            "(SourceError, StorageError)",
+            f"str(refusal).startswith(f'{{folder}}/{name}: ')",
+            "any(each in str(refusal) for each in WORDS)",
         )
     found = limited(body, tmp_path, imports=PIPE_IMPORTS, seconds=SECONDS)
     assert found.error is None
