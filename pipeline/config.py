@@ -117,14 +117,19 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def parse_toml(data: bytes, where: str) -> dict[str, Any]:
+def parse_toml(data: bytes, where: str, most: int = MOST_BYTES) -> dict[str, Any]:
     """The value of a TOML text that may be damaged or hostile.
+
+    Args:
+        data: the text.
+        where: where it comes from, for the message.
+        most: bytes that it may have.
 
     Raises:
         ConfigError: one line that starts with `where`: it is not TOML, too long or nested too deeply.
     """
-    if len(data) > MOST_BYTES:
-        raise ConfigError(f"{where}: found more than {MOST_BYTES} bytes, expected fewer; give a TOML file")
+    if len(data) > most:
+        raise ConfigError(f"{where}: found more than {most} bytes, expected fewer; give a TOML file")
     try:
         return tomllib.loads(data.decode())
     except UnicodeDecodeError as error:

@@ -1,5 +1,10 @@
-"""Which of a video's frames are scored: the model must see them at the rate at which it was trained."""
+"""Which of a video's frames are scored: the model must see them at the rate at which it was trained.
 
+The rate of a file is the mean that its header gives. A file whose rate changes, as those of mobile phones do,
+may have the right mean and not one stretch at that rate, so the times of the frames are looked at, too.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +30,49 @@ class Pace:
     rate: float | None
     is_calibrated: bool
     notes: tuple[str, ...] = ()
+
+
+_STRETCH = 10
+"""Frames over which the rate is taken: a single one that is left out makes 9 %, which is no other rate."""
+_STRAYED = 0.1
+"""The share of a video's time at another rate that a reader is told of."""
+
+
+class Steadiness:
+    """Whether frames come at a rate all the time, of which only the mean was known."""
+
+    def __init__(self, rate: float | None) -> None:
+        """Watch for a rate in frames per second; with None, every rate is right."""
+        self._rate = rate
+        self._frames = 0
+        self._start: float | None = None
+        self._strayed = self._counted = 0.0
+
+    def push(self, seconds: float, *, restart: bool) -> None:
+        """Take the time of the next scored frame, and whether something before it is missing."""
+        if self._rate is None:
+            return
+        if restart or self._start is None:
+            self._frames, self._start = 0, seconds
+            return
+        self._frames += 1
+        if self._frames < _STRETCH:
+            return
+        passed = seconds - self._start
+        self._counted += passed
+        if abs(self._frames / passed / self._rate - 1) > timed.RATE_TOLERANCE:
+            self._strayed += passed
+        self._frames, self._start = 0, seconds
+
+    def notes(self) -> Iterator[str]:
+        """What a reader must know of it."""
+        share = self._strayed / self._counted if self._counted else 0.0
+        if share > _STRAYED:
+            yield (
+                f"for {100 * share:.0f} % of its time its frames do not come at the checkpoint's "
+                f"{self._rate:g} per second, which they have in the mean alone, and no promise holds there; "
+                "convert it to a steady rate"
+            )
 
 
 def pace(job: Job, footage: Footage, path: Path, decoder: Decoder) -> Pace:

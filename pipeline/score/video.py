@@ -15,7 +15,7 @@ from pipeline.runs.calibration import calibrated_profiles, record_name
 from pipeline.runs.ownership import CONFIG, refuse_links
 from pipeline.score.curve import Curve, Height
 from pipeline.score.job import Job
-from pipeline.score.pace import Pace, pace
+from pipeline.score.pace import Pace, Steadiness, pace
 from pipeline.score.page import PAGE, Shown, Standard, render
 from pipeline.score.record import RECORD, Result, ScoreRecord, load_record
 from pipeline.score.stopwatch import Stopwatch
@@ -121,6 +121,7 @@ def _scored(
     clipless: list[str] = []
     alarms = job.alarms if plan.is_calibrated else None
     times = Stopwatch(decoder)
+    steadiness = Steadiness(job.rate if plan.is_calibrated else None)
     count, last = 0, 0.0
     with contextlib.ExitStack() as stack:
         copier = stack.enter_context(Decoder())  # of clips, while the decoder is at work
@@ -151,6 +152,7 @@ def _scored(
             if film is not None:
                 film.observe(_shown(moment, watched, place, box))
             curve.push(moment.seconds, Height.of(watched, floor), restart=moment.gap)
+            steadiness.push(moment.seconds, restart=moment.gap)
             advance(moment.seconds - last)
             count, last = count + 1, moment.seconds
         episode = watch.finish()
@@ -166,6 +168,7 @@ def _scored(
             *plan.notes,
             *(() if alarms is None else alarms.notes),
             *_notes(job, footage, count, findings),
+            *steadiness.notes(),
             *clipless[:1],
         ),
         seen=seen,

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import MOST_BYTES, dump_config, nearest, parse_toml
+from pipeline.config import dump_config, nearest, parse_toml
 from pipeline.errors import ConfigError
 from pipeline.options import declared
 from pipeline.watch.address import address, is_loopback
@@ -33,6 +33,9 @@ _NAMED = re.compile("^name = .*\n", re.MULTILINE)
 """What a recorded camera has as the name of its table."""
 _SECRET = ("url", "record_url", "webhook", "webhook_secret", "mqtt")
 """Options that may hold a secret of the environment."""
+_MOST_BYTES = 1 << 18
+"""The largest file of cameras in bytes: 300 cameras with all their options take 200 kB, and its writer is
+trusted, unlike that of a recorded configuration."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +131,7 @@ def _read(location: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     where = locations.shown(location)
     try:
         with Path(location).open("rb") as file:
-            tables = parse_toml(file.read(MOST_BYTES + 1), where)
+            tables = parse_toml(file.read(_MOST_BYTES + 1), where, _MOST_BYTES)
     except OSError as error:
         raise ConfigError(f"{where}: {error.strerror}; give a readable TOML file to --config") from error
     if set(tables) != {COMMAND} or not isinstance(tables[COMMAND], dict):

@@ -381,6 +381,22 @@ def test_video_of_another_rate_is_refused_unless_any_will_do(world: World, tmp_p
     assert "are not those of the checkpoint" in scored.result.notes[0]
 
 
+def test_a_rate_that_is_right_in_the_mean_alone_is_told(world: World, tmp_path: Path) -> None:
+    steps = np.repeat([500, 250, 750], [84, 18, 18])
+    uneven = write_video(
+        tmp_path / "uneven.mp4", abnormal_video(), times=[0, *np.cumsum(steps).tolist()][:FRAMES]
+    )
+    late = np.full(FRAMES, 500)
+    late[::30] = 900  # single frames that come late
+    jerky = write_video(tmp_path / "jerky.mp4", abnormal_video(), times=np.cumsum(late).tolist())
+    summary = world.score(tmp_path / "out", uneven, jerky, overlay=False, clips=False)
+    notes = {video.name: video.result.notes for video in summary.videos}
+    (told,) = (note for note in notes["uneven"] if "in the mean alone" in note)
+    assert 25 <= int(told.split()[1]) <= 35  # 18 of 60 s, in stretches of ten frames
+    assert "2 per second" in told
+    assert not notes["jerky"]
+
+
 def test_every_second_frame_of_twice_the_rate_is_scored(world: World, tmp_path: Path) -> None:
     fast = write_video(tmp_path / "fast.mp4", np.repeat(abnormal_video(), 2, axis=0), rate=2 * RATE)
     world.score(tmp_path / "out", fast, overlay=False)

@@ -49,6 +49,15 @@ def test_each_camera_may_have_its_own_of_what_is_said_for_all(file: Path) -> Non
     assert yard.on_alarm == gate.on_alarm == ("notify", "--now")
 
 
+def test_a_file_has_room_for_hundreds_of_cameras(file: Path) -> None:
+    tables = (
+        f'[watch.cameras.camera-{n}]\nurl = "rtsp://192.0.2.7/{n}"\nquiet = "22:00-06:00"\n'
+        for n in range(500)
+    )
+    file.write_text(CAMERAS + "\n".join(tables))
+    assert len(watch_config(config=str(file)).cameras) == 502
+
+
 def test_the_command_line_wins_over_the_file(file: Path) -> None:
     assert watch_config(config=str(file), out="elsewhere", alarms_per_hour=3.0).out == "elsewhere"
 
