@@ -98,7 +98,7 @@ def read_masks(storage: Storage, masks: Masks, frames: int) -> Iterator[np.ndarr
     try:
         yield from _unpacked(_read(storage, masks), masks, frames)
     except FileNotFoundError:
-        raise ShardError(f"{where}: not found, though the manifest lists it; run preprocess again") from None
+        raise ShardError(f"{where}: not found, though the manifest lists it; {storage.remake}") from None
     except CorruptShardError as error:
         raise CorruptShardError(f"{where}: {error}; run preprocess again") from None
     except OSError as error:

@@ -129,7 +129,7 @@ class SegmentReader:
         except FileNotFoundError:
             raise ShardError(
                 f"{self._storage}/{located.shard}: not found, though the manifest lists it; "
-                "run preprocess again"
+                f"{self._storage.remake}"
             ) from None
         except OSError as error:
             raise ShardError(

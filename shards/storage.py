@@ -99,6 +99,12 @@ class Storage:
         return self._http is None and self._bucket is None
 
     @property
+    def remake(self) -> str:
+        """What makes files of a shard set again that are not there, for messages."""
+        # What lies in a bucket is believed to be there until it is looked for, one request for 1,000 files.
+        return f"run preprocess again{'' if self.is_local else ' with --recheck'}"
+
+    @property
     def can_list(self) -> bool:
         """Whether it can say which names there are; a web server cannot."""
         return self._http is None

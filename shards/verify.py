@@ -17,16 +17,16 @@ _MISSING = "not found, though the manifest lists it"
 
 
 def verify(storage: Storage, manifest: Manifest, on_video: Callable[[Video], None]) -> list[str]:
-    """What is wrong with a set; nothing if the list is empty.
+    """What is wrong with what a set's manifest lists; nothing if the list is empty.
 
-    Holds one segment at a time. Foreign files are not looked for on a web server, which does not list names.
+    Holds one segment at a time.
 
     Args:
         storage, manifest: of the set.
         on_video: called after each video.
 
     Returns:
-        One line for each file that is missing, damaged or foreign.
+        One line for each file that is missing or damaged.
     """
     problems: dict[str, str] = {}
     framed: Shard | None = None  # the last one whose size and end were looked at: neighbours share it
@@ -36,7 +36,7 @@ def verify(storage: Storage, manifest: Manifest, on_video: Callable[[Video], Non
             problem = _shard_problem(storage, manifest, video, shard, is_framed=is_known)
             framed = shard if problem is None else None
             if problem is not None:
-                line = f"{storage}/{shard.name}: {problem}; {_remedy(problem)}"
+                line = f"{storage}/{shard.name}: {problem}; {_remedy(storage, problem)}"
                 problems.setdefault(shard.name, line)  # the first, of those that share it
         if video.masks is not None:
             try:
@@ -45,15 +45,25 @@ def verify(storage: Storage, manifest: Manifest, on_video: Callable[[Video], Non
             except ShardError as error:
                 problems[video.masks.name] = str(error)
         on_video(video)
-    expected = files_in_use(storage, manifest) if storage.can_list else set()
-    for name in storage.names() if storage.can_list else ():
-        if name.endswith((".tar", MASKS_SUFFIX)) and name not in expected:
-            problems[name] = f"{storage}/{name}: not of this set; the manifest does not list it: remove it"
     return [*problems.values()]
 
 
-def _remedy(problem: str) -> str:
-    return "run preprocess again" if problem == _MISSING else "delete it and run preprocess again"
+def foreign(storage: Storage, manifest: Manifest) -> list[str]:
+    """One line for each shard and mask that no version of a set lists. While one is being made, its shards
+    are such files."""
+    # Listed before the versions are read: those that come to be meanwhile may only make files known.
+    names = [name for name in storage.names() if name.endswith((".tar", MASKS_SUFFIX))]
+    known = files_in_use(storage, manifest)
+    return [
+        f"{storage}/{name}: no version of this set lists it; run preprocess again if a run of it was "
+        "stopped, and remove the file if it is named again then"
+        for name in names
+        if name not in known
+    ]
+
+
+def _remedy(storage: Storage, problem: str) -> str:
+    return storage.remake if problem == _MISSING else f"delete it and {storage.remake}"
 
 
 def _shard_problem(

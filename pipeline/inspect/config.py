@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from pipeline.config import manifest_digest_option
 from pipeline.options import Argument, Option, check, described
 
 
@@ -37,6 +38,7 @@ class VerifyConfig:
     """What to check."""
 
     shards: Annotated[str, Argument("SHARDS", "The shard set to check, local or remote.")]
+    manifest_digest: Annotated[str | None, manifest_digest_option("Set")] = None
 
     def __post_init__(self) -> None:
         check(self)

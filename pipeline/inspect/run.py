@@ -7,11 +7,13 @@ from pipeline.inspect.config import InspectConfig, VerifyConfig
 from pipeline.inspect.contact import contact_sheet
 from pipeline.inspect.describe import describe
 from pipeline.inspect.overview import overview
+from pipeline.processes.locking import is_busy
 from pipeline.terminal.progress import progress
 from pipeline.terminal.tables import Table
 from shards.errors import ShardError
-from shards.manifest import MANIFEST, load_manifest
+from shards.manifest import MANIFEST, Manifest, load_manifest
 from shards.storage import Storage, storage_of
+from shards.verify import foreign
 from shards.verify import verify as verify_set
 
 _SHEET = "contact-sheet.png"
@@ -50,7 +52,7 @@ class Verified:
     """What a check of a shard set found.
 
     Attributes:
-        problems: one line each; none of a set that is as it was written.
+        problems: one line for each file that is missing, damaged or foreign.
         seen: what was looked at.
         digest: of the manifest.
         notes: what was not looked at.
@@ -69,14 +71,25 @@ def verify(config: VerifyConfig) -> Verified:
         ShardError: there is no manifest, or it is damaged.
     """
     storage = Storage(config.shards)
-    manifest = load_manifest(storage)
+    manifest = load_manifest(storage, config.manifest_digest)
     count = sum(part.shards.num_rows for part in manifest.videos.parts)
     with progress("verify", len(manifest.videos), "videos") as advance:
         problems = verify_set(storage, manifest, lambda video: advance(1, f"{video.split}/{video.name}"))
-    unlisted = "a web server does not list its files, so foreign ones were not looked for"
+    strangers, notes = _strangers(storage, manifest)
     return Verified(
-        problems=problems,
+        problems=[*problems, *strangers],
         seen=f"{storage}: {len(manifest.videos)} videos in {count} shards",
         digest=manifest.digest,
-        notes=() if storage.can_list else (unlisted,),
+        notes=notes,
     )
+
+
+def _strangers(storage: Storage, manifest: Manifest) -> tuple[list[str], tuple[str, ...]]:
+    """One line for each file that does not belong to a set, and a note if they cannot be told."""
+    if not storage.can_list:
+        return [], ("a web server does not list its files, so foreign ones were not looked for",)
+    was_busy = is_busy(storage)
+    found = foreign(storage, manifest)
+    if was_busy or is_busy(storage):
+        return [], ("preprocess is at work in it, so files that no version lists were not looked for",)
+    return found, ()

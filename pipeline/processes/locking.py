@@ -3,12 +3,16 @@
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import BusyError
 from shards.errors import StorageError
 from shards.storage import Storage
+
+_GLANCE_SECONDS = 0.1
+"""Seconds after which a lock is tried once more: `is_busy` of another process holds one for microseconds."""
 
 
 @contextlib.contextmanager
@@ -44,13 +48,36 @@ def sole(work: str, folder: Storage) -> Iterator[None]:
         os.close(handle)
 
 
-def _lock(handle: int, work: str, folder: Storage) -> None:
+def is_busy(folder: Storage) -> bool:
+    """Whether another process is in a block of `sole` with this folder; False where there are no locks."""
+    if not folder.is_local:
+        return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        handle = os.open(folder.path(""), os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return not _locked(handle, fcntl.LOCK_SH)
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, work: str, folder: Storage) -> None:
+    if not _locked(handle, fcntl.LOCK_EX):
+        time.sleep(_GLANCE_SECONDS)
+        if not _locked(handle, fcntl.LOCK_EX):
+            raise BusyError(
+                f"{folder}: found another {work} under way in it, expected none; wait for it, stop it, or "
+                "choose another folder"
+            )
+
+
+def _locked(handle: int, kind: int) -> bool:
+    """Take a lock; False if another process holds one that excludes it."""
+    try:
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise BusyError(
-            f"{folder}: found another {work} under way in it, expected none; wait for it, stop it, or choose "
-            "another folder"
-        ) from None
+        return False
     except OSError:
         pass  # some network file systems cannot lock folders; one at a time is up to the user there
+    return True

@@ -90,6 +90,8 @@ def test_a_lost_object_is_made_again_where_it_is_looked_for(store: ObjectStore, 
     before = storage.read(victim, most=1 << 30)
     storage.delete(victim)
     assert preprocess(target).done == 0  # a bucket is believed
+    (problem,) = verify(storage, load_manifest(storage), lambda video: None)
+    assert problem.endswith("not found, though the manifest lists it; run preprocess again with --recheck")
     again = preprocess(config(source, store.location("again"), recheck=True))
     assert again.done == sum(
         victim == shard.name for video in again.manifest.videos for shard in video.shards

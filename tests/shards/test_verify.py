@@ -7,13 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.inspect.config import VerifyConfig
+from pipeline.inspect.run import verify as verify_stage
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.run import preprocess
+from pipeline.processes.locking import sole
 from shards.entries import Video
 from shards.manifest import load_manifest
 from shards.storage import Storage
 from shards.verify import verify
 from tests.helpers import datasets
+from tests.helpers.videos import scene, write_images
 
 
 @pytest.fixture(scope="module", params=["raw", "deflate", "jpeg"])
@@ -95,14 +99,44 @@ def test_every_byte_of_a_shard_counts(whole: Path, tmp_path: Path) -> None:
         victim.write_bytes(before)
 
 
-def test_foreign_shards_and_harmed_masks_are_named(whole: Path, tmp_path: Path) -> None:
+def test_harmed_masks_are_named(whole: Path, tmp_path: Path) -> None:
     shutil.copytree(whole, tmp_path / "shards")
-    shutil.copy(next(whole.glob("*.tar")), tmp_path / "shards" / "training-other-00000000-0000.tar")
     mask = next((tmp_path / "shards").glob("testing-Test001-*.masks.npz"))
     flip(mask, 40)
     next((tmp_path / "shards").glob("testing-Test003-*.masks.npz")).unlink()
     found = problems(tmp_path / "shards")
-    assert len(found) == 3
-    assert any("training-other-00000000-0000.tar: not of this set" in line for line in found)
+    assert len(found) == 2
     assert any(f"{mask.name}: found other bytes" in line for line in found)
     assert any("Test003" in line and "not found" in line for line in found)
+
+
+def test_files_that_no_version_lists_are_named_unless_a_set_is_being_made(
+    whole: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(whole, tmp_path / "shards")
+    stranger = tmp_path / "shards" / "training-other-00000000-0000.tar"
+    shutil.copy(next(whole.glob("*.tar")), stranger)
+    config = VerifyConfig(shards=str(tmp_path / "shards"))
+    (found,) = verify_stage(config).problems
+    assert found.startswith(f"{stranger}: no version of this set lists it; run preprocess again")
+    with sole("preprocess", Storage(tmp_path / "shards")):  # which writes shards before it lists them
+        verified = verify_stage(config)
+    assert not verified.problems
+    assert verified.notes == (
+        "preprocess is at work in it, so files that no version lists were not looked for",
+    )
+
+
+def test_an_earlier_version_is_checked_by_its_digest(tmp_path: Path) -> None:
+    datasets.ucsd(tmp_path / "source")
+    shards = str(tmp_path / "shards")
+    config = PreprocessConfig(source=str(tmp_path / "source"), shards=shards, size=(16, 16))
+    before = preprocess(config).manifest
+    added = tmp_path / "source" / "UCSDped2" / "Train" / "Train003"
+    write_images(added, scene(12, seed=9), first=1, pattern="{:03d}.tif")
+    after = preprocess(config).manifest
+    assert after.digest != before.digest
+    for manifest in (before, after):
+        verified = verify_stage(VerifyConfig(shards=shards, manifest_digest=manifest.digest))
+        assert (verified.digest, verified.problems) == (manifest.digest, [])
+        assert f"{len(manifest.videos)} videos" in verified.seen
