@@ -22,9 +22,15 @@ class Reducer(Protocol):
         """Replace `tensor` by its elementwise sum over all processes."""
 
 
+def _in_float32(tensor: Tensor) -> torch.autocast:
+    """The context in which products with a tensor keep its precision."""
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
 def similarity(queries: Tensor, items: Tensor) -> Tensor:
     """Cosine similarity (..., N, M) of unit queries (..., N, D) to unit items (M, D) or (..., M, D)."""
-    return queries @ items.mT
+    with _in_float32(queries):
+        return queries @ items.mT
 
 
 def read(queries: Tensor, items: Tensor) -> Tensor:
@@ -40,7 +46,7 @@ def read(queries: Tensor, items: Tensor) -> Tensor:
     Returns:
         (..., N, D), not normalised.
     """
-    with torch.no_grad():
+    with torch.no_grad(), _in_float32(queries):
         return similarity(queries, items).softmax(dim=-1) @ items
 
 
@@ -60,7 +66,7 @@ def update(items: Tensor, queries: Tensor, reducer: Reducer | None = None) -> Te
     Returns:
         (M, D) or (B, M, D) unit length, without gradient.
     """
-    with torch.no_grad():
+    with torch.no_grad(), _in_float32(queries):
         queries = queries.reshape(*items.shape[:-2], -1, queries.shape[-1])
         scores = similarity(queries, items)
         peak = scores.amax(dim=-2)

@@ -105,9 +105,8 @@ class MNAD(nn.Module):
 
     def decode(self, encoded: Encoded, items: Tensor) -> Tensor:
         """Frames (B, C, H, W) from encoded windows and items (M, D), or (B, M, D), one memory per window."""
-        with torch.autocast(encoded.queries.device.type, enabled=False):
-            recalled = memory.read(encoded.queries, items)
-            features = torch.cat([encoded.queries, recalled], dim=-1)
+        recalled = memory.read(encoded.queries, items)
+        features = torch.cat([encoded.queries, recalled], dim=-1)
         # (B, N, 2D) is (B, rows, columns, 2D): seen as (B, 2D, rows, columns) it already is channels_last.
         grid = features.unflatten(1, encoded.grid).permute(0, 3, 1, 2)
         frame: Tensor = self.decoder(grid, encoded.skips)

@@ -1,5 +1,6 @@
 """The stage: a checkpoint becomes a folder with a model, what it is, and a check that it has passed."""
 
+import dataclasses
 import io
 import tempfile
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mnad.evidence import TAU
 from mnad.local_error import TABLE_SCALES, box_sizes
 from mnad.rates import Threshold
 from pipeline.config import dump_config
@@ -20,6 +22,7 @@ from pipeline.runs.calibration import delta_of, load_calibration
 from pipeline.runs.checkpoint import Checkpoint, load_checkpoint
 from pipeline.runs.layout import home_of
 from pipeline.runs.ownership import CONFIG, refuse_foreign_folder
+from pipeline.runs.promises import promise
 from pipeline.runs.trainedon import rate_of
 from pipeline.runtimes.exported import (
     CHECK,
@@ -94,7 +97,7 @@ def _exported(config: ExportConfig, out: Storage, checkpoint: Checkpoint, size: 
     buffer = io.BytesIO()
     np.savez(buffer, **check)  # type: ignore[arg-type]
     files = {**contents, CHECK: buffer.getvalue()}
-    alarm = _alarm(config) if config.precision == "fp32" else None
+    alarm, about_alarm = _alarm(config, checkpoint, size)
     spec = checkpoint.spec
     record = ExportRecord(
         runtime=config.format,
@@ -123,7 +126,7 @@ def _exported(config: ExportConfig, out: Storage, checkpoint: Checkpoint, size: 
         out.write(name, data)
     out.write(EXAMPLE, example_text(config.format).encode())
     out.write(RECORD, record.to_json())
-    return Summary(out=str(out), record=record, notes=tuple(_notes(config, found, alarm)))
+    return Summary(out=str(out), record=record, notes=tuple(_notes(found, about_alarm)))
 
 
 def _model(
@@ -153,41 +156,58 @@ def _model(
         return {name: (Path(folder) / name).read_bytes() for name in MODEL["openvino"]}, movement
 
 
-def _alarm(config: ExportConfig) -> Alarm | None:
-    """The calibration of the run; that of fp32 holds for every runtime, whose scores differ by 1e-3 dB."""
+def _alarm(config: ExportConfig, checkpoint: Checkpoint, size: tuple[int, int]) -> tuple[Alarm | None, str]:
+    """The levels of the run's calibration, and a note about them; none where it is of other scores.
+
+    One of fp32 holds for every runtime, whose scores differ by 1e-3 dB.
+    """
+    if config.precision != "fp32":
+        return None, f"levels of alarms are none of {config.precision}'s, so the model carries none"
     home = Storage(home_of(config.checkpoint))
     if not home.exists(CALIBRATION):
-        return None
+        return None, "the run has no calibration, so the model carries no alarm"
     record = load_calibration(home)
-    belongs = record.belongs
-    if (belongs.score, belongs.precision, belongs.memory, belongs.mask) != ("local", "fp32", "frozen", None):
-        return None
+    found = dataclasses.replace(
+        record.belongs,  # whatever its runtime
+        checkpoint=checkpoint.sha256,
+        score="local",
+        alpha=None,
+        tau=TAU,
+        mask=None,
+        height=size[0],
+        width=size[1],
+        rate=rate_of(checkpoint.origin) or record.belongs.rate,
+        precision="fp32",
+        memory="frozen",
+    )
+    differs = record.difference(found)
+    if differs is not None:
+        return None, (
+            f"the run's calibration is of {differs[0]}, and the model's scores are of {differs[1]}, so it "
+            "carries no alarm"
+        )
     threshold = record.calibration.threshold(record.alarms_per_hour, delta_of(record.confidence))
     if not isinstance(threshold, Threshold):
         raise CalibrationError(
             f"{home}/{CALIBRATION}: found hours that do not carry its rate, expected more; run calibrate "
             "again"
         )
-    return Alarm(
-        tau=belongs.tau,
+    alarm = Alarm(
+        tau=record.belongs.tau,
         mean=record.mean,
         deviation=record.deviation,
         on=threshold.on,
         off=threshold.off,
         alarms_per_hour=threshold.alarms_per_hour,
+        optimistic=record.optimistic,
     )
+    return alarm, promise(threshold, optimistic=True) if record.optimistic else ""
 
 
-def _notes(config: ExportConfig, found: Material | None, alarm: Alarm | None) -> list[str]:
+def _notes(found: Material | None, about_alarm: str) -> list[str]:
     notes = []
     if found is None:
         notes.append(
             "the shard set of the run is not there, so the check is of generated frames; give --shards"
         )
-    if config.precision != "fp32":
-        notes.append(f"levels of alarms are none of {config.precision}'s, so the model carries none")
-    elif alarm is None:
-        notes.append(
-            "the run has no calibration of local errors without a mask, so the model carries no alarm"
-        )
-    return notes
+    return [*notes, about_alarm] if about_alarm else notes

@@ -197,6 +197,14 @@ class CalibrationRecord:
         """Write it, whole or not at all."""
         home.write(record_name(self.profile), self.to_json())
 
+    def difference(self, found: Belongings) -> tuple[str, str] | None:
+        """The first thing in which it belongs to another than is found: its own and that, in words."""
+        for field in dataclasses.fields(Belongings):
+            own, given = getattr(self.belongs, field.name), getattr(found, field.name)
+            if own != given:
+                return _described(field.name, own), _described(field.name, given)
+        return None
+
     def refuse_other(self, found: Belongings, where: str) -> None:
         """Keep it from being used for what it does not belong to.
 
@@ -207,14 +215,12 @@ class CalibrationRecord:
         Raises:
             CalibrationError: names the first thing that differs, what was found and what was expected.
         """
-        for field in dataclasses.fields(Belongings):
-            expected, given = getattr(self.belongs, field.name), getattr(found, field.name)
-            if expected != given:
-                raise CalibrationError(
-                    f"{where}: found a calibration of {_described(field.name, expected)}, expected one of "
-                    f"{_described(field.name, given)}; calibrate again as you score, or score as it was "
-                    "calibrated"
-                )
+        differs = self.difference(found)
+        if differs is not None:
+            raise CalibrationError(
+                f"{where}: found a calibration of {differs[0]}, expected one of {differs[1]}; calibrate "
+                "again as you score, or score as it was calibrated"
+            )
 
 
 def record_name(profile: str | None) -> str:

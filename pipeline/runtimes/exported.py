@@ -83,6 +83,7 @@ class Alarm:
         mean, deviation: of each box on normal video, dB.
         on, off: z that opens an alarm, and that closes it.
         alarms_per_hour: the most on normal video.
+        optimistic: whether the model was trained on the calibration's video.
     """
 
     tau: float
@@ -91,6 +92,7 @@ class Alarm:
     on: float
     off: float
     alarms_per_hour: float
+    optimistic: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

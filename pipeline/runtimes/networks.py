@@ -10,7 +10,7 @@ from mnad.networks import STRIDE, WIDTHS
 from pipeline.runtimes.program import MOST_BATCH
 
 Run = Callable[[Sequence[Tensor]], list[Tensor]]
-"""Runs a program on tensors, in order; what it gives holds until it is called again."""
+"""Runs a program on tensors, in order; what it gives holds until the same thread calls it again."""
 
 
 class _Decoding(nn.Module):

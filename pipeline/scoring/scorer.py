@@ -1,8 +1,9 @@
 """Runs the model over windows in order, and gives what it says of them a batch at a time."""
 
+import contextlib
 import dataclasses
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,13 +31,47 @@ def largest_batch(wanted: int, height: int, width: int, device: torch.device) ->
     return wanted if device.type != "cpu" else max(1, min(wanted, _CPU_BATCH_PIXELS // (height * width)))
 
 
-def full_float32() -> AbstractContextManager[None]:
-    """The context in which CUDA, too, convolves float32 with all of its 24 bits.
+class _Rounding:
+    """Whether cuDNN may round float32, which is one setting for all threads of a process.
+
+    Several may be within `full_float32` at a time. The first takes the setting away, and the last gives back
+    what the first has found.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._within = 0
+        self._before = False
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._within:
+                self._before = torch.backends.cudnn.allow_tf32
+                torch.backends.cudnn.allow_tf32 = False
+            self._within += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._within -= 1
+            if not self._within:
+                torch.backends.cudnn.allow_tf32 = self._before
+
+
+_rounding = _Rounding()
+
+
+@contextlib.contextmanager
+def full_float32() -> Iterator[None]:
+    """The context in which CUDA, too, convolves float32 with all of its 24 bits, in whichever thread.
 
     By default cuDNN rounds what it convolves to TF32's 11. Rounded so on a CPU, the published scores moved
     by 5e-4 dB, where without it they are met to 1e-6 dB.
     """
-    return torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False)
+    _rounding.enter()
+    try:
+        yield
+    finally:
+        _rounding.leave()
 
 
 @dataclass(frozen=True, kw_only=True)

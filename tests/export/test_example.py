@@ -1,6 +1,7 @@
 """`export` and the program that it writes, which needs neither PyTorch nor this project."""
 
 import ast
+import dataclasses
 import shutil
 import subprocess
 import sys
@@ -15,10 +16,19 @@ from pipeline.errors import ConfigError
 from pipeline.export.config import ExportConfig, Format
 from pipeline.export.example_text import example_text
 from pipeline.export.run import export
+from pipeline.runs.calibration import load_calibration
 from pipeline.runtimes.exported import load_exported
 from pipeline.scoring.choices import Precision
+from shards.storage import Storage
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.videos import scene, write_video
+from tests.helpers.yard import ALARMS_PER_HOUR, World, make_world
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("world"))
+
 
 BLOCKED = """import sys, runpy
 for name in ("torch", "mnad", "pipeline", "shards", "cv2", "onnx", "onnxscript"):
@@ -50,6 +60,40 @@ def test_the_exported_model_is_loaded_here_and_its_example_runs_alone(tmp_path: 
     assert run_alone(moved).startswith("check: ")
     write_video(tmp_path / "a.mp4", scene(9))
     assert len(run_alone(moved, str(tmp_path / "a.mp4")).splitlines()) == 9 - 5 + 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ""),
+        ({"optimistic": True}, "Optimistic, for the model was trained on this video: "),
+        ({"checkpoint": "ab" * 32}, "calibration is of the checkpoint with SHA-256 abababababab..., and"),
+        ({"rate": 25.0}, "calibration is of 25 frames/s, and the model's scores are of 2 frames/s"),
+        ({"memory": "video"}, "calibration is of memory video, and the model's scores are of memory frozen"),
+    ],
+    ids=["own", "optimistic", "checkpoint", "rate", "memory"],
+)
+def test_levels_of_alarms_are_those_of_this_model_or_none(
+    world: World, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    run = shutil.copytree(world.run, tmp_path / "run")
+    record = load_calibration(Storage(run))
+    own = {name: changes[name] for name in changes if name == "optimistic"}
+    other = {name: changes[name] for name in changes if name != "optimistic"}
+    belongs = dataclasses.replace(record.belongs, **other)
+    dataclasses.replace(record, belongs=belongs, **own).save(Storage(run))
+    summary = export(ExportConfig(checkpoint=str(run), out=str(tmp_path / "out"), format="torch"))
+    alarm = summary.record.alarm
+    if other:
+        assert alarm is None
+    else:
+        assert alarm is not None
+        assert (alarm.alarms_per_hour, alarm.optimistic) == (ALARMS_PER_HOUR, bool(own))
+    notes = [note for note in summary.notes if "shard set" not in note]
+    assert len(notes) == bool(said)
+    assert all(said in note for note in notes)
+    assert load_exported(str(tmp_path / "out")).record == summary.record
 
 
 @pytest.mark.parametrize(("format", "precision"), [("onnx", "bf16"), ("onnx", "int8"), ("torch", "int8")])

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mnad.memory import Memory, nearest_two, read, update
+from mnad.memory import Memory, nearest_two, read, similarity, update
 
 
 def unit(*shape: int, seed: int = 0) -> Tensor:
@@ -96,3 +96,13 @@ def test_memory_is_a_buffer_that_is_saved_and_starts_at_unit_length() -> None:
     assert not list(memory.parameters())
     torch.testing.assert_close(memory.items.norm(dim=1), torch.ones(5))
     assert (memory.items >= 0).all()
+
+
+def test_similarities_are_of_float32_whatever_the_autocast_state() -> None:
+    items, queries = unit(10, 512, seed=1).float(), unit(64, 512, seed=2).float()
+    exact = similarity(queries, items), read(queries, items), update(items, queries)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = similarity(queries, items), read(queries, items), update(items, queries)
+        assert (queries @ items.mT).dtype == torch.bfloat16
+    for one, other in zip(found, exact, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)

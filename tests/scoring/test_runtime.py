@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -63,6 +64,22 @@ def test_the_published_protocol_gives_the_same_decisions(
         np.testing.assert_allclose(found.psnr, expected.psnr, atol=tolerance)
         np.testing.assert_allclose(found.feature_distance, expected.feature_distance, atol=1e-5)
         np.testing.assert_allclose(found.point_score, expected.point_score, rtol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["torch", "openvino", "onnx"])
+def test_what_a_thread_was_given_stays_while_another_one_scores(model: MNAD, runtime: RuntimeChoice) -> None:
+    need(runtime)
+    ready = network(model, SIZE, CPU, runtime, "fp32").model
+    channels = 3 * (5 - 1)
+    windows = torch.rand(2, channels, *SIZE, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        features, _ = ready.encoder(windows[:1])
+        before = features.clone()
+        with ThreadPoolExecutor(1) as other:
+            others, _ = other.submit(torch.no_grad()(ready.encoder), windows[1:]).result()
+    assert torch.equal(features, before)
+    assert not torch.equal(others, before)
 
 
 @pytest.mark.parametrize(

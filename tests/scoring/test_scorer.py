@@ -1,5 +1,6 @@
 """The scorer: the same scores for any batches, each as soon as it is there, and nothing held."""
 
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -18,7 +19,7 @@ from mnad import MNAD, FrameScores
 from pipeline.scoring.choices import MemoryMode
 from pipeline.scoring.exhibitwriter import ExhibitWriter
 from pipeline.scoring.maps import MapWriter
-from pipeline.scoring.scorer import ScoredBatch, Scorer
+from pipeline.scoring.scorer import ScoredBatch, Scorer, full_float32
 from pipeline.scoring.sinks import Sink, feed
 from pipeline.scoring.tablewriter import TableWriter
 from shards.entries import Video
@@ -142,3 +143,16 @@ def test_neither_scorer_nor_sinks_hold_windows_of_batches_that_are_done(model: M
     assert len(alive) == 24
     assert 1 <= most <= 2
     assert len(list(tmp_path.rglob("*.*"))) == 3
+
+
+def test_rounding_is_off_while_any_thread_scores_and_as_it_was_behind_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    with contextlib.ExitStack() as first, contextlib.ExitStack() as second:
+        first.enter_context(full_float32())
+        second.enter_context(full_float32())
+        first.close()
+        assert not torch.backends.cudnn.allow_tf32
+        second.close()
+        assert torch.backends.cudnn.allow_tf32
