@@ -3,6 +3,7 @@
 import contextlib
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pipeline.preprocess.labels.find import find_labels
 from pipeline.preprocess.labels.kinds import Labels
 from pipeline.preprocess.notes import notes, unlabelled
 from pipeline.preprocess.rates import rate_facts, refuse_rate_of_files
+from pipeline.preprocess.sources.cuts import cuts
 from pipeline.preprocess.sources.source import list_tree
 from pipeline.preprocess.sources.unread import refuse_dangling, unread
 from pipeline.preprocess.sources.videos import Layout, keep_names
@@ -115,9 +117,11 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
         seconds=time.monotonic() - started,
         skipped=skipped,
         notes=(
+            *_ignored(config, layout),
             *(labels.notes if labels is not None else ()),
             *notes(manifest),
             *unlabelled(manifest, labels),
+            *cuts(layout),
             *unread(tree, layout, config.labels),
             *state.damage,
         ),
@@ -131,6 +135,12 @@ def _refuse_shards_in_source(config: PreprocessConfig) -> None:
         outer, inner = Path(config.source).resolve(), Path(config.shards).resolve()
         if inner.is_relative_to(outer):
             raise ConfigError(f"{shards}: lies in the source {source}; choose a folder outside it")
+
+
+def _ignored(config: PreprocessConfig, layout: Layout) -> Iterator[str]:
+    """A line on an option that has no effect on this source."""
+    if layout.is_divided and config.split != PreprocessConfig.split:
+        yield f"--split {config.split} was ignored: the source is divided itself ({layout.reason})"
 
 
 def _check_labels_early(config: PreprocessConfig, layout: Layout, labels: Labels | None) -> None:
