@@ -161,6 +161,15 @@ class PreprocessConfig:
             "How to work",
         ),
     ] = False
+    shrink: Annotated[
+        bool,
+        Option(
+            "Lets videos that are missing in SOURCE, or cannot be read, leave the set even if they are more "
+            "than half of it (and more than three), or all of a split (and more than one); without it, such "
+            "a loss is refused, for a folder that is not mounted looks so. It holds for this run.",
+            "How to work",
+        ),
+    ] = False
     on_error: Annotated[
         Literal["fail", "skip"],
         Option(

@@ -1,13 +1,15 @@
 """What a user should know about the videos of a set, from what its manifest records."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipeline.preprocess.jobs import MOST_LISTED
 from pipeline.preprocess.labels.kinds import IntervalLabels, Labels, TimeLabels
+from shards.choices import Split
 from shards.manifest import Manifest
 from shards.rates import MOST_RATIO, known_rate
 from shards.tables import Tables
@@ -34,9 +36,34 @@ _CAMERA = (
 escaped. To look for it in the facts of 100,000 videos takes 0.2 s, to parse them 1.5 s."""
 
 
-def notes(manifest: Manifest) -> list[str]:
-    """One line per finding: gaps, strays, header counts, uneven times, damage, tracks that were not read,
-    sizes that change, interlaced video, videos too short to use, different cameras in one training set."""
+_DAMAGE = "kept with damage"
+_MOST_IN_FULL = 20
+"""Videos of a run that have a line of their own for a kind of finding; the others are counted."""
+
+
+class _Note(NamedTuple):
+    """A finding about one video.
+
+    Attributes:
+        kind: of several videos, in words.
+        text: of this one.
+    """
+
+    kind: str
+    text: str
+
+
+def notes(manifest: Manifest, new: Collection[tuple[Split, str]] | None = None) -> list[str]:
+    """Lines on findings: gaps, strays, header counts, uneven times, damage, tracks that were not read,
+    sizes that change, interlaced video, videos too short to use, different cameras in one training set.
+
+    A video that is new has a line for each, the first few of each kind; others are counted by kind, so that a
+    run in which nothing is new says little, however large the set is.
+
+    Args:
+        manifest: of the set.
+        new: split and name of the videos that are new or changed in this run, None for all.
+    """
     videos = manifest.videos
     frames = videos.frames
     (length,), (rate, height, width) = (
@@ -45,22 +72,43 @@ def notes(manifest: Manifest) -> list[str]:
     )
     is_ordinary = videos.gathered(partial(Tables.matches, column="source", pattern=_NOTHING_TO_SAY), bool)
     is_ordinary &= (frames >= manifest.window) & ((length == 0) | (length == frames)) & ~np.isnan(height)
+    numbers = np.flatnonzero(~is_ordinary)
     found: list[str] = []
-    for number in np.flatnonzero(~is_ordinary).tolist():
-        (title,), facts = videos.select(np.array([number])).titles, videos.source(number)
-        found += [f"{'/'.join(title)}: {note}" for note in _of(facts, int(frames[number]), manifest.window)]
+    rest: dict[tuple[bool, str], list[str]] = {}
+    in_full: Counter[str] = Counter()
+    titles = videos.select(numbers).titles if len(numbers) else []
+    for number, key in zip(numbers.tolist(), titles, strict=True):
+        title, facts = "/".join(key), videos.source(number)
+        is_new = new is None or key in new
+        for kind, text in _of(facts, int(frames[number]), manifest.window):
+            if is_new and in_full[kind] < _MOST_IN_FULL:
+                in_full[kind] += 1
+                found.append(f"{title}: {text}")
+            else:
+                rest.setdefault((is_new, kind), []).append(title)
         height[number], width[number] = facts["sizes"][0][1:] if facts.get("sizes") else (np.nan, np.nan)
         rate[number] = known_rate(facts.get("rate")) or np.nan
     rate[rate == 0] = np.nan
     training = videos.gathered(partial(Tables.is_of, split="training"), bool)
     names = videos.select(training).names
-    return found + [
-        f"training: {text}"
-        for text in (
-            *_of_sizes(names, np.stack([height[training], width[training]], axis=1)),
-            *_of_rates(names, rate[training]),
-        )
+    return [
+        *found,
+        *(_rest(is_new, kind, some) for (is_new, kind), some in rest.items()),
+        *(
+            f"training: {text}"
+            for text in (
+                *_of_sizes(names, np.stack([height[training], width[training]], axis=1)),
+                *_of_rates(names, rate[training]),
+            )
+        ),
     ]
+
+
+def _rest(is_new: bool, kind: str, titles: list[str]) -> str:
+    """The line on videos that have none of their own."""
+    videos = "1 video" if len(titles) == 1 else f"{len(titles)} videos"
+    whose = "more of this run" if is_new else "of earlier runs"
+    return f"{videos} {whose}: {kind}, such as {titles[0]}"
 
 
 def _of_depth(depth: dict[str, Any]) -> str:
@@ -76,20 +124,22 @@ def _of_depth(depth: dict[str, Any]) -> str:
     return f"{found}; {low} to {high} are stored as 0 to 255, in {depth['levels']} gray levels"
 
 
-def _of(facts: dict[str, Any], frames: int, window: int) -> Iterator[str]:
+def _of(facts: dict[str, Any], frames: int, window: int) -> Iterator[_Note]:
     if facts["kind"] == "images":
         gaps = facts["missing_numbers"]
         if gaps:
             count = sum(last - first + 1 for first, last in gaps) + facts.get("unlisted_missing", 0)
-            yield f"{count} numbers are missing from its images, the first {gaps[0][0]}"
+            text = f"{count} numbers are missing from its images, the first {gaps[0][0]}"
+            yield _Note("numbers are missing from the images", text)
         if facts["strays"]:
             strays = facts["strays"]
             count = len(strays) + facts.get("unlisted_strays", 0)
-            yield f"left out {count} images that are not of the sequence, such as {strays[0]}"
+            text = f"left out {count} images that are not of the sequence, such as {strays[0]}"
+            yield _Note("images that are not of the sequence were left out", text)
         if facts.get("damaged_frames"):  # sets of before did not look
-            yield f"kept with damage: {facts['damaged_frames']} damaged frames"
+            yield _Note(_DAMAGE, f"kept with damage: {facts['damaged_frames']} damaged frames")
         if "depth" in facts:
-            yield _of_depth(facts["depth"])
+            yield _Note("the images have more than 8 bits", _of_depth(facts["depth"]))
     else:
         yield from _of_file(facts, frames)
     sizes = facts.get("sizes", [])
@@ -98,9 +148,11 @@ def _of(facts: dict[str, Any], frames: int, window: int) -> Iterator[str]:
         gone = facts.get("packets", frames) - facts.get("discarded", 0) - frames
         lost = f"; {gone} packets gave no frame" if gone > 0 else ""
         some = f"{len(sizes)} sizes or more" if len(sizes) == MOST_LISTED else f"{len(sizes)} sizes"
-        yield f"its frames have {some} ({found}); each frame was resized as it is{lost}"
+        text = f"its frames have {some} ({found}); each frame was resized as it is{lost}"
+        yield _Note("the frames have several sizes", text)
     if frames < window:
-        yield f"{frames} frames are too few for a window of {window}"
+        text = f"{frames} frames are too few for a window of {window}"
+        yield _Note(f"there are too few frames for a window of {window}", text)
 
 
 def unlabelled(manifest: Manifest, labels: Labels | None) -> Iterator[str]:
@@ -118,32 +170,37 @@ def unlabelled(manifest: Manifest, labels: Labels | None) -> Iterator[str]:
             )
 
 
-def _of_file(facts: dict[str, Any], frames: int) -> Iterator[str]:
+def _of_file(facts: dict[str, Any], frames: int) -> Iterator[_Note]:
     others = facts["other_tracks"]
     if others:
         tracks = 1 + len(others)
         more = f" and {len(others) - _MOST_TRACKS} more" if len(others) > _MOST_TRACKS else ""
         unread = ", ".join(others[:_MOST_TRACKS]) + more
-        yield f"of its {tracks} video tracks stream {facts['track']} was read, not {unread}"
+        text = f"of its {tracks} video tracks stream {facts['track']} was read, not {unread}"
+        yield _Note("one of several video tracks was read", text)
     if facts["frames_header"] not in (0, frames):
-        yield f"the header says {facts['frames_header']} frames, {frames} were decoded"
+        text = f"the header says {facts['frames_header']} frames, {frames} were decoded"
+        yield _Note("the header says another number of frames", text)
     if not facts["even"]:
-        yield "its frames last unequally long"
+        yield _Note("the frames last unequally long", "its frames last unequally long")
     if facts["interlaced_frames"]:
-        yield (
+        yield _Note(
+            "interlaced, stored as they are",
             f"interlaced: {facts['interlaced_frames']} of {frames} frames hold two moments in "
-            "alternate rows, which combs what moves; they were stored as they are"
+            "alternate rows, which combs what moves; they were stored as they are",
         )
     is_damaged = facts["damaged_frames"] or facts["lost_packets"]
     if is_damaged or facts["complaints"]:
-        yield (
+        yield _Note(
+            _DAMAGE,
             f"kept with damage: {facts['damaged_frames']} damaged frames, {facts['lost_packets']} lost "
-            f"packets {'; '.join(facts['complaints'])}".rstrip()
+            f"packets {'; '.join(facts['complaints'])}".rstrip(),
         )
     if facts["decoder_errors"] and not is_damaged:
-        yield (
+        yield _Note(
+            "the decoder passed every frame as sound, but reported errors",
             f"its decoder passed every frame as sound, but reported {facts['decoder_errors']} errors, "
-            f"the first: {facts['first_decoder_error']}"
+            f"the first: {facts['first_decoder_error']}",
         )
 
 

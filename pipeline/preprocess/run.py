@@ -3,6 +3,7 @@
 import contextlib
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from pipeline.preprocess.decode import decode_missing, record_options
 from pipeline.preprocess.jobs import part_name
 from pipeline.preprocess.labels.find import find_labels
 from pipeline.preprocess.labels.kinds import Labels
+from pipeline.preprocess.losses import losses, made_again, refuse_loss
 from pipeline.preprocess.notes import notes, unlabelled
 from pipeline.preprocess.rates import rate_facts, refuse_rate_of_files
+from pipeline.preprocess.sources.cuts import cuts
 from pipeline.preprocess.sources.source import list_tree
 from pipeline.preprocess.sources.unread import refuse_dangling, unread
 from pipeline.preprocess.sources.videos import Layout, keep_names
@@ -87,6 +90,7 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
     layout, labels = find_labels(tree, layout, config.labels)
     _check_labels_early(config, layout, labels)
     _refuse_other_source(storage, config, layout, known)
+    refuse_loss(config, layout, state.numbers, {video.key for video in layout.videos})
 
     there = standing(state, tree.source, layout.videos)
     fresh, failed = decode_missing(storage, config, recorded, tree.source, there)
@@ -98,6 +102,8 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
 
     skipped = tuple(sorted(failed.items()))
     whole = there.with_decoded(fresh)
+    if skipped:
+        refuse_loss(config, layout, state.numbers, {*whole.kept, *whole.parts})
     try:
         version = assembled(config, layout, labels, state, whole)
     except SourceError as error:
@@ -115,11 +121,14 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
         seconds=time.monotonic() - started,
         skipped=skipped,
         notes=(
+            *losses(state, manifest),
+            *made_again(state, whole.parts),
+            *_ignored(config, layout),
             *(labels.notes if labels is not None else ()),
-            *notes(manifest),
+            *notes(manifest, whole.parts),
             *unlabelled(manifest, labels),
+            *cuts(layout),
             *unread(tree, layout, config.labels),
-            *state.damage,
         ),
     )
 
@@ -131,6 +140,12 @@ def _refuse_shards_in_source(config: PreprocessConfig) -> None:
         outer, inner = Path(config.source).resolve(), Path(config.shards).resolve()
         if inner.is_relative_to(outer):
             raise ConfigError(f"{shards}: lies in the source {source}; choose a folder outside it")
+
+
+def _ignored(config: PreprocessConfig, layout: Layout) -> Iterator[str]:
+    """A line on an option that has no effect on this source."""
+    if layout.is_divided and config.split != PreprocessConfig.split:
+        yield f"--split {config.split} was ignored: the source is divided itself ({layout.reason})"
 
 
 def _check_labels_early(config: PreprocessConfig, layout: Layout, labels: Labels | None) -> None:

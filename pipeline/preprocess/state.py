@@ -1,6 +1,6 @@
 """What earlier runs left in a shard set, and what of it still holds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -59,6 +59,7 @@ class State:
         parts: videos that were finished after the manifest was written, by split and name.
         names: of all files in the folder of parts.
         lost: numbers of the manifest's videos of which a file is gone, or was changed after the manifest.
+        torn: videos that have a part file, but not all of its shards.
         damage: what was damaged and is made again, in sentences.
     """
 
@@ -67,6 +68,7 @@ class State:
     parts: dict[Key, Part]
     names: tuple[str, ...]
     lost: frozenset[int]
+    torn: frozenset[Key]
     damage: tuple[str, ...]
 
     @cached_property
@@ -79,6 +81,11 @@ class State:
     def known(self) -> set[Key]:
         """All videos that earlier runs finished."""
         return {*self.parts, *self.numbers}
+
+    def harmed(self) -> set[Key]:
+        """Videos whose shards or masks are not as they were left."""
+        titles = [*self.numbers] if self.lost else []
+        return {*self.torn, *(titles[number] for number in self.lost)}
 
     def file_of(self, key: Key) -> str | None:
         """The name of the file that a video was made from, None if it was made from images."""
@@ -140,6 +147,7 @@ def load_state(storage: Storage, config: PreprocessConfig, recorded: bytes | Non
     """
     names = tuple(f"{PARTS}/{name}" for name in storage.names(PARTS))
     parts: dict[Key, Part] = {}
+    torn: set[Key] = set()
     damage: list[str] = []
     manifest = _manifest(storage, damage)
     if manifest is not None or damage or names:
@@ -155,14 +163,18 @@ def load_state(storage: Storage, config: PreprocessConfig, recorded: bytes | Non
         except (CorruptShardError, TooLargeError) as error:
             damage.append(_made_again(error, "its video was decoded again"))
         else:
+            key = (part.video.split, part.video.name)
             if _is_there(storage, part):
-                parts[part.video.split, part.video.name] = part
+                parts[key] = part
+            else:
+                torn.add(key)
     return State(
         manifest=manifest,
         stamps=_stamps(storage, manifest, damage),
         parts=parts,
         names=names,
         lost=lost,
+        torn=frozenset(torn),
         damage=tuple(damage),
     )
 
@@ -286,6 +298,7 @@ def _refuse_other_options(storage: Storage, config: PreprocessConfig, found: byt
     recorded = parse_toml(found, f"{storage}/{CONFIG}").get("preprocess")
     if not isinstance(recorded, dict):
         raise ConfigError(f"{storage}/{CONFIG}: holds no options of preprocess; choose an empty folder")
+    recorded = recorded | _same(recorded)
     wanted = parse_toml(recorded_config(config), CONFIG)["preprocess"]
     for name in _PIXEL_OPTIONS:
         if recorded.get(name) != wanted.get(name):
@@ -305,5 +318,18 @@ def _typed(option: Declared, recorded: Any) -> str:
 
 
 def recorded_config(config: PreprocessConfig) -> bytes:
-    """The resolved options as they are written beside the shards, without credentials."""
-    return dump_config("preprocess", config).encode()
+    """The resolved options as they are written beside the shards, without credentials.
+
+    What gives the same bytes is written alike, and --shrink, which is for one run, as if it were not given.
+    """
+    return dump_config("preprocess", replace(config, shrink=False, **_same(vars(config)))).encode()
+
+
+def _same(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the options that another value of theirs would not differ from, with the value for both."""
+    found: dict[str, Any] = {}
+    if options.get("decoder") == "pyav":
+        found["decoder"] = "auto"
+    if options.get("codec") != "jpeg":
+        found["quality"] = PreprocessConfig.quality
+    return found

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from pipeline.preprocess.run import Summary
 from shards.choices import SPLITS
 
+_MOST_SKIPPED = 100
+"""Videos left out that have a line each: they are tried, and told, again in every run."""
+
 
 def lines(summary: Summary) -> Iterator[str]:
     """What the set is, what is in each split, and what was decoded for it."""
@@ -35,8 +38,11 @@ def lines(summary: Summary) -> Iterator[str]:
 
 
 def remarks(summary: Summary) -> Iterator[str]:
-    """Videos that were left out, and what is to be known of the others."""
-    for name, reason in summary.skipped:
+    """Videos that were left out, as far as they are few, and what is to be known of the others."""
+    for name, reason in summary.skipped[:_MOST_SKIPPED]:
         yield f"skipped    {name}: {reason}"
+    more = len(summary.skipped) - _MOST_SKIPPED
+    if more > 0:
+        yield f"skipped    {more} more videos, told when these are mended or gone"
     for note in summary.notes:
         yield f"note       {note}"

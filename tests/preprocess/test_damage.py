@@ -135,7 +135,7 @@ def test_a_damaged_record_of_the_options_is_one_line(copy: Path, garbage: bytes)
     ("recorded", "option", "asked", "told"),
     [
         ("", "size", (32, 24), "--size 16, now asked for 32x24"),
-        ("", "quality", 50, "--quality 95, now asked for 50"),
+        ("", "window", 4, "--window 5, now asked for 4"),
         ("depth_range = [7000, 7510]", "depth_range", "auto", "--depth-range 7000:7510, now asked for auto"),
         ('depth_range = "auto"', "depth_range", (0, 9), "--depth-range auto, now asked for 0:9"),
         ("depth_range = [9, 0]", "depth_range", (0, 9), "--depth-range [9, 0], now asked for 0:9"),

@@ -108,6 +108,47 @@ FACTS: dict[str, Any] = {
 """Of a file of 20 frames about which there is nothing to say."""
 
 
+def manifest_of(videos: list[Video]) -> Manifest:
+    return Manifest(
+        dataset="folder",
+        geometry=Geometry(height=16, width=16),
+        codec=Codec(),
+        window=5,
+        videos=Videos.of(videos),
+    )
+
+
+def test_videos_of_earlier_runs_have_one_line_for_each_kind_of_finding(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_images(tmp_path / "source" / name, scene(4))
+    assert run(tmp_path).notes == tuple(
+        f"training/{name}: 4 frames are too few for a window of 5" for name in "ab"
+    )
+    line = "2 videos of earlier runs: there are too few frames for a window of 5, such as training/a"
+    assert run(tmp_path).notes == (line,)
+    write_images(tmp_path / "source" / "c", scene(3))
+    assert run(tmp_path).notes == ("training/c: 3 frames are too few for a window of 5", line)
+
+
+def test_the_notes_of_a_large_set_are_few() -> None:
+    odd = [FACTS | {"even": False}, FACTS | {"interlaced_frames": 3}]
+    videos = [
+        Video(name=f"{number:04d}", split="training", frames=20, source=odd[number % 2], shards=())
+        for number in range(3000)
+    ]
+    manifest = manifest_of(videos)
+    assert len(notes(manifest)) == 2 * 20 + 2
+    assert notes(manifest)[-1] == (
+        "1480 videos more of this run: interlaced, stored as they are, such as training/0041"
+    )
+    assert notes(manifest, {("training", "0007")}) == [
+        "training/0007: interlaced: 3 of 20 frames hold two moments in alternate rows, which combs what "
+        "moves; they were stored as they are",
+        "1500 videos of earlier runs: the frames last unequally long, such as training/0000",
+        "1499 videos of earlier runs: interlaced, stored as they are, such as training/0001",
+    ]
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -142,13 +183,7 @@ def test_what_is_noted_of_a_file_does_not_depend_on_whether_its_facts_were_parse
         Video(name=name, split="training", frames=frames, source=source, shards=())
         for name, source in zip("ab", facts, strict=True)
     ]
-    manifest = Manifest(
-        dataset="folder",
-        geometry=Geometry(height=16, width=16),
-        codec=Codec(),
-        window=5,
-        videos=Videos.of(videos),
-    )
+    manifest = manifest_of(videos)
     found = notes(manifest)
     monkeypatch.setattr("pipeline.preprocess.notes._NOTHING_TO_SAY", "matches nothing")
     assert found == notes(manifest)

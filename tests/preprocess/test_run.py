@@ -146,7 +146,7 @@ def test_a_lost_shard_is_made_again(source: Path, shards: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("size", (40, 32)), ("codec", "deflate"), ("window", 3), ("decoder", "pyav")]
+    ("option", "value"), [("size", (40, 32)), ("codec", "deflate"), ("window", 3), ("decoder", "decord")]
 )
 def test_other_options_refuse_to_mix_and_name_the_option(
     source: Path, shards: Path, option: str, value: object
@@ -241,3 +241,27 @@ def test_a_set_of_an_older_version_is_made_again(tmp_path: Path) -> None:
     manifest.write_bytes(older)
     assert preprocess(config(tmp_path / "source", tmp_path / "shards")).done == 1
     assert manifest.read_bytes() == whole
+
+
+def test_options_that_give_the_same_bytes_are_not_told_apart(tmp_path: Path) -> None:
+    write_video(tmp_path / "source" / "a.mp4", scene(8))
+    preprocess(config(tmp_path / "source", tmp_path / "shards"))
+    recorded = (tmp_path / "shards" / "config.toml").read_bytes()
+    for options in ({"decoder": "pyav"}, {"quality": 90}, {"shrink": True}):
+        assert preprocess(config(tmp_path / "source", tmp_path / "shards", **options)).done == 0
+        assert (tmp_path / "shards" / "config.toml").read_bytes() == recorded
+    older = recorded.replace(b'decoder = "auto"', b'decoder = "pyav"').replace(
+        b"quality = 95", b"quality = 90"
+    )
+    assert older != recorded
+    (tmp_path / "shards" / "config.toml").write_bytes(older)
+    assert preprocess(config(tmp_path / "source", tmp_path / "shards")).done == 0
+    with pytest.raises(ConfigError, match="--decoder auto, now asked for decord"):
+        preprocess(config(tmp_path / "source", tmp_path / "shards", decoder="decord"))
+
+
+def test_the_quality_of_jpegs_is_told_apart(tmp_path: Path) -> None:
+    write_images(tmp_path / "source" / "a", scene(8))
+    preprocess(config(tmp_path / "source", tmp_path / "shards", codec="jpeg"))
+    with pytest.raises(ConfigError, match="--quality 95, now asked for 90"):
+        preprocess(config(tmp_path / "source", tmp_path / "shards", codec="jpeg", quality=90))

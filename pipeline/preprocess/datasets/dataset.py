@@ -29,10 +29,12 @@ class Found:
     Attributes:
         reason: how it was recognised.
         videos: its videos, with the pixel masks that lie beside them; none if it is not there after all.
+        is_divided: whether it says itself which are training and which are testing videos.
     """
 
     reason: str
     videos: list[SourceVideo]
+    is_divided: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,15 @@
 """Videos that are of no known dataset: folders named after splits, or everything in one split."""
 
+from collections.abc import Iterator
+
 from pipeline.preprocess.datasets.dataset import Asked, Dataset, Form, Found
 from pipeline.preprocess.sources.tree import Tree, join
-from pipeline.preprocess.sources.videos import SPLIT_FOLDERS, SourceVideo, image_video, named
+from pipeline.preprocess.sources.videos import SPLIT_FOLDERS, SourceVideo, frames_in, image_video, named
 from shards.choices import Split
 
 _LOOKS_FOR = "video files or folders of images"
+_MASKS = "_gt"
+"""By UCSD's custom, the folder NAME_gt holds the pixel masks of NAME, unless there are video files in it."""
 
 
 def _find_divided(tree: Tree, root: str, asked: Asked) -> Found | None:
@@ -20,38 +24,61 @@ def _find_undivided(tree: Tree, root: str, asked: Asked) -> Found | None:
     if root:  # what lies below is a part of it
         return None
     reason = f"a folder of videos, taken as {asked.split}; not divided into training and testing"
-    return Found(reason=reason, videos=_videos_below(tree, root, asked.split))
+    return Found(reason=reason, videos=_videos_below(tree, root, asked.split), is_divided=False)
 
 
 def _videos_below(tree: Tree, root: str, split: Split) -> list[SourceVideo]:
     """Video files and folders of images in a folder at any depth.
 
-    A folder `videos` or `frames` directly inside stands for the folder itself; where both are, they are
-    taken for the same videos, and the files win.
+    A folder `videos` or `frames` directly inside is left out of their names, whatever lies beside it: a set
+    that grows keeps its names. Where both are, they are taken for the same videos, and `videos` wins. Other
+    folders of images are read beside the one that counts only where there are video files beside it, too:
+    `masks` beside `frames` holds no video.
     """
-    inner = next(
-        (
-            name
-            for name in ("videos", "frames")
-            if tree.folders(join(root, name)) or tree.children(join(root, name))
-        ),
-        "",
-    )
-    base = join(root, inner)
-    folders, files, images = [base], [], []
-    while folders:
-        folder = folders.pop()
-        files += tree.videos(folder)
-        if tree.images(folder):
-            images.append(folder)
-        # By UCSD's custom, NAME_gt holds the pixel masks of NAME.
-        folders += [join(folder, name) for name in tree.folders(folder) if not name.endswith("_gt")]
-    videos = named(split, base, files)
-    for folder in images:
+    files, images = _media_below(tree, root)
+    videos, frames = (join(root, name) for name in ("videos", "frames"))
+    inner = next((base for base in (videos, frames) if any(_is_in(f, base) for f in (*files, *images))), root)
+    is_mixed = any(not _is_in(folder, videos) and not _is_in(folder, frames) for folder in files)
+
+    def counts(folder: str) -> bool:
+        return _is_in(folder, inner) or (is_mixed and not _is_in(folder, frames))
+
+    found: list[SourceVideo] = []
+    for base in dict.fromkeys((inner, root)):
+        mine = [each for each in files if counts(each) and (base == inner) == _is_in(each, inner)]
+        found += named(split, base, [file for folder in mine for file in tree.videos(folder)])
+    for folder in filter(counts, images):
+        base = inner if _is_in(folder, inner) else root
         # Images directly in the root are one video, named after it.
         name = folder.removeprefix(base).lstrip("/") or folder.rpartition("/")[2] or tree.source.name
-        videos.append(image_video(tree, split, name, folder))
-    return videos
+        found.append(image_video(tree, split, name, folder))
+    return found
+
+
+def _media_below(tree: Tree, root: str) -> tuple[list[str], list[str]]:
+    """The folders at any depth that hold video files, and those that hold frames."""
+    folders = [root]
+    for folder in folders:
+        folders += [join(folder, name) for name in tree.folders(folder)]
+    files = [folder for folder in folders if tree.videos(folder)]
+    holding = {above for folder in files for above in _upwards(folder, root)}
+
+    def is_of_masks(folder: str) -> bool:
+        return any(above.endswith(_MASKS) and above not in holding for above in _upwards(folder, root))
+
+    return files, [folder for folder in folders if not is_of_masks(folder) and frames_in(tree, folder)]
+
+
+def _upwards(folder: str, root: str) -> Iterator[str]:
+    """A folder below the root and those that it lies in, without the root."""
+    while folder != root:
+        yield folder
+        folder = folder.rpartition("/")[0]
+
+
+def _is_in(folder: str, outer: str) -> bool:
+    """Whether a folder is another one, or lies in it."""
+    return not outer or folder == outer or folder.startswith(f"{outer}/")
 
 
 FOLDER = Dataset(

@@ -12,9 +12,10 @@ from pipeline.preprocess.config import DatasetName
 from pipeline.preprocess.datasets import DATASETS
 from pipeline.preprocess.datasets.dataset import Asked, Dataset, Form
 from pipeline.preprocess.datasets.folder import FOLDER
-from pipeline.preprocess.sources.tree import Tree, join
+from pipeline.preprocess.sources.tree import SourceFile, Tree, join
 from pipeline.preprocess.sources.videos import Layout, SourceVideo
 from shards.choices import Split
+from shards.text import printable
 
 _DEPTH = 2
 """Archives often unpack into a folder in a folder."""
@@ -31,9 +32,12 @@ def recognise(tree: Tree, dataset: DatasetName, split: Split) -> Layout:
 
     Raises:
         SourceError: it is none of the known datasets, not the one asked for, or several; or two of its
-            videos have the same name.
+            videos, or two frames of one, have the same name.
     """
     layout = _recognise(tree, dataset, split)
+    for video in layout.videos:
+        if video.is_images:
+            _refuse_doubled(tree, video)
     if len({video.key for video in layout.videos}) == len(layout.videos):
         return layout
     seen: dict[tuple[str, str], SourceVideo] = {}
@@ -45,6 +49,20 @@ def recognise(tree: Tree, dataset: DatasetName, split: Split) -> Layout:
                 f"{video.title}; move one of them away"
             )
     return layout
+
+
+def _refuse_doubled(tree: Tree, video: SourceVideo) -> None:
+    """Each frame twice, as `001.jpg` and `001.png`, would be a video that stops after each."""
+    if len({file.path.rpartition(".")[2] for file in video.files}) == 1:
+        return
+    seen: dict[str, SourceFile] = {}
+    for file in video.files:
+        other = seen.setdefault(file.stem, file)
+        if other is not file:
+            raise SourceError(
+                f"{tree.source}: found {printable(other.path)} and {printable(file.name)}, expected one "
+                f"image of each name in {video.title}; move those of one kind out of the folder"
+            )
 
 
 def _recognise(tree: Tree, name: DatasetName, split: Split) -> Layout:
@@ -92,5 +110,11 @@ def _found(tree: Tree, root: str, ways: list[_Way], asked: Asked) -> Layout | No
     for dataset, form in ways:
         found = form.find(tree, root, asked)
         if found is not None and found.videos:
-            return Layout(dataset=dataset.name, reason=found.reason, root=root, videos=tuple(found.videos))
+            return Layout(
+                dataset=dataset.name,
+                reason=found.reason,
+                root=root,
+                videos=tuple(found.videos),
+                is_divided=found.is_divided,
+            )
     return None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pipeline.preprocess.datasets.dataset import Asked, Dataset, Form, Found
 from pipeline.preprocess.datasets.repacked import repacked
 from pipeline.preprocess.sources.tree import Tree, join
-from pipeline.preprocess.sources.videos import SourceMasks, SourceVideo, image_video
+from pipeline.preprocess.sources.videos import SourceMasks, SourceVideo, frames_in, image_video
 from shards.choices import Split
 
 _FOLDERS: dict[str, Split] = {"Train": "training", "Test": "testing"}
@@ -32,7 +32,7 @@ def _finder(title: str) -> Callable[[Tree, str, Asked], Found | None]:
             _video(tree, split, name, join(root, folder, name))
             for folder, split in _FOLDERS.items()
             for name in tree.folders(join(root, folder))
-            if re.fullmatch(rf"{folder}\d+", name) and tree.images(join(root, folder, name))
+            if re.fullmatch(rf"{folder}\d+", name) and frames_in(tree, join(root, folder, name))
         ]
         script = join(root, "Test", f"{title}.m")
         if script in tree.files:

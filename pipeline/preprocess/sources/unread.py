@@ -1,13 +1,15 @@
 """What of a source a run does not read, or reads from elsewhere: links and files of other kinds."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path, PurePosixPath
+from posixpath import splitext
 
 from pipeline.errors import SourceError
 from pipeline.preprocess.sources.tree import Tree
-from pipeline.preprocess.sources.videos import Layout
-from shards.text import printable
+from pipeline.preprocess.sources.videos import Layout, frames_in
+from pipeline.video.naming import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from shards.text import natural_key, printable
 
 _MOST = 10
 """Names, or kinds of files, that a line lists."""
@@ -35,7 +37,10 @@ def unread(tree: Tree, layout: Layout, labels: str | None) -> Iterator[str]:
         layout: what was recognised in it.
         labels: location of label files given by the user.
     """
-    left = _left_out(tree, layout, labels)
+    read = _read(tree, layout)
+    left = _left_out(tree, read, labels)
+    previews = _previews(tree, left)
+    left = [path for path in left if path not in previews]
     odd = tree.oddities
     kinds = Counter(printable(PurePosixPath(path).suffix.lower()) or "without extension" for path in left)
     ranked = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
@@ -43,8 +48,15 @@ def unread(tree: Tree, layout: Layout, labels: str | None) -> Iterator[str]:
     if odd.dangling:
         one = len(odd.dangling) == 1
         parts.append(f"{_count(len(odd.dangling), 'link')} that {'leads' if one else 'lead'} nowhere")
+    folders = _unread_folders(left, read)
     if parts:
-        yield f"not read in {tree.source}: {', '.join(parts)}"
+        among = f"; among them all video and images in {_listed(folders)}" if folders else ""
+        yield f"not read in {tree.source}: {', '.join(parts)}{among}"
+    if previews:
+        yield (
+            f"{_count(len(previews), 'image')} of the same name as a video beside it, not read as frames: "
+            f"{_listed([printable(path) for path in sorted(previews)])}"
+        )
     if odd.results:
         yield (
             f"left out {_count(len(odd.results), 'folder')} of results, which score or watch wrote: "
@@ -60,16 +72,53 @@ def unread(tree: Tree, layout: Layout, labels: str | None) -> Iterator[str]:
         yield f"read through {_count(len(places), 'link')} out of SOURCE: {_listed(places)}"
 
 
-def _left_out(tree: Tree, layout: Layout, labels: str | None) -> list[str]:
+def _read(tree: Tree, layout: Layout) -> set[str]:
+    """Paths of the files that are read: videos, their masks, and labels."""
     here = tree.source.location
     masks = [video.masks for video in layout.videos if video.masks is not None]
     read = tree.source.opened | {file.path for video in layout.videos for file in video.files}
-    read |= {file.path for mask in masks if mask.location == here for file in mask.files}
+    return read | {file.path for mask in masks if mask.location == here for file in mask.files}
+
+
+def _left_out(tree: Tree, read: Set[str], labels: str | None) -> list[str]:
+    here = tree.source.location
     left = [path for path in (*tree.files, *tree.oddities.special) if path not in read]
     if labels is None or "://" in labels or "://" in here:
         return left
     given = Path(labels).resolve()
     return [path for path in left if not (Path(here) / path).resolve().is_relative_to(given)]
+
+
+def _previews(tree: Tree, left: list[str]) -> set[str]:
+    """Those of the files that are images of the same name as a video beside them."""
+    found: set[str] = set()
+    for folder in _folders(left):
+        if tree.videos(folder):
+            frames = {file.path for file in frames_in(tree, folder)}
+            found |= {file.path for file in tree.images(folder) if file.path not in frames}
+    return found.intersection(left)
+
+
+def _unread_folders(left: list[str], read: Set[str]) -> list[str]:
+    """The outermost folders with video files or images in which nothing is read."""
+    media = [path for path in left if splitext(path)[1].lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES]
+    if not media:
+        return []
+    holding = {above for folder in _folders(read) for above in _outwards(folder)}
+    unread = [[above for above in _outwards(folder) if above not in holding] for folder in _folders(media)]
+    return sorted({printable(each[-1]) for each in unread if each}, key=natural_key)
+
+
+def _folders(paths: Iterable[str]) -> set[str]:
+    """The folders that files lie in."""
+    return {path.rpartition("/")[0] for path in paths}
+
+
+def _outwards(folder: str) -> Iterator[str]:
+    """A folder and those that it lies in, without the source itself."""
+    while folder:
+        yield folder
+        folder = folder.rpartition("/")[0]
 
 
 def _count(number: int, noun: str) -> str:

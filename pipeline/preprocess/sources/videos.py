@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from pipeline.preprocess.sources.tree import SourceFile, Tree, join
 from shards.choices import Split
 from shards.names import video_order
-from shards.text import printable
+from shards.text import natural_key, printable
 
 SPLIT_FOLDERS: dict[str, Split] = {
     "training": "training",
@@ -80,12 +80,14 @@ class Layout:
         reason: how that was recognised.
         root: the folder of the source that holds it.
         videos: its videos.
+        is_divided: whether the source says itself which are training and which are testing videos.
     """
 
     dataset: str
     reason: str
     root: str
     videos: tuple[SourceVideo, ...]
+    is_divided: bool = True
 
     def testing(self) -> list[SourceVideo]:
         """The testing videos in order."""
@@ -152,16 +154,26 @@ def keep_names(
     return replace(layout, videos=tuple(kept(video) for video in layout.videos))
 
 
+def frames_in(tree: Tree, folder: str) -> list[SourceFile]:
+    """The images directly inside a folder in natural order, without the previews of videos beside them.
+
+    A camera that records `ev1.mp4` often puts `ev1.jpg` or `ev1.mp4.jpg` beside it.
+    """
+    names = {name.casefold() for file in tree.videos(folder) for name in (file.stem, file.name)}
+    images = tree.images(folder)
+    return [file for file in images if file.stem.casefold() not in names] if names else images
+
+
 def image_video(tree: Tree, split: Split, name: str, folder: str) -> SourceVideo:
-    """A video from the images of a folder, in natural order, or by value where their names are decimals.
+    """A video from the frames in a folder, in natural order, or by value where their names are decimals.
 
     There must be some. Where most of their names differ only in their numbers, the others are not of the
     sequence: one stray file would shift every label after it.
     """
-    images = tree.images(folder)
+    images = frames_in(tree, folder)
     files = _sequence(images, r"\d+(?:\.\d+)?")
-    if _are_decimals([file.stem for file in files]):
-        files.sort(key=lambda file: _decimal(file.stem))
+    if are_decimals([file.stem for file in files]):
+        files.sort(key=lambda file: _by_value(file.stem))
     else:
         files = _sequence(images, r"\d+")
     kept = {file.name for file in files}
@@ -175,38 +187,42 @@ def split_videos(tree: Tree, folder: str, split: Split) -> list[SourceVideo]:
     if files:
         return named(split, join(folder, "videos"), files)
     base = join(folder, "frames") if tree.folders(join(folder, "frames")) else folder
-    clips = [name for name in tree.folders(base) if tree.images(join(base, name))]
+    clips = [name for name in tree.folders(base) if frames_in(tree, join(base, name))]
     return [image_video(tree, split, name, join(base, name)) for name in clips]
 
 
 def _sequence(images: list[SourceFile], number: str) -> list[SourceFile]:
-    """The images whose names differ only in numbers, if they are most of them; else all."""
-    shapes = [re.sub(number, "0", file.stem) + PurePosixPath(file.name).suffix for file in images]
+    """The images whose names differ only in numbers, if they are most of them; else all. One camera may
+    write `.jpg` and `.JPG`."""
+    shapes = [re.sub(number, "0", file.stem) + file.suffix for file in images]
     common, count = Counter(shapes).most_common(1)[0]
     if "0" not in common or 2 * count <= len(images):
         return images
     return [file for file, shape in zip(images, shapes, strict=True) if shape == common]
 
 
+_NUMBER = re.compile(r"\d+")
 _DECIMAL = re.compile(r"(.*?)(?<!\d)(?<!\d\.)(\d+)(?:\.(\d+))?(\D*)")
 """The last number of a name, with what stands behind a dot: `1700000000.05`, `cam2_12.5`, not `10.0.0.1`."""
 
 
-def _decimal(stem: str) -> Decimal:
+def _by_value(stem: str) -> tuple[object, Decimal]:
+    """Sorts by what stands before the decimal number, as the minute in `10-00-59.25`, then by the number."""
     match = _DECIMAL.fullmatch(stem)
     assert match is not None
-    return Decimal(f"{match[2]}.{match[3] or 0}")
+    return natural_key(match[1]), Decimal(f"{match[2]}.{match[3] or 0}")
 
 
-def _are_decimals(stems: list[str]) -> bool:
+def are_decimals(stems: list[str]) -> bool:
     """Whether names with `1.05` hold decimal numbers, as of seconds, rather than two whole ones.
 
     A number that was printed as such has no zero at its end (`str(time.time())`), unless all have as many
-    digits; of frames that are counted behind a dot, one in ten has: `cam1.9`, `cam1.10`.
+    digits; of frames that are counted behind a dot, one in ten has: `cam1.9`, `cam1.10`. Other numbers may
+    stand before it, as in `10-00-59.25` and `10-01-00.5`.
     """
     parts = [match.groups() for stem in stems if (match := _DECIMAL.fullmatch(stem))]
     fractions = [fraction for _, _, fraction, _ in parts if fraction is not None]
-    words = {(before, after) for before, _, _, after in parts}
+    words = {(_NUMBER.sub("0", before), after) for before, _, _, after in parts}
     if len(parts) < len(stems) or not fractions or len(words) > 1:
         return False
     if len({len(fraction) for fraction in fractions}) == 1 and len(fractions) == len(stems):
@@ -220,7 +236,7 @@ def missing_numbers(names: list[str]) -> list[tuple[int, int]]:
     Names with numbers of 64 bits, which count no frames, have no gaps.
     """
     stems = [PurePosixPath(name).stem for name in names]
-    if _are_decimals(stems):
+    if are_decimals(stems):
         return []
     found = [re.findall(r"\d+", stem) for stem in stems]
     numbers = [int(groups[-1]) for groups in found if groups]

@@ -133,6 +133,8 @@ TIMES = ["1700000000.0", "1700000000.05", "1700000000.1", "1700000000.15", "1700
         (["1700000000", *TIMES[1:]], []),  # as JavaScript prints numbers
         ([f"{number / 8:g}" for number in range(70)], []),
         ([f"{number / 25:.3f}" for number in range(70)], []),
+        ([f"10-00-59.{part}" for part in (1, 45, 9)] + ["10-01-00", "10-01-00.35", "10-01-00.8"], []),
+        ([f"{minute}-00.{part}" for minute in (9, 10) for part in (125, 25, 5)], []),
         ([f"cam1.{number}" for number in range(1, 12)], []),
         ([f"1.{number}" for number in (*range(1, 10), *range(12, 130))], [(10, 11)]),
         ([f"1.{number:02d}" for number in range(1, 130)], []),
@@ -141,7 +143,18 @@ TIMES = ["1700000000.0", "1700000000.05", "1700000000.1", "1700000000.15", "1700
         ([f"{number}" for number in (1, 2, 10, 11, 100)], [(3, 9), (12, 99)]),
     ],
     ids=[
-        *("times", "word", "words-with-numbers", "javascript", "eighths", "equal-length", "counted", "gap"),
+        *(
+            "times",
+            "word",
+            "words-with-numbers",
+            "javascript",
+            "eighths",
+            "equal-length",
+            "minutes",
+            "hours",
+            "counted",
+            "gap",
+        ),
         *("padded", "two-numbers", "addresses", "whole"),
     ],
 )
@@ -185,3 +198,11 @@ def test_results_of_scoring_are_left_out_and_told(source: Path) -> None:
     assert (
         note_with(summary, "left out") == "left out 1 folder of results, which score or watch wrote: scored"
     )
+
+
+def test_a_split_that_has_no_effect_is_told(source: Path) -> None:
+    write_images(source / "testing" / "a", scene(6))
+    line = note_with(run(source, split="testing"), "--split")
+    assert line.startswith("--split testing was ignored: the source is divided itself")
+    flat = write_images(source.parent / "flat" / "a", scene(6)).parent
+    assert not run(flat, split="testing", shards=source.parent / "other").notes
