@@ -127,6 +127,11 @@ def _of_file(facts: dict[str, Any], frames: int) -> Iterator[str]:
         yield f"of its {tracks} video tracks stream {facts['track']} was read, not {unread}"
     if facts["frames_header"] not in (0, frames):
         yield f"the header says {facts['frames_header']} frames, {frames} were decoded"
+    if "rate_header" in facts:
+        yield (
+            f"its frames come at {facts['rate']:g} per second, not at the {facts['rate_header']:g} of its "
+            "header; the former is recorded"
+        )
     if not facts["even"]:
         yield "its frames last unequally long"
     if facts["interlaced_frames"]:

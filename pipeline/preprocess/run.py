@@ -15,7 +15,7 @@ from pipeline.preprocess.jobs import part_name
 from pipeline.preprocess.labels.find import find_labels
 from pipeline.preprocess.labels.kinds import Labels
 from pipeline.preprocess.notes import notes, unlabelled
-from pipeline.preprocess.rates import rate_facts, refuse_rate_of_files
+from pipeline.preprocess.rates import rate_facts, refuse_rate_of_files, untaken_rate
 from pipeline.preprocess.sources.source import list_tree
 from pipeline.preprocess.sources.unread import refuse_dangling, unread
 from pipeline.preprocess.sources.videos import Layout, keep_names
@@ -117,6 +117,7 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
         notes=(
             *(labels.notes if labels is not None else ()),
             *notes(manifest),
+            *untaken_rate(config, manifest),
             *unlabelled(manifest, labels),
             *unread(tree, layout, config.labels),
             *state.damage,

@@ -110,13 +110,13 @@ class Footage:
         Args:
             path: what `local` gave.
             findings: is told what is damaged.
-            rate: images per second; None counts them, one a second.
+            rate: images per second, or frames of a file that does not say; None counts images, one a second.
 
         Raises:
             SourceError: it is no video, one of its images cannot be read, or none can be decoded.
         """
         if not self.images:
-            yield from timed_frames(path, str(self), findings)
+            yield from timed_frames(path, str(self), findings, rate)
             return
         yield from self._of_images(findings, rate or 1.0)
 
