@@ -4,7 +4,7 @@ import contextlib
 import re
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
 from pipeline.errors import ConfigError, SourceError
 from pipeline.preprocess.assembly import FOLDERS, assembled, bring_to, left_on_failure
@@ -26,6 +26,7 @@ from pipeline.processes.collecting import rare_collections
 from pipeline.processes.locking import sole
 from pipeline.runs.ownership import read_config, refuse_foreign_config, refuse_links
 from shards.entries import Video
+from shards.locations import same_store
 from shards.manifest import Manifest
 from shards.storage import Storage
 
@@ -128,10 +129,16 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
 def _refuse_shards_in_source(config: PreprocessConfig) -> None:
     """What this stage and others write into a shard set must not become its next source."""
     source, shards = Storage(config.source), Storage(config.shards)
+    outer: PurePath
+    inner: PurePath
     if source.is_local and shards.is_local:
         outer, inner = Path(config.source).resolve(), Path(config.shards).resolve()
-        if inner.is_relative_to(outer):
-            raise ConfigError(f"{shards}: lies in the source {source}; choose a folder outside it")
+    elif source.can_list and same_store(config.source, config.shards):
+        outer, inner = (PurePosixPath(storage.path("")) for storage in (source, shards))
+    else:
+        return
+    if inner.is_relative_to(outer):
+        raise ConfigError(f"{shards}: lies in the source {source}; choose a folder outside it")
 
 
 def _check_labels_early(config: PreprocessConfig, layout: Layout, labels: Labels | None) -> None:

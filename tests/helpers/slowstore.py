@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 BUCKET = "b"
@@ -45,8 +45,11 @@ def slow_store(files: dict[str, bytes]) -> Iterator[SlowStore]:
             self.answer(404 if data is None else 200, b"", length=len(data or b""))
 
         def do_GET(self) -> None:
-            if "list-type" in urlsplit(self.path).query:
-                self.answer(200, _listing(store.files))
+            query = parse_qs(urlsplit(self.path).query)
+            if "list-type" in query:
+                (prefix,) = query.get("prefix", [""])
+                found = {path: data for path, data in store.files.items() if path.startswith(prefix)}
+                self.answer(200, _listing(found))
                 return
             data = store.files.get(self.key())
             if data is None:

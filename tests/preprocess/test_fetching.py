@@ -10,12 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import SourceError
+from pipeline.errors import ConfigError, SourceError
+from pipeline.preprocess import space
 from pipeline.preprocess.jobs import job_from_json
+from pipeline.preprocess.run import preprocess
+from pipeline.preprocess.sources.source import list_tree
 from pipeline.preprocess.work import process_video
 from pipeline.preprocess.worker import Worker
+from pipeline.video.footage import found
 from shards.digests import digest_of
 from tests.helpers.jobs import job_line
+from tests.helpers.preprocessing import config
 from tests.helpers.slowstore import SlowStore, slow_store
 from tests.helpers.videos import scene, write_video
 
@@ -106,3 +111,47 @@ def test_nothing_of_a_video_stays_when_its_worker_ends_in_the_middle(
         assert len(errors) == 1
         assert not [*here.iterdir()]
     over.set()
+
+
+RESULTS = b'[score]\nvideos = ["cam"]\nout = "scored"\ndevice = "auto"\n'
+
+
+def test_what_score_wrote_is_left_out_of_a_bucket(store: SlowStore) -> None:
+    video = store.files["cam/a.avi"][:5000]
+    store.files |= {
+        "cam/scored/config.toml": RESULTS,
+        "cam/scored/a/config.toml": RESULTS,
+        "cam/scored/a/overlay.mp4": video,
+        "cam/scored/a/clips/1.mp4": video,
+        "cam/other/config.toml": b"[camera]\n",
+        "cam/other/b.mp4": video,
+    }
+    tree = list_tree(store.location.format("cam"))
+    assert list(tree.files) == ["a.avi", "other/b.mp4", "other/config.toml"]
+    assert tree.oddities.results == ["scored"]
+    notes: list[str] = []
+    assert [footage.name for footage in found([store.location.format("cam")], notes)] == ["a", "other_b"]
+    assert notes == ["s3://b/cam: left out what score or watch wrote: scored"]
+    inside = list_tree(store.location.format("cam/scored/a"))  # which was asked for
+    assert list(inside.files) == ["clips/1.mp4", "config.toml", "overlay.mp4"]
+
+
+@pytest.mark.parametrize("folder", ["cam", "cam/shards", "cam/deep/shards"])
+def test_shards_in_the_source_are_refused_in_a_bucket(store: SlowStore, folder: str) -> None:
+    source, shards = store.location.format("cam"), store.location.format(folder).replace("key:", "other:")
+    with pytest.raises(ConfigError, match=f"^s3://b/{folder}: lies in the source s3://b/cam; choose"):
+        preprocess(config(source, shards))
+
+
+def test_shards_beside_the_source_are_not(store: SlowStore, here: Path) -> None:
+    assert preprocess(config(store.location.format("cam"), store.location.format("camera"))).done == 1
+
+
+def test_no_file_is_fetched_for_which_there_is_no_room(
+    store: SlowStore, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(space, "_free", lambda folder: 5 << 20)
+    expected = rf"^{here} \(TMPDIR\): found 5 MiB free, expected at least 6 MiB for the largest"
+    with pytest.raises(SourceError, match=expected):
+        preprocess(config(store.location.format("cam"), tmp_path / "shards"))
+    assert store.sent == 0

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.errors import SourceError
 from pipeline.preprocess.sources.tree import SourceFile, Tree
-from pipeline.video.walking import Oddities, is_hidden, walk
+from pipeline.video.walking import Oddities, is_below, is_hidden, remote_results, walk
 from shards import locations
 from shards.errors import StorageError, os_error_line
 from shards.localfiles import open_regular
@@ -145,15 +145,19 @@ def list_tree(location: str) -> Tree:
 
 
 def _list_remote(location: str) -> Tree:
-    files = [SourceFile(path=p, size=s, modified=m) for p, s, m in Storage(location).walk()]
+    storage = Storage(location)
+    files = [SourceFile(path=p, size=s, modified=m) for p, s, m in storage.walk()]
     if not files:
         folder, name = locations.split(location)
         if name:
             beside = [SourceFile(path=p, size=s, modified=m) for p, s, m in Storage(folder).walk()]
             if found := [file for file in beside if file.path == name]:
                 return Tree(Source(folder), found)
-        raise SourceError(f"{Storage(location)}: holds no files; give a folder of videos or a dataset")
-    return Tree(Source(location), [file for file in files if not _is_hidden(file.path)])
+        raise SourceError(f"{storage}: holds no files; give a folder of videos or a dataset")
+    files = [file for file in files if not _is_hidden(file.path)]
+    oddities = Oddities(results=remote_results(storage, (file.path for file in files)))
+    kept = [file for file in files if not is_below(file.path, oddities.results)]
+    return Tree(Source(location), kept, oddities)
 
 
 def _is_hidden(path: str) -> bool:
