@@ -96,7 +96,8 @@ class Video:
 
     Attributes:
         name: of the video.
-        rate: images per second of a folder of images, if it was given.
+        rate: images per second of a folder of images, or of frames of a file that does not say, if it was
+            given.
     """
 
     _footage: Footage = dataclasses.field(repr=False)
@@ -346,7 +347,7 @@ def read_video(location: str | Path, *, rate: float | None = None) -> Video:
 
     Args:
         location: of a file, a folder of images, or a remote file.
-        rate: images per second, of a folder of images.
+        rate: images per second of a folder of images, or frames of a file that does not say.
 
     Raises:
         SourceError: there is none, or there are several.

@@ -5,7 +5,7 @@ In a URI the name of a file is percent-encoded, so that nothing in a name is tak
 
 import os
 import re
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qs, quote, unquote
 
 from shards.text import printable
 
@@ -93,6 +93,17 @@ def split(location: str) -> tuple[str, str]:
     if separator:
         return (f"{scheme}://{folder}{query}", unquote(name)) if slash else (path + query, "")
     return folder or slash or ".", name
+
+
+def same_store(one: str, other: str) -> bool:
+    """Whether two locations are in the same object store, whatever their credentials."""
+    return is_uri(one) and is_uri(other) and _store(one) == _store(other)
+
+
+def _store(location: str) -> tuple[str, list[str]]:
+    """The scheme of a URI, and the server in its query if there is one."""
+    path, query = _split_query(location)
+    return path.partition("://")[0].lower(), parse_qs(query.removeprefix("?")).get("endpoint_override", [])
 
 
 def _split_query(location: str) -> tuple[str, str]:

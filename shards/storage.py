@@ -66,10 +66,16 @@ class Storage:
     Args:
         location: local path, or a URI such as `s3://bucket/folder`, `gs://bucket/folder` or
             `https://host/folder` (read-only). `str()` of the storage leaves out credentials and query.
+        waiting: a block that is entered while a remote one is waited for, all tries of it together.
     """
 
-    def __init__(self, location: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        location: str | os.PathLike[str],
+        waiting: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
+    ) -> None:
         location = os.fspath(location)
+        self._waiting = waiting
         self._public = shown(location)
         self._http: HttpFolder | None = None
         self._bucket: Bucket | None = None
@@ -388,7 +394,8 @@ class Storage:
                     raise RefusedError(str(error)) from error
                 raise
 
-        return retrying(attempt, f"{self}/{name}", str if self._http is not None else reason)
+        with self._waiting():
+            return retrying(attempt, f"{self}/{name}", str if self._http is not None else reason)
 
     def _refused(self, name: str, error: OSError, *, writes: bool) -> StorageError:
         """What to say of an error of the local file system."""

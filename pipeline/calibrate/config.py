@@ -56,7 +56,7 @@ class CalibrateConfig:
     rate: Annotated[
         float | None,
         Option(
-            "Gives folders of images a rate, for they have none of their own.",
+            "Gives folders of images, and files that do not say theirs, such as .h264, a rate.",
             "Input and output",
             above=0,
             metavar="FRAMES/S",

@@ -203,7 +203,7 @@ def files(
         arguments: as a user names them.
         size: height and width of what the model sees.
         model_rate: frames per second that are scored.
-        image_rate: frames per second of folders of images.
+        image_rate: frames per second of folders of images, and of files that do not say theirs.
         decoder: of their frames.
         findings: is told what is damaged.
         notes: is told what of folders was left out, and of links.
@@ -232,10 +232,11 @@ def _file(
     @contextlib.contextmanager
     def opened() -> Iterator[Iterator[TimedFrame]]:
         with footage.local() as path:
-            own = image_rate if footage.images else decoder.extent(footage, path).rate
+            own = image_rate if footage.images else decoder.extent(footage, path).rate or image_rate
             if own is None:
                 raise ConfigError(
-                    f"{footage}: found a file that does not say its frame rate, expected one; convert it"
+                    f"{footage}: found a file that does not say its frame rate, expected one; give it with "
+                    "--rate"
                 )
             stride = every(own, model_rate, str(footage))
             seen = Findings()
@@ -248,9 +249,12 @@ def _file(
     with footage.local() as path:
         paths = [Path(image) for image in footage.images] or [path]
         digests = [_digest(one) for one in paths]
-    identity = digests[0]
-    if footage.images:
-        identity = f"{digest_of(one.encode() for one in digests)}@{image_rate:g}"
+        takes_rate = bool(footage.images) or (
+            image_rate is not None and decoder.extent(footage, path).rate is None
+        )
+    identity = digest_of(one.encode() for one in digests) if footage.images else digests[0]
+    if takes_rate:
+        identity += f"@{image_rate:g}"
     return Material(name=str(footage), identity=identity, opened=opened)
 
 

@@ -85,8 +85,8 @@ class PreprocessConfig:
     rate: Annotated[
         float | None,
         Option(
-            "Frames per second of folders of images, which do not say it themselves; video files keep their "
-            "own.",
+            "Frames per second of folders of images and of elementary streams (.h264 and the like), which do "
+            "not say it themselves; other video files keep their own.",
             "What to read",
             above=0,
             metavar="FPS",

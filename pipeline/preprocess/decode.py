@@ -10,7 +10,7 @@ from pipeline.preprocess.pool import crew, run_pool
 from pipeline.preprocess.sourceprogress import SourceProgress
 from pipeline.preprocess.sources.source import Source
 from pipeline.preprocess.sources.videos import SourceVideo
-from pipeline.preprocess.space import require_space
+from pipeline.preprocess.space import require_space, require_space_of_remote
 from pipeline.preprocess.standing import Standing
 from pipeline.preprocess.state import Key, recorded_config
 from pipeline.preprocess.survey import survey
@@ -59,6 +59,8 @@ def decode_missing(
                 refuse_failed(ends.failed, len(videos))
             left = [video for video in videos if video.title not in ends.failed]
             require_space(config, left, found.looked, found.planes)
+        else:
+            require_space_of_remote(config, left)
         record_options(storage, config, recorded)
         if left:
             decoded = _decode(config, source, standing, left, members)

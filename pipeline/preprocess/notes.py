@@ -181,6 +181,12 @@ def _of_file(facts: dict[str, Any], frames: int) -> Iterator[_Note]:
     if facts["frames_header"] not in (0, frames):
         text = f"the header says {facts['frames_header']} frames, {frames} were decoded"
         yield _Note("the header says another number of frames", text)
+    if "rate_header" in facts:
+        text = (
+            f"its frames come at {facts['rate']:g} per second, not at the {facts['rate_header']:g} of its "
+            "header; the former is recorded"
+        )
+        yield _Note("the frames come at another rate than the header says", text)
     if not facts["even"]:
         yield _Note("the frames last unequally long", "its frames last unequally long")
     if facts["interlaced_frames"]:

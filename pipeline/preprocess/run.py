@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
 from pipeline.errors import ConfigError, SourceError
 from pipeline.preprocess.assembly import FOLDERS, assembled, bring_to, left_on_failure
@@ -17,7 +17,7 @@ from pipeline.preprocess.labels.find import find_labels
 from pipeline.preprocess.labels.kinds import Labels
 from pipeline.preprocess.losses import losses, made_again, refuse_loss
 from pipeline.preprocess.notes import notes, unlabelled
-from pipeline.preprocess.rates import rate_facts, refuse_rate_of_files
+from pipeline.preprocess.rates import rate_facts, refuse_rate_of_files, untaken_rate
 from pipeline.preprocess.sources.cuts import cuts
 from pipeline.preprocess.sources.source import list_tree
 from pipeline.preprocess.sources.unread import refuse_dangling, unread
@@ -29,6 +29,7 @@ from pipeline.processes.collecting import rare_collections
 from pipeline.processes.locking import sole
 from pipeline.runs.ownership import read_config, refuse_foreign_config, refuse_links
 from shards.entries import Video
+from shards.locations import same_store
 from shards.manifest import Manifest
 from shards.storage import Storage
 
@@ -126,6 +127,7 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
             *_ignored(config, layout),
             *(labels.notes if labels is not None else ()),
             *notes(manifest, whole.parts),
+            *untaken_rate(config, manifest),
             *unlabelled(manifest, labels),
             *cuts(layout),
             *unread(tree, layout, config.labels),
@@ -136,10 +138,16 @@ def _preprocess(config: PreprocessConfig, held: contextlib.ExitStack) -> Summary
 def _refuse_shards_in_source(config: PreprocessConfig) -> None:
     """What this stage and others write into a shard set must not become its next source."""
     source, shards = Storage(config.source), Storage(config.shards)
+    outer: PurePath
+    inner: PurePath
     if source.is_local and shards.is_local:
         outer, inner = Path(config.source).resolve(), Path(config.shards).resolve()
-        if inner.is_relative_to(outer):
-            raise ConfigError(f"{shards}: lies in the source {source}; choose a folder outside it")
+    elif source.can_list and same_store(config.source, config.shards):
+        outer, inner = (PurePosixPath(storage.path("")) for storage in (source, shards))
+    else:
+        return
+    if inner.is_relative_to(outer):
+        raise ConfigError(f"{shards}: lies in the source {source}; choose a folder outside it")
 
 
 def _ignored(config: PreprocessConfig, layout: Layout) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """How much a shard set will take on the disk, before hours of work end on a full one."""
 
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -82,6 +83,27 @@ def require_space(
             f"{storage}: found {free >> 20} MiB free, expected at least about {least >> 20} MiB for "
             f"{len(videos)} videos as {config.codec}; make room, choose another folder or a smaller "
             f"--size{remedy}"
+        )
+
+
+def require_space_of_remote(config: PreprocessConfig, videos: Sequence[SourceVideo]) -> None:
+    """Check what can be told of remote videos before they are fetched: that there is room for the files that
+    are fetched at once, and on a local disk for the shards of images, which are as many as are listed.
+
+    Raises:
+        SourceError: there is not.
+    """
+    images = [video for video in videos if video.is_images]
+    if Storage(config.shards).is_local:
+        require_space(config, images, images, {video.title: len(video.files) for video in images})
+    sizes = sorted((video.size for video in videos if not video.is_images), reverse=True)[: config.workers]
+    folder = Path(tempfile.gettempdir())
+    # The largest are fetched first. Those of a cluster have disks of their own.
+    if config.scheduler is None and sum(sizes) > (free := _free(folder)):
+        raise SourceError(
+            f"{folder} (TMPDIR): found {free >> 20} MiB free, expected at least {sum(sizes) >> 20} MiB for "
+            f"the largest files of {Storage(config.source)}, of which {len(sizes)} are fetched at once; "
+            "make room, set TMPDIR to another folder, or give fewer --workers"
         )
 
 

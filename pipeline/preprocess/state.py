@@ -13,6 +13,7 @@ from pipeline.options import Declared, declared_as
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.jobs import PART_SUFFIX, PARTS, Part, fingerprint, stamp
 from pipeline.preprocess.partfiles import part_from_json
+from pipeline.preprocess.rates import takes_rate
 from pipeline.preprocess.sources.source import Source
 from pipeline.preprocess.sources.videos import SourceVideo
 from pipeline.processes.heartbeat import Heartbeat
@@ -228,11 +229,7 @@ def _lost(manifest: Manifest, files: Sequence[tuple[str, int, int]]) -> frozense
 
 def variable(videos: Videos) -> np.ndarray:
     """Numbers of those videos whose rows may change without their frames: by labels, or by a rate."""
-    return np.flatnonzero(
-        videos.gathered(
-            lambda part: part.is_of("testing") | part.contains("source", '"kind": "images"'), bool
-        )
-    )
+    return np.flatnonzero(videos.gathered(lambda part: part.is_of("testing") | takes_rate(part), bool))
 
 
 def stamps_name(tables: Tables) -> str:

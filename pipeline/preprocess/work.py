@@ -7,7 +7,7 @@ shards under their final names and, after them, a part file with the video's rec
 import contextlib
 from collections.abc import Iterator
 from functools import partial
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,6 @@ from pipeline.preprocess.jobs import (
     Job,
     Part,
     files_digest,
-    fingerprint,
     part_name,
     stamp,
     sum_line,
@@ -29,7 +28,7 @@ from pipeline.preprocess.labels.masks import open_masks
 from pipeline.preprocess.sources.source import Source
 from pipeline.preprocess.sources.tree import SourceFile
 from pipeline.preprocess.sources.videos import SourceVideo, missing_numbers
-from pipeline.processes.heartbeat import Heartbeat
+from pipeline.processes.heartbeat import Heartbeat, Pulse
 from pipeline.video.files import decoded_file
 from pipeline.video.imageheaders import check_size
 from pipeline.video.images import Picture, decode_image, resize_into
@@ -46,28 +45,32 @@ _MOST_NAMES = 20
 """Bad images of a video that an error names."""
 
 
-def process_video(job: Job, heartbeat: Heartbeat) -> Part:
+def process_video(job: Job, heartbeat: Heartbeat, folder: Path | None = None) -> Part:
     """Decode one video once, in order, and write its shards, then its part file if it is to leave one.
 
     Args:
         job: what to do.
-        heartbeat: told about every frame.
+        heartbeat: told about every frame, and now and then while a remote storage is waited for.
+        folder: for a remote video file, see `Source.local`.
 
     Raises:
         SourceError: the video cannot be read.
+        ShardError: a storage does not answer, or refuses.
     """
-    source = Source(job.source)
-    storage = Storage(job.shards)
+    heartbeat = Pulse(heartbeat)
+    source = Source(job.source, heartbeat.waiting)
+    storage = Storage(job.shards, heartbeat.waiting)
     video = job.video
     facts: dict[str, Any]
     if video.is_images:
         frames, shards, facts = _process_images(source, storage, job, heartbeat)
     else:
-        frames, shards, facts = _process_file(source, storage, job, heartbeat)
+        frames, shards, facts = _process_file(source, storage, job, heartbeat, folder)
     stored_masks = None
     if video.masks is not None:
-        stored_masks = _process_masks(storage, video, frames)
-        facts["masks_digest"] = files_digest(Source(video.masks.location), video.masks.files, heartbeat)
+        masks = Source(video.masks.location, heartbeat.waiting)
+        stored_masks = _process_masks(storage, masks, video, frames, heartbeat)
+        facts["masks_digest"] = files_digest(masks, video.masks.files, heartbeat)
     part = Part(
         video=Video(
             name=video.name,
@@ -207,13 +210,18 @@ def _error_of(bad: list[tuple[str, SourceError]], folder: str, images: int) -> S
 
 
 def _process_file(
-    source: Source, storage: Storage, job: Job, heartbeat: Heartbeat
+    source: Source, storage: Storage, job: Job, heartbeat: Heartbeat, folder: Path | None
 ) -> tuple[int, tuple[Shard, ...], dict[str, Any]]:
     file = job.video.files[0]
     name = f"{source}/{file.path}"
-    facts = {"kind": "video", "file": printable(file.name), **fingerprint(source, job.video, heartbeat)}
+    digest = Hasher()
+
+    def seen(piece: bytes) -> None:
+        digest.update(piece)
+        heartbeat(0, 0)
+
     with (
-        source.local(file.path) as path,
+        source.local(file.path, seen, folder) as path,
         decoded_file(
             path, name, by_decord=job.decoder == "decord", keep_damage=job.keep_damage, heartbeat=heartbeat
         ) as decoded,
@@ -226,17 +234,32 @@ def _process_file(
         frames, shards, sizes = _write(
             storage, job, decoded.frames, decoded.expected, heartbeat, is_rgb=decoded.is_rgb
         )
-    facts |= {**decoded.facts(), "sizes": sizes}
+    facts = {
+        "kind": "video",
+        "file": printable(file.name),
+        "bytes": job.video.size,
+        "digest": digest.hexdigest(),
+        **decoded.facts(),
+        "sizes": sizes,
+    }
     return frames, shards, facts
 
 
-def _process_masks(storage: Storage, video: SourceVideo, frames: int) -> Masks:
+def _process_masks(
+    storage: Storage, source: Source, video: SourceVideo, frames: int, heartbeat: Heartbeat
+) -> Masks:
     assert video.masks is not None
-    masks = open_masks(video.masks, frames)
+    masks = open_masks(video.masks, frames, source)
     if masks.count != frames:
         raise SourceError(
             f"{masks.where}: {masks.count} masks for video {video.name}, which has {frames} frames; mend "
             "them or go without with --labels none"
         )
-    _, stored = write_masks(storage, video_stem(video.split, video.name), masks.planes)
+
+    def planes() -> Iterator[np.ndarray]:
+        for plane in masks.planes:
+            yield plane
+            heartbeat(frames, frames)
+
+    _, stored = write_masks(storage, video_stem(video.split, video.name), planes())
     return stored

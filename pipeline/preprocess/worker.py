@@ -1,12 +1,16 @@
 """A process that does jobs one after another, and its handle in the process that gives them out.
 
 Decoders may abort the interpreter, hang or leak; here they take only one video with them. The worker reads
-a job per line on its standard input and answers with lines of JSON.
+a job per line on its standard input and answers with lines of JSON. A remote video is fetched into FOLDER,
+which is not there otherwise.
 
-    python -P -m pipeline.preprocess.worker
+    python -P -m pipeline.preprocess.worker FOLDER
 """
 
 import sys
+import tempfile
+import uuid
+from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
@@ -46,7 +50,9 @@ class Worker:
     """
 
     def __init__(self, stall_seconds: float) -> None:
-        self._process = WorkerProcess("pipeline.preprocess.worker", stall_seconds)
+        # The worker may be killed at any moment, and cannot be relied on to remove what it has fetched.
+        folder = Path(tempfile.gettempdir()) / f"mnad-{uuid.uuid4().hex}"
+        self._process = WorkerProcess("pipeline.preprocess.worker", stall_seconds, folder=folder)
 
     def __enter__(self) -> "Worker":
         return self
@@ -114,6 +120,7 @@ def main() -> None:
     use_one_thread()
     heartbeat = now_and_then(lambda frames, expected: answer(frames=frames, expected=expected))
     held = address_space()
+    folder = Path(sys.argv[1])
     for line in sys.stdin:
         what = "a job"
         try:
@@ -122,7 +129,7 @@ def main() -> None:
             limit_address_space(held, _segments(job))
             found, part = 0, None
             if job.kind == "decode":
-                done = process_video(job, heartbeat)
+                done = process_video(job, heartbeat, folder)
                 found, part = done.video.frames, done.to_json().decode()
             elif job.kind == "look":
                 found = planes(job)

@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,10 +41,15 @@ class WorkerProcess:
         module: that it runs as a program.
         stall_seconds: without an answer that was waited for, after which it is killed.
         files: descriptors that it inherits under the same numbers.
+        folder: that it is given as its argument and may make; what is there when the process is gone, however
+            that came, is removed.
     """
 
-    def __init__(self, module: str, stall_seconds: float, files: Sequence[int] = ()) -> None:
+    def __init__(
+        self, module: str, stall_seconds: float, files: Sequence[int] = (), folder: Path | None = None
+    ) -> None:
         self._module, self._stall_seconds, self._files = module, stall_seconds, files
+        self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._noise: Any = None
         self._pending = b""
@@ -65,6 +71,8 @@ class WorkerProcess:
                         pipe.close()
             self._noise.close()
             self._pending = b""
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
 
     def tell(self, line: str) -> None:
         """Give it a line; that it is gone is found by who waits for the answer."""
@@ -98,7 +106,7 @@ class WorkerProcess:
     def _start(self) -> subprocess.Popen[bytes]:
         self._noise = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
-            module_command(self._module),
+            [*module_command(self._module), *([] if self._folder is None else [str(self._folder)])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._noise,
@@ -112,10 +120,14 @@ class WorkerProcess:
         assert process.stdout is not None
         deadline = time.monotonic() + self._stall_seconds
         while b"\n" not in self._pending:
-            readable, _, _ = select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))
+            try:
+                rest = max(0.0, deadline - time.monotonic())
+                readable, _, _ = select.select([process.stdout], [], [], rest)
+                data = os.read(process.stdout.fileno(), 65536) if readable else b""
+            except ValueError:  # another thread has killed it, and closed the pipe
+                raise EOFError from None
             if not readable:
                 raise TimeoutError
-            data = os.read(process.stdout.fileno(), 65536)
             if not data:
                 raise EOFError
             self._pending += data
@@ -125,8 +137,10 @@ class WorkerProcess:
     def _obituary(self, process: subprocess.Popen[bytes]) -> str:
         code = process.wait()
         how = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        self._noise.seek(max(0, self._noise.seek(0, os.SEEK_END) - 4096))
-        last = self._noise.read().decode(errors="replace").strip().splitlines()[-1:]
+        last: list[str] = []
+        with contextlib.suppress(ValueError):  # another thread has killed it, and closed the file
+            self._noise.seek(max(0, self._noise.seek(0, os.SEEK_END) - 4096))
+            last = self._noise.read().decode(errors="replace").strip().splitlines()[-1:]
         return f"{how} ({last[0].strip()})" if last else how
 
 

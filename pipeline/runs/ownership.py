@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.config import MOST_BYTES, parse_toml
 from pipeline.errors import ConfigError
+from shards.errors import TooLargeError
 from shards.localfiles import open_regular
 from shards.locations import is_plain, shown
 from shards.storage import TEMPORARY_PREFIX, Storage
@@ -86,6 +87,18 @@ def holds_results(folder: Path) -> bool:
         with open_regular(folder / CONFIG) as file:
             return _OF_VIDEO.match(file.read(_MOST_RECORDED)) is not None
     except OSError:
+        return False
+
+
+def holds_remote_results(folder: Storage, name: str) -> bool:
+    """Whether a command left clips and overlays in a folder `name` in another one, which may be in a bucket.
+
+    Raises:
+        StorageError: the storage does not answer, or refuses.
+    """
+    try:
+        return _OF_VIDEO.match(folder.read(f"{name}/{CONFIG}", most=_MOST_RECORDED)) is not None
+    except (FileNotFoundError, TooLargeError):
         return False
 
 

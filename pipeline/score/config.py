@@ -134,7 +134,8 @@ class ScoreConfig:
     rate: Annotated[
         float | None,
         Option(
-            "Frame rate of folders of images; without it their times count frames and no alarm is raised.",
+            "Frame rate of folders of images and of files that do not say theirs, such as .h264; without it "
+            "no alarm is raised, and times count images.",
             "Method",
             above=0,
             metavar="FRAMES/S",

@@ -1,7 +1,8 @@
 """Which of a video's frames are scored: the model must see them at the rate at which it was trained.
 
-The rate of a file is the mean that its header gives. A file whose rate changes, as those of mobile phones do,
-may have the right mean and not one stretch at that rate, so the times of the frames are looked at, too.
+The rate of a file is the mean that its header gives, or that at which its first frames come, if these come
+evenly at another one. A file whose rate changes, as those of mobile phones do, may have the right mean and
+not one stretch at that rate, so the times of all frames are looked at, too.
 """
 
 from collections.abc import Iterator
@@ -82,12 +83,11 @@ def pace(job: Job, footage: Footage, path: Path, decoder: Decoder) -> Pace:
         ConfigError: its rate is not that of the checkpoint; names both.
         SourceError: it is not a video file.
     """
-    rate = job.config.rate if footage.images else decoder.extent(footage, path).rate
+    rate = job.config.rate if footage.images else decoder.extent(footage, path).rate or job.config.rate
     stride, fits = _stride(job, footage, rate)
     notes = []
     if rate is None:
-        remedy = "give --rate" if footage.images else "convert the file"
-        notes.append(f"its rate is not known, so no alarm can be raised: {remedy}")
+        notes.append("its rate is not known, so no alarm can be raised: give --rate")
     elif not fits:
         notes.append(
             f"its {rate:g} frames/s are not those of the checkpoint, so its rarity is not known (--any-rate)"

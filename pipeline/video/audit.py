@@ -14,16 +14,21 @@ import numpy as np
 
 from pipeline.errors import SourceError
 from pipeline.processes.heartbeat import Heartbeat
-from pipeline.video.pyav_files import expected_frames, opened, video_tracks
+from pipeline.video.endings import missing_end
+from pipeline.video.pyav_files import (
+    TIMELESS,
+    expected_frames,
+    header_rate,
+    is_interlaced,
+    opened,
+    video_tracks,
+)
+from pipeline.video.steps import believed_rate, is_even
 
-_PROGRESSIVE = (0, 1)
-"""FFmpeg's orders of fields that are none: not known, and progressive."""
 _MOST_COMPLAINTS = 16
 """The most complaints that are kept; a demuxer finds a new one at every few bytes of rubbish."""
 _LONGEST_COMPLAINT = 200
 """Characters; those of FFmpeg have up to 100, and what they quote of the file."""
-UNSTAMPED = ("mpeg",)
-"""Containers that do not stamp every frame: FFmpeg fills in times, some of them twice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +41,7 @@ class Header:
         other_tracks: video streams that are not read, each with its index, codec and size.
         height, width: of the coded pictures, pixels.
         bits: per channel.
-        rate: frames per second by the header.
+        rate: frames per second by the header, 0 if it does not say.
         fields: whether the header says that frames are interlaced.
         frames_header: frames by the header, 0 if it does not say.
     """
@@ -55,9 +60,11 @@ class Header:
 
 @dataclass(frozen=True, kw_only=True)
 class Audit(Header):
-    """What demuxing a video file tells.
+    """What demuxing a video file tells. Its rate is that of the times of its frames, where these are even and
+    come at another one than the header says.
 
     Attributes:
+        rate_header: frames per second by the header, where that is not believed.
         packets: of the video stream; not always one per frame.
         even: whether all frames last equally long.
         discarded: packets that an edit list takes out.
@@ -66,6 +73,7 @@ class Audit(Header):
             the last one tells how often it said others.
     """
 
+    rate_header: float | None
     packets: int
     even: bool
     discarded: int
@@ -75,6 +83,8 @@ class Audit(Header):
     def facts(self) -> dict[str, Any]:
         """For the manifest."""
         record = dataclasses.asdict(self)
+        if self.rate_header is None:
+            del record["rate_header"]
         return {**record, "other_tracks": list(self.other_tracks), "complaints": list(self.complaints)}
 
 
@@ -134,12 +144,13 @@ class Demuxed:
         self._container = container
         self._times = array("q")
         self._packets = self._discarded = self._corrupt = 0
+        self._last: tuple[int, int] | None = None
         self._complaints = _Complaints()
         self._hear()
 
     def packets(self) -> Iterator["av.Packet[Any]"]:
         """The packets up to where the container cannot be read on, without empty ones."""
-        is_stamped = self.header.container not in UNSTAMPED
+        is_stamped = self.header.container not in TIMELESS
         try:
             for packet in self._container.demux(self.stream):
                 if self.logs:
@@ -148,6 +159,7 @@ class Demuxed:
                     self._packets += 1
                     self._discarded += packet.is_discard
                     self._corrupt += packet.is_corrupt
+                    self._last = None if packet.pos is None else (packet.pos, packet.size)
                     if is_stamped and packet.pts is not None:
                         self._times.append(packet.pts)
                     yield packet
@@ -157,6 +169,10 @@ class Demuxed:
             self._hear()
             self._complaints.add(str(error.strerror))
         self._hear()
+        if self._packets < self.header.frames_header or not self.header.frames_header:
+            missing = missing_end(Path(self._container.name), self.header.container, self._last)
+            if missing is not None:
+                self._complaints.add(missing)
 
     def _hear(self) -> None:
         for _, origin, text in self.logs:
@@ -166,10 +182,14 @@ class Demuxed:
 
     def audit(self) -> Audit:
         """What was found, once the packets are drawn."""
+        times = np.array(self._times, np.int64)
+        header = header_rate(self._container, self.stream)
+        rate = believed_rate(times, self.stream.time_base, header, fields=self.header.fields)
         return Audit(
-            **vars(self.header),
+            **vars(self.header) | {"rate": float(rate or 0)},
+            rate_header=None if header in (None, rate) else float(header or 0),
             packets=self._packets,
-            even=_is_even(self._times),
+            even=is_even(times),
             discarded=self._discarded,
             corrupt=self._corrupt,
             complaints=self._complaints.all(),
@@ -236,13 +256,7 @@ def _header(
         height=context.height,
         width=context.width,
         bits=max(part.bits for part in context.format.components) if context.format else 8,
-        rate=float(stream.average_rate or 0),
-        fields=context.field_order not in _PROGRESSIVE,
+        rate=float(header_rate(container, stream) or 0),
+        fields=is_interlaced(stream),
         frames_header=stream.frames,
     )
-
-
-def _is_even(times: "array[int]") -> bool:
-    """Whether sorted times lie equally far apart, to a tick of rounding."""
-    steps = np.diff(np.sort(np.frombuffer(times, np.int64))) if times else np.zeros(0, np.int64)
-    return bool(steps.size == 0 or steps.max() - steps.min() <= 1)

@@ -110,7 +110,8 @@ class Decoder:
             footage: the video.
             path: what `footage.local` gave.
             findings: is told at the end what is damaged.
-            rate: images per second of a folder of images; None counts them, one a second.
+            rate: images per second of a folder of images, or frames of a file that does not say; None counts
+                images, one a second.
             stride: of so many frames one is given.
             small: height and width to which frames are resized, too, if that is wanted.
             is_whole: whether pictures of the video's own size are wanted; else those are the small ones.

@@ -18,7 +18,7 @@ from pipeline.video.images import decode_image, read_image
 from pipeline.video.naming import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from pipeline.video.pyav_frames import Findings
 from pipeline.video.timed import TimedFrame, timed_frames
-from pipeline.video.walking import Oddities, walk
+from pipeline.video.walking import Oddities, is_below, remote_results, walk
 from shards import locations
 from shards.errors import StorageError, os_error_line
 from shards.storage import Storage, storage_of
@@ -110,13 +110,13 @@ class Footage:
         Args:
             path: what `local` gave.
             findings: is told what is damaged.
-            rate: images per second; None counts them, one a second.
+            rate: images per second, or frames of a file that does not say; None counts images, one a second.
 
         Raises:
             SourceError: it is no video, one of its images cannot be read, or none can be decoded.
         """
         if not self.images:
-            yield from timed_frames(path, str(self), findings)
+            yield from timed_frames(path, str(self), findings, rate)
             return
         yield from self._of_images(findings, rate or 1.0)
 
@@ -188,7 +188,7 @@ def _refuse_endless(footage: Footage) -> None:
 
 def _named(argument: str, notes: list[str]) -> list[Footage]:
     if locations.is_uri(argument):
-        return _remote(argument)
+        return _remote(argument, notes)
     path = Path(argument)
     if path.exists():
         return _local(path, notes)
@@ -269,7 +269,7 @@ def _oddities(path: Path, odd: Oddities) -> Iterator[str]:
             yield f"{words}: {', '.join(map(printable, sorted(names, key=natural_key)[:_MOST_LISTED]))}{more}"
 
 
-def _remote(location: str) -> list[Footage]:
+def _remote(location: str, notes: list[str]) -> list[Footage]:
     scheme = location.partition(":")[0].lower()
     if scheme in _LIVE:
         raise SourceError(
@@ -279,11 +279,14 @@ def _remote(location: str) -> list[Footage]:
     is_file = PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES
     if is_file or not Storage(location).can_list:
         return [Footage(name=PurePosixPath(name).stem or "video", location=location)]
-    listed = sorted((file for file, _, _ in Storage(location).walk()), key=natural_key)
+    storage = Storage(location)
+    listed = sorted((file for file, _, _ in storage.walk()), key=natural_key)
+    odd = Oddities(results=remote_results(storage, listed))
+    notes += [f"{locations.shown(location)}: {each}" for each in _oddities(Path(), odd)]
     videos = [
         Footage(name=str(PurePosixPath(file).with_suffix("")), location=locations.inside(location, file))
         for file in listed
-        if PurePosixPath(file).suffix.lower() in VIDEO_SUFFIXES
+        if PurePosixPath(file).suffix.lower() in VIDEO_SUFFIXES and not is_below(file, odd.results)
     ]
     if not videos:
         raise SourceError(f"{locations.shown(location)}: found no video files; give another location")

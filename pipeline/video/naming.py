@@ -1,4 +1,4 @@
-"""Which files hold video, by their names; importing this module is cheap."""
+"""Which files hold video, by their names, and of what kind; importing this module is cheap."""
 
 VIDEO_SUFFIXES = frozenset(
     f".{suffix}"
@@ -10,3 +10,13 @@ VIDEO_SUFFIXES = frozenset(
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
+ELEMENTARY = (
+    *("av1", "cavsvideo", "dirac", "h261", "h263", "h264", "hevc", "m4v", "mjpeg", "mjpeg_2000", "mpegvideo"),
+    *("obu", "vc1", "vvc"),
+)
+"""FFmpeg's names of containers that hold coded frames one after another and nothing else: it gives them 25
+frames per second, and times that follow from that."""
+MAYBE_ELEMENTARY = frozenset(
+    f".{suffix}" for suffix in ("dav", "h264", "h265", "hevc", "m4v", "mjpeg", "mjpg", "mpeg", "mpg", "vob")
+)
+"""Suffixes of files that may hold coded frames and nothing else, not even how many come in a second."""

@@ -1,5 +1,6 @@
 """Opening video files with PyAV, and the one rule for which of their tracks is read."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -7,6 +8,7 @@ import av.logging
 from av.stream import Disposition
 
 from pipeline.errors import SourceError
+from pipeline.video.naming import ELEMENTARY
 
 av.logging.set_level(av.logging.ERROR)
 av.logging.set_skip_repeated(False)  # or what is told of a file depends on the file before it
@@ -17,6 +19,12 @@ DEMUXERS = (
     *("mpegvideo", "mpjpeg", "mxf", "nut", "obu", "ogg", "rm", "smjpeg", "vc1", "vc1test", "vvc", "wtv"),
     "yuv4mpegpipe",
 )
+UNSTAMPED = ("mpeg",)
+"""Containers that do not stamp every frame: FFmpeg fills in times, some of them twice."""
+TIMELESS = (*UNSTAMPED, *ELEMENTARY)
+"""Those whose times are not all of the file itself."""
+_PROGRESSIVE = (0, 1)
+"""FFmpeg's orders of fields that are none: not known, and progressive."""
 _JPEG_STREAMS = (".mjpeg", ".mjpg")
 RESTRICTIONS = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "file"}
 """Containers that hold their frames themselves, read from files. Playlists and patterns (concat, hls, dash,
@@ -82,3 +90,13 @@ def expected_frames(container: av.container.InputContainer, stream: av.VideoStre
     rate = float(stream.average_rate or 0)
     by_stream = float((stream.duration or 0) * (stream.time_base or 0)) * rate
     return stream.frames or round(by_stream or (container.duration or 0) / av.time_base * rate)
+
+
+def header_rate(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
+    """Frames per second of a track by the file's header; None if it says nothing, as an elementary stream."""
+    return None if container.format.name in ELEMENTARY else stream.average_rate or None
+
+
+def is_interlaced(stream: av.VideoStream) -> bool:
+    """Whether the header of a track says that its frames hold two fields."""
+    return stream.codec_context.field_order not in _PROGRESSIVE

@@ -16,6 +16,7 @@ from av.video.reformatter import VideoReformatter
 
 from pipeline.errors import SourceError
 from pipeline.video.audit import Demuxed, demuxed, shortened
+from pipeline.video.naming import ELEMENTARY
 from pipeline.video.orientation import UPRIGHT, Orientation, orientation
 
 _SIZE_HEADERS = {
@@ -111,7 +112,7 @@ def _pictures(
     """Every frame as it was decoded, as `frames` gives it, and the unit of its timestamp in seconds."""
     with demuxed(path, name) as file:
         # Not the frame's own unit, which those that the decoder held back to the end do not have.
-        unit = file.stream.time_base
+        unit = None if file.header.container in ELEMENTARY else file.stream.time_base
         for frame, picture in _shown(_decoded(file, file.packets(), findings), file.name):
             yield frame, picture, unit
         findings.complain(file.audit().complaints)

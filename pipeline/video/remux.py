@@ -15,8 +15,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from pipeline.errors import SourceError
-from pipeline.video.audit import UNSTAMPED
-from pipeline.video.pyav_files import opened, video_tracks
+from pipeline.video.pyav_files import UNSTAMPED, opened, video_tracks
 from pipeline.video.pyav_frames import Findings, stamped
 from shards.storage import Storage
 

@@ -1,21 +1,26 @@
 """Frames of a video file with the times at which they are shown, and how many of them a model takes."""
 
+import contextlib
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import av.logging
 import numpy as np
 
 from pipeline.errors import ConfigError
-from pipeline.video.pyav_files import opened, video_tracks
+from pipeline.video.pyav_files import TIMELESS, header_rate, is_interlaced, opened, video_tracks
 from pipeline.video.pyav_frames import Findings, stamped
+from pipeline.video.steps import RATES, believed_rate
 
 USUAL_RATE = Fraction(25)
 """Frames per second of a file that does not say."""
-_RATES = (Fraction(1, 3600), Fraction(1000))
-"""Frames per second that a header is believed."""
+_LOOKED_AT, _REORDERED = 100, 32
+"""Packets whose times are held against the header's rate, of thousands of files before the first is scored:
+100 tell it to 1 in 2,000. And those after them of which frames that are shown before may still come."""
 RATE_TOLERANCE = Fraction(1, 10)
 """The share by which the rate of scored frames may differ from the one that was trained on."""
 
@@ -39,7 +44,9 @@ class TimedFrame:
     small: np.ndarray | None = None
 
 
-def timed_frames(path: Path, name: str, findings: Findings | None = None) -> Iterator[TimedFrame]:
+def timed_frames(
+    path: Path, name: str, findings: Findings | None = None, given: float | None = None
+) -> Iterator[TimedFrame]:
     """Every frame of a video file once, in order, as `pyav_frames.frames` gives them.
 
     A frame without a timestamp, or with one that does not lie behind the frame before, is shown one frame
@@ -49,16 +56,17 @@ def timed_frames(path: Path, name: str, findings: Findings | None = None) -> Ite
         path: of the file.
         name: of the file, for messages.
         findings: is told what is damaged.
+        given: frames per second of a file that does not say.
 
     Raises:
         SourceError: it is not a video file, or its pixels are of a kind that is not defined.
     """
     with av.logging.Capture(local=False):  # what FFmpeg says of a damaged file is counted in the findings
-        yield from _timed(path, name, Findings() if findings is None else findings)
+        yield from _timed(path, name, Findings() if findings is None else findings, given)
 
 
-def _timed(path: Path, name: str, findings: Findings) -> Iterator[TimedFrame]:
-    step = 1 / (rate(path, name) or USUAL_RATE)
+def _timed(path: Path, name: str, findings: Findings, given: float | None) -> Iterator[TimedFrame]:
+    step = 1 / (rate(path, name) or (USUAL_RATE if given is None else Fraction(given)))
     previous: Fraction | None = None
     zero: Fraction | None = None
     harmed = 0
@@ -74,14 +82,30 @@ def _timed(path: Path, name: str, findings: Findings) -> Iterator[TimedFrame]:
 
 
 def rate(path: Path, name: str) -> Fraction | None:
-    """Frames per second by a file's header; None if it does not say, or says what cannot be.
+    """Frames per second of a file; None if it does not say, or says what cannot be.
+
+    It is the rate by its header, unless its first frames come evenly at another one. A header that lists the
+    frames has their mean rate, which is believed.
 
     Raises:
         SourceError: it is not a video file.
     """
     with av.logging.Capture(local=False), opened(path, name) as container:
-        found = video_tracks(container, name)[0].average_rate
-    return found if found is not None and _RATES[0] <= found <= _RATES[1] else None
+        stream = video_tracks(container, name)[0]
+        found = header_rate(container, stream)
+        if container.format.name not in TIMELESS and (found is None or not stream.frames):
+            fields, unit = is_interlaced(stream), stream.time_base
+            found = believed_rate(_first_times(container, stream), unit, found, fields=fields)
+    return found if found is not None and RATES[0] <= found <= RATES[1] else None
+
+
+def _first_times(container: av.container.InputContainer, stream: av.VideoStream) -> np.ndarray:
+    """Ticks at which the first frames of a track are shown, int64 (N,), ascending."""
+    times: list[int] = []
+    packets = itertools.islice(container.demux(stream), _LOOKED_AT + _REORDERED)
+    with contextlib.suppress(av.FFmpegError):  # what was read until then tells enough
+        times += (packet.pts for packet in packets if packet.pts is not None)
+    return np.sort(np.array(times, np.int64))[:_LOOKED_AT]
 
 
 def every(rate_of_file: float | Fraction, rate_of_model: float | Fraction, name: str) -> int:

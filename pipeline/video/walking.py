@@ -4,13 +4,14 @@ import errno
 import os
 import stat
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 
 from pipeline.errors import SourceError
-from pipeline.runs.ownership import holds_results
+from pipeline.runs.ownership import CONFIG, holds_remote_results, holds_results
+from shards.storage import Storage
 
 _IGNORED_FOLDERS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN"})
 
@@ -97,6 +98,29 @@ def walk(
                 (links if entry.is_symlink() else folders).append((Path(entry.path), path))
             else:
                 oddities.special.append(path)
+
+
+def remote_results(storage: Storage, paths: Iterable[str]) -> list[str]:
+    """Folders of a remote one that `score` or `watch` wrote; what lies in one of them is not looked at.
+
+    Args:
+        storage: the folder.
+        paths: of all files in it.
+
+    Raises:
+        StorageError: the storage does not answer, or refuses.
+    """
+    marked = {path.rpartition("/")[0] for path in paths if path.endswith(f"/{CONFIG}")}
+    found: list[str] = []
+    for folder in sorted(marked, key=lambda folder: (folder.count("/"), folder)):
+        if not is_below(folder, found) and holds_remote_results(storage, folder):
+            found.append(folder)
+    return found
+
+
+def is_below(path: str, folders: Iterable[str]) -> bool:
+    """Whether a path lies in one of some folders."""
+    return any(path.startswith(f"{folder}/") for folder in folders)
 
 
 def _info(entry: os.DirEntry[str]) -> os.stat_result | None:

@@ -10,7 +10,11 @@ from shards.codecs import Codec
 
 
 def job_line(
-    source: Path, shards: Path, *, size: tuple[int, int] = (512, 512), decoder: DecoderName = "auto"
+    source: str | Path,
+    shards: str | Path,
+    *,
+    size: tuple[int, int] = (512, 512),
+    decoder: DecoderName = "auto",
 ) -> str:
     """The job of the only video in `source`."""
     (video,) = recognise(list_tree(str(source)), "auto", "training").videos

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, SourceError
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.run import Summary, preprocess
 from shards.rates import rate_of
@@ -77,3 +77,54 @@ def test_a_rate_that_nothing_takes_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_rate_is_refused(rate: float) -> None:
     with pytest.raises(ConfigError, match="--rate: found"):
         PreprocessConfig(source="a", shards="b", rate=rate)
+
+
+@pytest.mark.parametrize("name", ["a.flv", "a.mkv"])
+def test_times_that_contradict_the_header_tell_the_rate(name: str, tmp_path: Path) -> None:
+    write_video(tmp_path / "source" / name, scene(30), times=range(0, 3000, 100))  # the header says 25
+    (tmp_path / "labels.csv").write_text("video,start_seconds,end_seconds\na,1.0,2.0\n")
+    summary = run(
+        tmp_path / "source", tmp_path / "shards", split="testing", labels=str(tmp_path / "labels.csv")
+    )
+    (video,) = summary.manifest.videos
+    assert (video.source["rate"], video.source["rate_header"], video.source["even"]) == (10.0, 25.0, True)
+    assert video.abnormal == ((10, 20),)
+    assert [note for note in summary.notes if "10 per second, not at the 25 of its header" in note]
+
+
+@pytest.mark.parametrize("name", ["a.flv", "a.mkv", "a.mp4", "a.avi", "a.ts", "a.mov"])
+@pytest.mark.parametrize("rate", [5, 24, 30])
+def test_a_header_that_explains_the_times_to_their_rounding_is_believed(
+    name: str, rate: int, tmp_path: Path
+) -> None:
+    write_video(tmp_path / "source" / name, scene(40), rate=rate, options={"bf": "2"})
+    (video,) = run(tmp_path / "source", tmp_path / "shards").manifest.videos
+    assert (video.source["rate"], video.source["even"]) == (rate, True)
+    assert "rate_header" not in video.source
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.h264", "libx264"), ("a.mjpeg", "mjpeg")])
+def test_an_elementary_stream_has_the_rate_that_it_is_given(name: str, codec: str, tmp_path: Path) -> None:
+    source, shards = tmp_path / "source", tmp_path / "shards"
+    pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    for split in ("training", "testing"):
+        write_video(source / split / name, scene(30), codec=codec, pixels=pixels, rate=10)
+    labels = tmp_path / "labels.csv"
+    labels.write_text("video,start_seconds,end_seconds\na,1.0,2.0\n")
+    assert {rate_of(video) for video in run(source, shards).manifest.videos} == {None}
+    with pytest.raises(SourceError, match=r"has no frame rate; .* or --rate if it is"):
+        run(source, shards, labels=str(labels))
+    again = run(source, shards, labels=str(labels), rate=10.0)
+    assert again.done == 0
+    assert {rate_of(video) for video in again.manifest.videos} == {10.0}
+    (video,) = again.manifest.split("testing")
+    assert video.abnormal == ((10, 20),)
+
+
+def test_a_rate_that_turns_out_to_be_taken_by_nothing_is_told(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", scene(12)).rename(tmp_path / "a.m4v")
+    (tmp_path / "source").mkdir()
+    (tmp_path / "a.m4v").rename(tmp_path / "source" / "a.m4v")
+    summary = run(tmp_path / "source", tmp_path / "shards", rate=10.0)
+    assert rates(summary) == {"a": 25.0}
+    assert "--rate 10 was not used: every video file has a rate of its own" in summary.notes

@@ -112,6 +112,19 @@ def test_what_is_no_video_is_one_line(tmp_path: Path) -> None:
             use()
 
 
+@pytest.mark.parametrize("name", ["a.flv", "a.mkv"])
+def test_times_that_contradict_the_header_tell_the_rate(name: str, tmp_path: Path) -> None:
+    path = write_video(tmp_path / name, scene(30), times=range(0, 3000, 100))
+    assert rate(path, name) == 10
+
+
+def test_an_elementary_stream_has_no_rate_but_the_one_it_is_given(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.h264", scene(10), rate=10)
+    assert rate(path, path.name) is None
+    assert [frame.seconds for frame in timed_frames(path, path.name, given=4)] == [n / 4 for n in range(10)]
+    assert [frame.seconds for frame in timed_frames(path, path.name)] == [n / 25 for n in range(10)]
+
+
 def test_the_rate_is_that_of_the_header(tmp_path: Path) -> None:
     for number in (10, 25, 60):
         path = write_video(tmp_path / f"{number}.mp4", scene(5), rate=number)

@@ -191,7 +191,8 @@ class TimeLabels:
         if not rate:
             raise SourceError(
                 f"{self.file}: gives times for video {video.name}, which has no frame rate; give frames as "
-                "video,start,end (0-based, end exclusive), or --rate if it is a folder of images"
+                "video,start,end (0-based, end exclusive), or --rate if it is a folder of images or an "
+                "elementary stream such as .h264"
             )
         if not video.source.get("even", True):
             raise SourceError(

@@ -35,17 +35,18 @@ class PixelMasks:
     planes: Iterator[np.ndarray]
 
 
-def open_masks(source_masks: SourceMasks, frames: int) -> PixelMasks:
+def open_masks(source_masks: SourceMasks, frames: int, source: Source | None = None) -> PixelMasks:
     """Find the masks of a video.
 
     Args:
         source_masks: where they are.
         frames: of the video, which bound what is read.
+        source: their folder, if it is open.
 
     Raises:
         SourceError: they cannot be read.
     """
-    source = Source(source_masks.location)
+    source = source or Source(source_masks.location)
     file = source_masks.files[0]
     where = printable(f"{source}/{file.path}")
     if source_masks.form == "images":
