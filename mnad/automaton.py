@@ -93,6 +93,10 @@ class Automaton:
             return "closed"
         return None
 
+    def cut(self) -> None:
+        """Close the alarm and end its cooldown, for no frame comes any more: what opens is another one."""
+        self.open, self._low, self._closed = False, None, -math.inf
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Runs:

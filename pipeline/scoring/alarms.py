@@ -308,6 +308,10 @@ class Watch:
         """The most abnormal place of a moment."""
         return moment.place(self.box(watched))
 
+    def cut(self) -> Episode | None:
+        """The event that a break of the video ends; what opens an alarm next is another one."""
+        return self._watcher.cut()
+
     def finish(self) -> Episode | None:
         """The event that the end of the video ends: it was open, or could have been reopened."""
         return self._watcher.finish()

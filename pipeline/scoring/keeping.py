@@ -33,11 +33,13 @@ class Keeper:
     Args:
         home: the run.
         belongs: what all scores depend on.
+        of_version: whether they are of this version of the program alone; those of video that will not come
+            again need not be, for a calibration belongs to no version either.
     """
 
-    def __init__(self, home: Storage, belongs: Belongings) -> None:
+    def __init__(self, home: Storage, belongs: Belongings, *, of_version: bool = True) -> None:
         self._home = home
-        work = {**dataclasses.asdict(belongs), "code_version": code_version()}
+        work = {**dataclasses.asdict(belongs), "code_version": code_version() if of_version else None}
         self._work = json.dumps(work, sort_keys=True)
 
     def load(self, identity: str, profile: str | None) -> Trace | None:

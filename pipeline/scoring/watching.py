@@ -194,6 +194,11 @@ class Watcher:
             is_over=is_over,
         )
 
+    def cut(self) -> Episode | None:
+        """The event that a break of the video ends, as `finish`; what opens an alarm next is another one."""
+        self._automaton.cut()
+        return self.finish()
+
     def finish(self) -> Episode | None:
         """The event that the end of the video ends: it was open, or could have been reopened."""
         episode, self._episode = self._episode, None

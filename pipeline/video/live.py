@@ -43,6 +43,9 @@ seconds."""
 _BOUND = {"max_pixels": str(LARGEST_PIXELS)}
 """The option of decoders that refuses larger pictures before memory is taken for one: they run in `watch`
 itself."""
+_NO_TIMES = 0x80
+"""FFmpeg's flag of containers that hold no times (`AVFMT_NOTIMESTAMPS`), such as JPEGs over HTTP: it stamps
+their frames 1/25 s apart, whenever they come."""
 _DEVICE = re.compile(r"/dev/video\d+")
 _PROTOCOLS = {"rtsp": "rtp,tcp", "rtsps": "rtp,tcp,tls", "http": "http,tcp", "https": "https,http,tls,tcp"}
 """What FFmpeg may open, by the scheme of the location."""
@@ -62,6 +65,7 @@ class Form:
         unit: seconds per tick of their times.
         suffix, container: of a file that holds them, and how FFmpeg names its kind.
         rate: frames per second, about; None where nobody knows.
+        has_times: whether times come with the packets; else those that they have are made up.
     """
 
     template: VideoStream
@@ -70,6 +74,7 @@ class Form:
     suffix: str
     container: str
     rate: Fraction | None
+    has_times: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +85,14 @@ class LivePacket:
         data: of it.
         shown, decoded: its times in ticks of the form; None where the camera gives none.
         is_key: whether decoding can begin with it.
+        arrived: when it came, on the clock of this process.
     """
 
     data: bytes
     shown: int | None
     decoded: int | None
     is_key: bool
+    arrived: float = 0.0
 
 
 class LiveFrame:
@@ -120,7 +127,8 @@ class LiveStream:
         self._stream.codec_context.thread_count = 1
         self._stream.codec_context.options.update(_BOUND)
         self._reformatter = VideoReformatter()
-        self.form = _form(self._stream, name)
+        has_times = not container.format.flags & _NO_TIMES
+        self.form = _form(self._stream, name, has_times=has_times)
 
     def packets(self) -> Iterator[LivePacket]:
         """Each packet as it comes, in place of iterating; none is decoded.
@@ -244,11 +252,11 @@ def _opened(location: str) -> InputContainer:
     )
 
 
-def _form(stream: VideoStream, name: str) -> Form:
+def _form(stream: VideoStream, name: str, *, has_times: bool) -> Form:
     suffix, container = container_suffix(stream.codec_context.name, name)
     holder = av.open(io.BytesIO(), "w", format=container)
     assert stream.time_base is not None
-    rate = stream.average_rate or stream.guessed_rate
+    rate = (stream.average_rate or stream.guessed_rate) if has_times else None
     return Form(
         template=holder.add_stream_from_template(stream, opaque=True),
         holder=holder,
@@ -256,6 +264,7 @@ def _form(stream: VideoStream, name: str) -> Form:
         suffix=suffix,
         container=container,
         rate=rate if rate else None,
+        has_times=has_times,
     )
 
 
@@ -267,7 +276,13 @@ def _refuse_large(width: int, height: int) -> None:
 
 
 def _kept(packet: "av.Packet[VideoStream]") -> LivePacket:
-    return LivePacket(data=bytes(packet), shown=packet.pts, decoded=packet.dts, is_key=packet.is_keyframe)
+    return LivePacket(
+        data=bytes(packet),
+        shown=packet.pts,
+        decoded=packet.dts,
+        is_key=packet.is_keyframe,
+        arrived=time.monotonic(),
+    )
 
 
 def _reason(error: Any) -> str:

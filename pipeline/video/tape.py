@@ -8,6 +8,7 @@ import math
 import threading
 from collections import deque
 from dataclasses import dataclass
+from fractions import Fraction
 
 import av
 from av.video.stream import VideoStream
@@ -19,6 +20,11 @@ from shards.storage import Storage
 
 MOST_BYTES = 64 << 20
 """The most bytes of packets that are kept per camera: two minutes of 4 Mbit/s."""
+_ARRIVAL_UNIT = Fraction(1, 90_000)
+"""Seconds per tick of the times of packets whose arrival counts."""
+_ARRIVAL_STEP = 90
+"""The fewest ticks between two of them, a millisecond: some come at once, and containers refuse those of one
+time."""
 
 
 @dataclass
@@ -29,11 +35,18 @@ class Moving:
         form: of its packets.
         ahead: what is added to its seconds; None while that is not known.
         first: of the camera, when the first frame is shown: FFmpeg leaves its packet without a time.
+        by_arrival: whether its seconds are those at which packets came, on the clock of this process.
     """
 
     form: Form
     ahead: float | None = None
     first: float | None = None
+    by_arrival: bool = False
+
+    @property
+    def unit(self) -> Fraction:
+        """Seconds per tick."""
+        return _ARRIVAL_UNIT if self.by_arrival else self.form.unit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,15 +56,22 @@ class _Kept:
 
     @property
     def shown(self) -> int:
-        """In ticks of its form."""
+        """In ticks."""
+        if self.of.by_arrival:
+            return round(self.packet.arrived / self.of.unit)
         if self.packet.shown is not None:
             return self.packet.shown
-        return round(((self.of.first or 0.0) - (self.of.ahead or 0.0)) / self.of.form.unit)
+        return round(((self.of.first or 0.0) - (self.of.ahead or 0.0)) / self.of.unit)
+
+    @property
+    def decoded(self) -> int | None:
+        """In ticks; None where the camera does not say."""
+        return self.shown if self.of.by_arrival else self.packet.decoded
 
     @property
     def seconds(self) -> float | None:
         """Of the camera."""
-        return None if self.of.ahead is None else float(self.shown * self.of.form.unit) + self.of.ahead
+        return None if self.of.ahead is None else float(self.shown * self.of.unit) + self.of.ahead
 
 
 class Tape:
@@ -71,7 +91,8 @@ class Tape:
     def push(self, packet: LivePacket, of: Moving) -> None:
         """Take the next packet; one without a time is left out, but for the first of a connection."""
         with self._lock:
-            if packet.shown is None and (self._kept and self._kept[-1].of is of):
+            is_next = bool(self._kept) and self._kept[-1].of is of
+            if packet.shown is None and is_next and not of.by_arrival:
                 return
             if self._is_full:  # with an event that is longer than what is kept: its beginning stays
                 return
@@ -79,7 +100,7 @@ class Tape:
             self._bytes += len(packet.data)
             if self._is_held and self._bytes > MOST_BYTES:
                 self._is_full = True
-            elif packet.is_key and not self._is_held:
+            elif not self._is_held and (packet.is_key or self._bytes > MOST_BYTES):
                 self._let_go()
 
     def hold(self) -> None:
@@ -115,9 +136,10 @@ class Tape:
             raise SourceError(
                 f"{stem}: found no pictures of these seconds, expected some; its clip is left out"
             )
-        form = packets[0].of.form
+        form, unit = packets[0].of.form, packets[0].of.unit
         zero = packets[0].shown
-        step = max(1, round(1 / (form.rate * form.unit))) if form.rate else 1
+        step = max(1, round(1 / (form.rate * unit))) if form.rate else 1
+        least = _ARRIVAL_STEP if packets[0].of.by_arrival else 1
         try:
             with (
                 out.writing(stem + form.suffix) as file,
@@ -127,7 +149,7 @@ class Tape:
                 made = (_packet(each, copy) for each in packets)
                 last: int | None = None
                 for packet, shown, decoded in timed_packets(made, stem, step):
-                    last = decoded if last is None else max(decoded, last + 1)
+                    last = decoded if last is None else max(decoded, last + least)
                     packet.pts, packet.dts = max(shown, last) - zero, last - zero
                     target.mux(packet)
         except av.FFmpegError as error:
@@ -176,8 +198,8 @@ def _of_span(kept: list[_Kept], span: tuple[float, float]) -> list[_Kept]:
 
 def _packet(kept: _Kept, stream: VideoStream) -> "av.Packet[VideoStream]":
     packet = av.Packet(kept.packet.data)
-    packet.pts, packet.dts = kept.shown, kept.packet.decoded
-    packet.time_base = kept.of.form.unit
+    packet.pts, packet.dts = kept.shown, kept.decoded
+    packet.time_base = kept.of.unit
     packet.is_keyframe = kept.packet.is_key
     packet.stream = stream
     return packet  # type: ignore[return-value]

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time, timedelta
 
+from mnad.automaton import COOLDOWN, HOLD
 from pipeline.events.event import Event
 from pipeline.events.log import EventLog
 from pipeline.runs.armed import load_armed, save_armed
@@ -29,9 +30,15 @@ from pipeline.watch.incidents import Incidents
 from pipeline.watch.learning import Learner
 from pipeline.watch.messages import Messages
 from pipeline.watch.parts import Parts
+from pipeline.watch.settling import Settling
 from shards.storage import Storage
 
 _DRIFT_SECONDS = 60.0
+_NEW_VIEW = (
+    "it has looked elsewhere than before for so long that this is its usual view now, and alarms are raised "
+    "again, by the calibration of the view before: if it was turned, calibrate it again; if infrared light "
+    "does this, give it profiles"
+)
 logger = logging.getLogger(__name__)
 
 Clip = Callable[[str, tuple[float, float]], str | None]
@@ -69,14 +76,15 @@ class WatchedCamera:
         self._config, self._folder, self._log, self._subject = config, folder, log, subject
         self._zones, self._messages, self._clip, self._tapes = zones, messages, clip, tapes
         self._parts = Parts(folder)
-        self._health = Health()
+        self._health, self._settling = Health(), Settling()
         self._incidents = Incidents(log, subject)
         self._watch = Watch(None)
         self._happenings: Happenings | None = None
         self._learner: Learner | None = None
+        self._notes: tuple[str, ...] = ()
         self._armed: Callable[[], Alarms | None] = lambda: None
         self._zero: datetime | None = None
-        self._seconds = self._drift_at = 0.0
+        self._seconds = self._drift_at = self._scored_at = 0.0
         self._count = 0
 
     def arm(self, alarms: Alarms | None, score: Score, missing: str | None) -> None:
@@ -93,6 +101,10 @@ class WatchedCamera:
         subject = dataclasses.replace(self._subject, calibration=alarms.digest)
         clock = self._clock if self._is_live else None
         self._happenings = Happenings(self._folder, self._log, subject, self._clip, clock)
+
+    def note(self, text: str) -> None:
+        """Say something of what frames are held against, until that changes."""
+        self._notes = self.face.remarks = (*self._notes, text)
 
     def learn(self, learner: Learner, armed: Callable[[], Alarms | None]) -> None:
         """Learn what the camera sees, and raise alarms then.
@@ -114,11 +126,13 @@ class WatchedCamera:
             now: on the clock of this process.
         """
         last, happenings = window.last, self._happenings
-        self._seconds, self._count = moment.seconds, self._count + 1
+        self._seconds, self._count, self._scored_at = moment.seconds, self._count + 1, now
         if last.time is not None:
             if self._zero is None or self._watch.episode is None:  # the times of an event stay in order
                 self._zero = last.time - timedelta(seconds=moment.seconds)
-            for kind, is_on in self._health.push(moment.seconds, window.frames[-1]):
+            for kind, is_on in self._health.push(moment.seconds, window.frames[-1], window.profile):
+                if kind == "moved" and not is_on and self._health.has_new_view:
+                    logger.warning("%s: %s", self._config.name, _NEW_VIEW)
                 self._told(
                     self._incidents.turn(
                         kind, is_on, moment.seconds, last.time, is_suppressed=self._is_suppressed
@@ -126,15 +140,17 @@ class WatchedCamera:
                 )
         watched = self._watch.push(moment)
         place = self._watch.place(moment, watched)
+        if self._is_live and self._settling.push(now, self.face.skipped, is_settled=watched.is_settled):
+            logger.warning("%s: %s", self._config.name, self._settling.blind or "alarms can be raised again")
         if self._learner is not None and self._learner.push(moment):
-            self._learner, self.face.is_learning = None, False
+            self._learner, self.face.is_learning, self._notes = None, False, ()
             logger.info("%s: learned", self._config.name)
             alarms = self._armed()
             for note in () if alarms is None else alarms.notes:
                 logger.warning("%s: %s", self._config.name, note)
             self.arm(alarms, "local", None)
         if happenings is not None:
-            is_suppressed = self._is_suppressed or self._health.pauses_alarms or self.feed.is_off_rate
+            is_suppressed = self._is_suppressed or bool(self._health.pausing) or self.feed.is_off_rate
             self._told(
                 tell(
                     happenings, self._watch, watched, moment, place, self._zones, is_suppressed=is_suppressed
@@ -157,6 +173,7 @@ class WatchedCamera:
             if found is not None:
                 if self._happenings is not None and self._happenings.current == event:
                     self._happenings.label = label
+                self._incidents.say(event, label)
                 labelled = dataclasses.replace(found, label=label)
                 self._log.say(labelled)
                 self._told([labelled], is_said=True)
@@ -164,11 +181,18 @@ class WatchedCamera:
             waited = now - (self.feed.since if self.feed.seen is None else self.feed.seen)
             moment = datetime.now(UTC)
             for kind, is_on in self._health.wait(waited):
+                if is_on:
+                    self._cut(now)
                 self._told(
                     self._incidents.turn(
                         kind, is_on, self._seconds + waited, moment, is_suppressed=self._is_suppressed
                     )
                 )
+            # Frames would have closed it by then; where none is scored, as of damaged video, none does.
+            if self._watch.episode is not None and now - self._scored_at >= HOLD + COOLDOWN:
+                self._cut(now)
+        self.face.blocked = self._blocked
+        self.face.remarks = (*self._notes, *([_NEW_VIEW] if self._health.has_new_view else []))
         if now - self._drift_at >= _DRIFT_SECONDS:
             self._drift_at = now
             self._tell_drift()
@@ -187,6 +211,14 @@ class WatchedCamera:
             self._learner.keep()
         self._parts.close()
         self._messages.close()
+
+    def _cut(self, now: float) -> None:
+        """End the event that is open or could be reopened: it cannot be followed any more."""
+        episode = self._watch.cut()
+        if episode is not None and self._happenings is not None:
+            self._told([self._happenings.end(episode)])
+        self.face.lost()
+        self._messages.show(now, alarm=False, rarity_hours=None)
 
     def _told(self, events: list[Event], *, is_said: bool = False) -> None:
         """Make events known that have been written down, or what a person has said of them."""
@@ -229,6 +261,15 @@ class WatchedCamera:
     @property
     def _is_live(self) -> bool:
         return bool(self._tapes)
+
+    @property
+    def _blocked(self) -> str:
+        """Why no alarm is raised at present, or nobody told of one, whatever the calibration; or empty."""
+        if self._settling.blind:
+            return self._settling.blind
+        if self._health.pausing:
+            return f"{self._health.pausing}, alarms pause"
+        return "rate off, nobody is told" if self.feed.is_off_rate else ""
 
     @property
     def _is_suppressed(self) -> bool:

@@ -33,9 +33,10 @@ def _words(given: Any) -> tuple[str, ...]:
 
 
 def _quiet(given: Any) -> str:
-    if not isinstance(given, str) or not _QUIET.fullmatch(given):
+    found = _QUIET.fullmatch(given) if isinstance(given, str) else None
+    if found is None or found.group(1, 2) == found.group(3, 4):  # the day or never, whoever reads it
         raise ValueError(given)
-    return given
+    return str(given)
 
 
 def _profile(given: Any) -> str:
@@ -87,7 +88,12 @@ _COMMAND = Custom(
     expected="a program and its arguments",
     show=lambda words: shlex.join(words),
 )
-_TIMES = Custom(notation="FROM-TO", parse=_quiet, expected="times of the day such as 22:00-06:00", show=str)
+_TIMES = Custom(
+    notation="FROM-TO",
+    parse=_quiet,
+    expected="times of the day such as 22:00-06:00, which differ",
+    show=str,
+)
 _LENGTH = Custom(notation="TIME", parse=_length, expected="a length of time such as 90m, 24h or 7d", show=str)
 _ADDRESS = Custom(
     notation="HOST:PORT",

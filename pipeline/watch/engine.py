@@ -78,6 +78,7 @@ class Engine:
         models = {name: post.model for name, post in self._posts.items()}
         most = {post.model: post.tool.batch for post in self._posts.values()}
         for post in self._posts.values():
+            post.camera.feed.begin(time.monotonic())
             for reader in post.readers:
                 reader.start()
         try:

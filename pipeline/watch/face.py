@@ -59,6 +59,10 @@ class Face:
         self._scored = 0
         self._snoozed: datetime | None = None
         self._asked: queue.SimpleQueue[tuple[str, Label | None]] = queue.SimpleQueue()
+        self.blocked = ""
+        """Why no alarm is raised at present, or nobody told of one, or empty."""
+        self.remarks: tuple[str, ...] = ()
+        """What else must be known of the camera at present."""
         self.drift = ""
         self.is_learning = False
         self.waiting_bytes = 0
@@ -78,6 +82,16 @@ class Face:
             self._latencies.append(latency)
             for strip in (self._minutes, self._day):
                 strip.push(time, rarity, censored=watched.is_censored, alarm=watched.alarm)
+
+    def lost(self) -> None:
+        """Show that nothing is known of what the camera sees now."""
+        with self._lock:
+            self._watched = self._place = None
+
+    @property
+    def skipped(self) -> int:
+        """Windows that were skipped so far."""
+        return self._skipped()
 
     def told(self, event: Event) -> None:
         """Show an event."""
@@ -122,6 +136,7 @@ class Face:
                 profile=self._profile if every is not None and every.profiles else None,
                 notes=self._notes(every),
                 missing=self._missing,
+                blocked=self.blocked,
                 learning=self.is_learning,
                 promise=None if alarms is None else alarms.promise,
                 drift=self.drift,
@@ -140,7 +155,9 @@ class Face:
         return snapshot
 
     def _notes(self, alarms: Alarms | None) -> tuple[str, ...]:
-        notes = () if alarms is None else alarms.notes
+        notes = (*(() if alarms is None else alarms.notes), *self.remarks)
+        if self._feed.distrust:
+            notes = (*notes, f"{self._feed.distrust}; the time of arrival counts")
         if not self._feed.unrecorded:
             return notes
         return (*notes, f"clips are of the stream that is watched; of record_url: {self._feed.unrecorded}")
@@ -155,6 +172,8 @@ class Face:
             parts.append(once_in(watched.rarity_hours, censored=watched.is_censored))
         if watched is not None and watched.alarm:
             parts.append("ALARM")
+        if self.blocked and not feed.is_off_rate:
+            parts.append(self.blocked)
         count = sum(event.kind == "anomaly" for event in self._events.values())
         parts.append(f"{count} event{'' if count == 1 else 's'}")
         if self._latencies:

@@ -23,10 +23,11 @@ class Feed:
         reconnects: connections that had frames, after the first.
         seen: when the last frame came, on the clock of this process; None before the first.
         shown: when that frame was shown, in seconds of the camera.
-        since: when the state began.
+        since: when the state began, or its reader was started.
         picture: the last frame, uint8 (H, W, 3) BGR, or None.
         rate: frames per second that are scored, or None.
         expected: frames per second that the model was trained on, or None.
+        distrust: why the camera's own times do not count, or empty.
         unrecorded: why nothing comes of the stream that clips are to be of, or empty.
         failure: what ended its reader, which is for the main thread to raise.
     """
@@ -40,6 +41,7 @@ class Feed:
     picture: np.ndarray | None = None
     rate: float | None = None
     expected: float | None = None
+    distrust: str = ""
     unrecorded: str = ""
     failure: BaseException | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -54,6 +56,10 @@ class Feed:
     def seconds(self, now: float) -> float | None:
         """Of the camera at a time on the clock of this process, about; None before its first frame."""
         return None if self.seen is None else self.shown + now - self.seen
+
+    def begin(self, now: float) -> None:
+        """Its reader is started: whatever was prepared before took none of the camera's time."""
+        self.since = now
 
     def turn(self, state: State, now: float, reason: str = "") -> None:
         """Change the state."""

@@ -1,5 +1,7 @@
 """What happens to a camera itself: it is gone, sees nothing, stands still or looks elsewhere."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from pipeline.events.event import Kind
@@ -18,8 +20,13 @@ MOVED_SECONDS = 60.0
 CORRELATION = 0.6
 """The correlation of the background with the usual one below which the camera looks elsewhere."""
 _NOW, _USUAL = 30.0, 1800.0
-"""Seconds over which the background of now and the usual one are smoothed."""
+"""Seconds over which the background of now and the usual one are smoothed; and after which the former is the
+latter."""
 _SIDE = 32
+_CONTRAST = 10.0
+"""The standard deviation of outlines, in levels; a picture of less than one level is not brought up to it."""
+_PAUSING: tuple[Kind, ...] = ("black", "moved")
+"""In which nobody is told of alarms."""
 
 
 class Still:
@@ -54,35 +61,74 @@ class Black:
         return self._since is not None and seconds - self._since >= BLACK_SECONDS
 
 
+@dataclass
+class _View:
+    """What a camera sees in one profile.
+
+    Attributes:
+        now: its background, smoothed over `_NOW`.
+        usual: the outline of the same, smoothed over `_USUAL`, whatever it shows.
+        seconds: of the last frame.
+        seen: seconds of it so far; what lies between two frames that are far apart was not seen.
+        other: seconds of it since it began to differ from the usual one.
+        origin: the usual one before it did so for long, until that is back; None while it is the usual one.
+    """
+
+    now: np.ndarray
+    usual: np.ndarray
+    seconds: float
+    seen: float = 0.0
+    other: float = 0.0
+    origin: np.ndarray | None = None
+
+    def push(self, seconds: float, level: np.ndarray) -> bool:
+        """Take the next frame; whether its background is another one than usual."""
+        passed, self.seconds = seconds - self.seconds, seconds
+        step = min(passed, DOWN_SECONDS)
+        self.seen += step
+        self.now = self.now + (1 - np.exp(-passed / _NOW)) * (level - self.now)
+        if self.seen < MOVED_SECONDS:  # until there is a usual one, what is there is taken for it
+            self.usual = _outline(self.now)
+            return False
+        is_other = _correlation(self.now, self.usual) < CORRELATION
+        if self.other >= _USUAL:  # it has been there for all that time
+            self.usual, is_other = _outline(self.now), False
+        self.other = self.other + step if is_other else 0.0
+        if self.other >= MOVED_SECONDS and self.origin is None:
+            self.origin = self.usual
+        self.usual = self.usual + (1 - np.exp(-step / _USUAL)) * (_outline(level) - self.usual)
+        if self.origin is not None and not self.other and self._is_back(self.origin):
+            self.origin = None
+        return is_other
+
+    def _is_back(self, origin: np.ndarray) -> bool:
+        """Whether it shows what it once did, and that is the usual again."""
+        return all(_correlation(each, origin) >= CORRELATION for each in (self.now, self.usual))
+
+
 class Moved:
-    """Whether a camera looks elsewhere than it did for the last half an hour."""
+    """Whether a camera looks elsewhere than it did for the last half an hour, in the profile of its frames.
+
+    A view that stays becomes the usual one, after half an hour at the latest.
+    """
 
     def __init__(self) -> None:
-        self._now: np.ndarray | None = None
-        self._usual: np.ndarray | None = None
-        self._seconds = self._start = 0.0
-        self._since: float | None = None
+        self._views: dict[str | None, _View] = {}
+        self._is_on = False
+        self.has_stayed = False
+        """Whether the usual view of the last frame's profile is another one than it once was."""
 
-    def push(self, seconds: float, small: np.ndarray) -> bool:
+    def push(self, seconds: float, small: np.ndarray, profile: str | None = None) -> bool:
         """Take the next frame; whether its background has been another one for long."""
         gray = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
         level = cv2.resize(gray, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float64)
-        step, self._seconds = seconds - self._seconds, seconds
-        if self._now is None or self._usual is None:
-            self._now, self._usual, self._start = level, level, seconds
-            return False
-        self._now = self._now + (1 - np.exp(-step / _NOW)) * (level - self._now)
-        is_other = _correlation(self._now, self._usual) < CORRELATION
-        # Until there is a usual one, what is there is taken for it.
-        if seconds - self._start < MOVED_SECONDS:
-            self._usual = self._now
-        elif not is_other:
-            self._usual = self._usual + (1 - np.exp(-step / _USUAL)) * (level - self._usual)
-        if not is_other or seconds - self._start < MOVED_SECONDS:
-            self._since = None
-            return False
-        self._since = seconds if self._since is None else self._since
-        return seconds - self._since >= MOVED_SECONDS
+        view = self._views.get(profile)
+        if view is None:
+            view = self._views[profile] = _View(now=level, usual=_outline(level), seconds=seconds)
+        # A camera that was turned by day is so by night, too, and need not be found out again.
+        self._is_on = view.push(seconds, level) and (self._is_on or view.other >= MOVED_SECONDS)
+        self.has_stayed = view.origin is not None and not view.other
+        return self._is_on
 
 
 class Health:
@@ -93,12 +139,17 @@ class Health:
         self._is_on: dict[Kind, bool] = dict.fromkeys(("camera_down", "black", "frozen", "moved"), False)
 
     @property
-    def pauses_alarms(self) -> bool:
-        """Whether it is black or looks elsewhere, so that its calibration says nothing."""
-        return self._is_on["black"] or self._is_on["moved"]
+    def pausing(self) -> Kind | None:
+        """Why alarms pause: `black` or `moved`, of which a calibration says nothing; None if they do not."""
+        return next((kind for kind in _PAUSING if self._is_on[kind]), None)
 
-    def push(self, seconds: float, small: np.ndarray) -> list[tuple[Kind, bool]]:
-        """Take a frame, uint8 (H, W, 3); what begins or ends with it.
+    @property
+    def has_new_view(self) -> bool:
+        """Whether it looks elsewhere than it once did, for so long that this is the usual view by now."""
+        return self._moved.has_stayed
+
+    def push(self, seconds: float, small: np.ndarray, profile: str | None = None) -> list[tuple[Kind, bool]]:
+        """Take a frame, uint8 (H, W, 3), of a profile; what begins or ends with it.
 
         A black picture often stands still, too; that is the same thing, and told once.
         """
@@ -106,7 +157,7 @@ class Health:
         return [
             *self._turned("black", is_black),
             *self._turned("frozen", is_still and not self._black.is_dark),
-            *self._turned("moved", self._moved.push(seconds, small)),
+            *self._turned("moved", self._moved.push(seconds, small, profile)),
         ]
 
     def wait(self, seconds: float) -> list[tuple[Kind, bool]]:
@@ -116,6 +167,13 @@ class Health:
     def _turned(self, kind: Kind, is_on: bool) -> list[tuple[Kind, bool]]:
         before, self._is_on[kind] = self._is_on[kind], is_on
         return [(kind, is_on)] if is_on != before else []
+
+
+def _outline(level: np.ndarray) -> np.ndarray:
+    """A picture of a contrast that all have: so a bright one does not outweigh a dim one in a mean."""
+    centred = level - level.mean()
+    outline: np.ndarray = centred * (_CONTRAST / max(1.0, float(centred.std())))
+    return outline
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -3,7 +3,7 @@
 import dataclasses
 from datetime import datetime
 
-from pipeline.events.event import Event, Kind, event_id
+from pipeline.events.event import Event, Kind, Label, event_id
 from pipeline.events.log import EventLog
 from pipeline.scoring.happenings import Subject
 
@@ -32,6 +32,24 @@ class Incidents:
             time: when it begins or ends.
             is_suppressed: whether nobody is to be told of it.
         """
+        return self._turned(kind, is_on, seconds, time, is_suppressed=is_suppressed)
+
+    def say(self, event: str, label: Label | None) -> None:
+        """Have the end of an event carry what a person has said of it."""
+        for kind, begun in self._open.items():
+            if begun.id == event:
+                self._open[kind] = dataclasses.replace(begun, label=label)
+
+    def _turned(
+        self,
+        kind: Kind,
+        is_on: bool,
+        seconds: float,
+        time: datetime,
+        *,
+        is_suppressed: bool = False,
+        is_interrupted: bool = False,
+    ) -> list[Event]:
         if is_on == (kind in self._open):
             return []
         if is_on:
@@ -57,17 +75,20 @@ class Incidents:
         else:
             begun = self._open.pop(kind)
             assert begun.start is not None
-            end = begun.start_seconds + max(0.0, (time - begun.start).total_seconds())
-            event = dataclasses.replace(begun, type="end", end=time, end_seconds=end)
+            time = max(time, begun.start)  # the clock of the machine may have been set back meanwhile
+            end = begun.start_seconds + (time - begun.start).total_seconds()
+            event = dataclasses.replace(
+                begun, type="end", end=time, end_seconds=end, interrupted=is_interrupted
+            )
         self._log.append(event)
         return [event]
 
     def close(self, time: datetime) -> list[Event]:
-        """End all that goes on."""
+        """End all that goes on, for the program stops: what it was is not over."""
         return [
             event
             for kind in list(self._open)
-            for event in self.turn(kind, False, 0.0, time, is_suppressed=False)
+            for event in self._turned(kind, False, 0.0, time, is_interrupted=True)
         ]
 
 

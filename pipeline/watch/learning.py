@@ -12,7 +12,14 @@ import numpy as np
 
 from mnad.evidence import GAP
 from mnad.rates import Refusal
-from pipeline.runs.calibration import Calibrated, CalibrationRecord, Trace, delta_of
+from pipeline.runs.calibration import (
+    Calibrated,
+    CalibrationRecord,
+    Trace,
+    calibrated_profiles,
+    delta_of,
+    record_name,
+)
 from pipeline.runs.promises import duration, refusal
 from pipeline.scoring.fitting import EMPTY, Track, fit, hours_of
 from pipeline.scoring.instrument import Instrument
@@ -52,7 +59,7 @@ class Learner:
         self._alarms_per_hour, self._confidence = alarms_per_hour, confidence
         self._belongs = tool.belongings("local")
         self._signals = Signals(score="local")
-        self._keeper = Keeper(home, self._belongs)
+        self._keeper = Keeper(home, self._belongs, of_version=False)
         self._profiles = profiles(tool.profile)
         self._pieces: list[dict[str | None, Trace]] = []
         self._tracks: dict[str | None, Track] = {}
@@ -116,6 +123,10 @@ class Learner:
             records.append(record)
         for record in records:
             record.save(self._home)
+        made = [record.profile for record in records]
+        for profile in calibrated_profiles(self._home):
+            if profile not in made:  # of a model that the camera had before
+                self._home.delete(record_name(profile))
         self._keeper.clear()
         return True
 

@@ -79,6 +79,10 @@ def watch_config(**given: Any) -> Plan:
         )
     if config.config is not None and config.record_url is not None:
         raise ConfigError("watch: found --record-url and --config, expected it in the table of its camera")
+    if config.config is not None and "name" in given:
+        raise ConfigError(
+            "watch: found --name and --config, in which the tables name the cameras; leave it out"
+        )
     if config.out is None:
         raise ConfigError("watch: found no folder for the results, expected one; give --out DIR")
     where = "watch" if file is None else locations.shown(str(file))

@@ -6,13 +6,13 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.errors import ConfigError, SourceError
+from pipeline.errors import CalibrationError, ConfigError, SourceError
 from pipeline.events import log
 from pipeline.events.event import Model
 from pipeline.events.sinks import delivery
 from pipeline.processes.distributed import Process
 from pipeline.runs import promises
-from pipeline.runs.calibration import calibrated_profiles
+from pipeline.runs.calibration import calibrated_profiles, load_calibration, record_name
 from pipeline.runs.layout import LEARNED, home_of
 from pipeline.runs.ownership import refuse_links
 from pipeline.runs.trainedon import rate_of
@@ -85,10 +85,15 @@ def _post(
     run = Storage(home_of(config.checkpoint))
     learned = Storage(f"{folder.path('')}/{LEARNED}")
     refuse_links(learned, (keeping.FOLDER,))
-    is_learned = bool(calibrated_profiles(learned))
+    stale = _stale(config, models, learned)
+    is_learned = bool(calibrated_profiles(learned)) and stale is None
+    is_learning = config.hours is not None and not is_learned
+    if stale is not None and not is_learning and not calibrated_profiles(run):
+        raise CalibrationError(
+            f"camera {config.name}: {stale}; learn the camera again with --learn 24h, or calibrate the run"
+        )
     home = learned if is_learned else run
     tool, model = models.of(config, home)
-    is_learning = config.hours is not None and not is_learned
     alarms = None if is_learning else alarms_of(tool, home, config.asked)
     location = revealed(config.url, f"camera {config.name}: url")
     footage = None if is_live(location) else _file(location)
@@ -119,6 +124,9 @@ def _post(
     camera = WatchedCamera(config, folder, opened, subject, zones, feed, face, messages, clip, tapes)
     score = "local" if alarms is None else alarms.record.belongs.score
     camera.arm(alarms, score, unarmed(alarms, tool, config.checkpoint, mask=config.mask))
+    if stale is not None:
+        instead = "the camera is learned again" if is_learning else "the calibration of the run counts"
+        camera.note(f"{stale}; {instead}")
     if is_learning:
         camera.learn(
             _learner(config, tool, learned), lambda: alarms_of(tool, learned, Asked(profile=config.profile))
@@ -127,6 +135,19 @@ def _post(
     readers = [_reader(config.name, location, footage, tool, assembler, feed, tapes, slots)]
     readers += [_recorder(config.name, url, feed, tapes[0]) for url in _streams(config)[:-1]]
     return Post(camera=camera, tool=tool, model=model, readers=tuple(readers))
+
+
+def _stale(config: CameraConfig, models: Models, learned: Storage) -> str | None:
+    """Why what was learned means nothing for the camera as it is watched now; None unless it is so."""
+    try:
+        for profile in calibrated_profiles(learned):
+            tool, _ = models.of(config, learned)
+            name = record_name(profile)
+            belongs = tool.belongings("local")
+            load_calibration(learned, name).refuse_other(belongs, f"{learned}/{name}")
+    except CalibrationError as error:
+        return str(error).rpartition(";")[0]
+    return None
 
 
 def _streams(config: CameraConfig) -> list[str]:

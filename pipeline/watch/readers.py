@@ -129,8 +129,9 @@ class Reader:
         stay_connected(self._location, self._name, feed.stopping, self._read, dropped, lambda: self._number)
 
     def _read(self, stream: LiveStream) -> None:
-        moving = Moving(stream.form)
-        self._clock.begin(None if stream.form.rate is None else float(1 / stream.form.rate))
+        form, clock = stream.form, self._clock
+        clock.begin(None if form.rate is None else float(1 / form.rate), has_times=form.has_times)
+        moving = Moving(form, by_arrival=clock.by_arrival)
         self._is_corrupt = self._number > 0
         is_first = True
         for packet, frames in stream:
@@ -144,9 +145,22 @@ class Reader:
                     is_first = False
                 seconds = self._take(frame)
                 moving.first = seconds if moving.first is None else moving.first
-                if self._clock.ahead != moving.ahead:
-                    moving = moving if moving.ahead is None else Moving(stream.form)
-                    moving.ahead = self._clock.ahead
+                if (clock.ahead, clock.by_arrival) != (moving.ahead, moving.by_arrival):
+                    moving = moving if moving.ahead is None else Moving(form)
+                    moving.ahead, moving.by_arrival = clock.ahead, clock.by_arrival
+
+    def _tell_pace(self) -> None:
+        """Say whether the camera's clock is believed, when that has changed."""
+        feed, pace = self._feed, self._clock.pace
+        if pace.is_right == (not feed.distrust):
+            return
+        feed.distrust = (
+            "" if pace.is_right else f"its clock goes {pace.ratio:.2g} times as fast as this machine's"
+        )
+        if pace.is_right:
+            logger.info("%s: its clock is right again", self._name)
+        else:
+            logger.warning("%s: %s; the time of arrival counts", self._name, feed.distrust)
 
     def _take(self, frame: LiveFrame) -> float:
         """Take a frame; returns when it is shown."""
@@ -154,6 +168,7 @@ class Reader:
         if self._number == 0 or feed.state != "up":
             logger.info("%s: %d x %d", self._name, frame.size[1], frame.size[0])
         seconds, is_broken = self._clock.seconds(frame.seconds, now)
+        self._tell_pace()
         is_other = self._size not in (None, frame.size)
         self._size = frame.size
         self._is_corrupt |= frame.is_corrupt or is_broken or is_other

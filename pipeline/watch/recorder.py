@@ -46,17 +46,19 @@ class Recorder:
         self._feed.unrecorded = reason
 
     def _read(self, stream: LiveStream) -> None:
-        moving = Moving(stream.form)
+        form = stream.form
+        moving = Moving(form)
         for packet in stream.packets():
             if self._feed.stopping.is_set():
                 return
             self._number += 1
             self._feed.unrecorded = ""
             now = self._feed.seconds(time.monotonic())
-            if now is None or packet.shown is None:
+            by_arrival = not form.has_times or bool(self._feed.distrust)
+            if now is None or (packet.shown is None and not by_arrival):
                 continue
-            stamp = float(packet.shown * stream.form.unit)
-            if moving.ahead is None or abs(stamp + moving.ahead - now) > JUMP:
-                moving = moving if moving.ahead is None else Moving(stream.form)
-                moving.ahead = now - stamp
+            stamp = packet.arrived if by_arrival else float((packet.shown or 0) * form.unit)
+            is_same = moving.ahead is not None and moving.by_arrival == by_arrival
+            if not is_same or abs(stamp + (moving.ahead or 0.0) - now) > JUMP:
+                moving = Moving(form, by_arrival=by_arrival, ahead=now - stamp)
             self._tape.push(packet, moving)

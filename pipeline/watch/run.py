@@ -112,7 +112,7 @@ class _Lines:
         is_due = now - self._said >= LINE_SECONDS
         for name in self._made.view.cameras:
             snapshot = self._made.view.snapshot(name)
-            state = f"{snapshot.state} {snapshot.alarm}"
+            state = f"{snapshot.state} {snapshot.alarm} {snapshot.blocked}"
             if is_due or self._states.get(name) != state:
                 self._say(f"{name}: {snapshot.words}")
             self._states[name] = state

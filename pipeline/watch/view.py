@@ -54,6 +54,8 @@ class Snapshot:
         profile: of that frame, if frames are of several; else None.
         notes: what else must be known of what frames are held against.
         missing: why no alarm is raised, and the command that mends it; None if alarms are.
+        blocked: why none is raised at present, or nobody told of one, whatever the calibration: the machine
+            is too slow, the pictures break off, the camera is black or moved, its rate is off; or empty.
         learning: whether none is raised because the camera is being learned.
         promise: what holds of the alarms, of that profile, in words; None where there is none.
         drift: what the drift of the camera is, in words; empty where it cannot be told.
@@ -82,6 +84,7 @@ class Snapshot:
     profile: str | None
     notes: tuple[str, ...]
     missing: str | None
+    blocked: str
     learning: bool
     promise: str | None
     drift: str

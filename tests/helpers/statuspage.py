@@ -42,6 +42,7 @@ def snapshot(**changes: Any) -> Snapshot:
         "profile": None,
         "notes": (),
         "missing": None,
+        "blocked": "",
         "learning": False,
         "promise": "With 90 % confidence there is at most one alarm per hour.",
         "drift": "",

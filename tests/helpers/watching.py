@@ -26,6 +26,15 @@ def watching(world: World, out: Path, url: str, **options: Any) -> contextlib.Ab
 
 
 @contextlib.contextmanager
+def prepared(plan: Plan) -> Iterator[Engine]:
+    """A watch that does not run."""
+    with processes("cpu") as process, contextlib.ExitStack() as stack:
+        made = engine(plan, process, stack)
+        yield made
+        made._close()
+
+
+@contextlib.contextmanager
 def running(plan: Plan) -> Iterator[Engine]:
     """A watch, which is stopped at the end of the block."""
     stop = threading.Event()

@@ -54,6 +54,17 @@ levels = st.tuples(st.integers(-8, 12), st.integers(-8, 12)).map(lambda pair: (m
 """on and off, on the values that evidence has and between them."""
 
 
+@given(series(), st.integers(0, 80), levels)
+def test_after_a_cut_it_knows_of_nothing_before(found: Series, after: int, pair: tuple[float, float]) -> None:
+    seconds, evidence = found
+    _, automaton = pushed((seconds[:after], evidence[:after]), *pair)
+    automaton.cut()
+    rest = list(zip(seconds[after:].tolist(), evidence[after:].tolist(), strict=True))
+    assert not automaton.open
+    fresh = Automaton(*pair)
+    assert [automaton.push(*frame) for frame in rest] == [fresh.push(*frame) for frame in rest]
+
+
 @given(series(), levels)
 def test_it_does_what_its_rules_say(found: Series, pair: tuple[float, float]) -> None:
     changes, automaton = pushed(found, *pair)

@@ -1,5 +1,6 @@
 """What was before an event is still there when it comes, and what is kept is bounded."""
 
+import dataclasses
 import threading
 import time
 import weakref
@@ -109,6 +110,35 @@ def test_of_an_event_that_is_too_long_the_beginning_is_kept(
     tape.release()
     with pytest.raises(SourceError):
         tape.clip((0, 1000), Storage(str(tmp_path)), "none")
+
+
+def test_what_is_kept_is_bounded_without_a_key_frame(taped: Moving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taping, "MOST_BYTES", 100_000)
+    tape, moving = Tape(5), Moving(taped.form, ahead=0.0, first=0.0)
+    lives = []
+    for number in range(300):
+        packet = LivePacket(data=bytes(1000), shown=number, decoded=number, is_key=number == 0)
+        lives.append(weakref.ref(packet))
+        tape.push(packet, moving)
+        del packet
+        assert sum(each() is not None for each in lives) <= 100
+    assert lives[-1]() is not None
+
+
+def test_a_clip_of_made_up_times_lasts_as_long_as_it_took(taped: Moving, tmp_path: Path) -> None:
+    tape, moving = Tape(1000), Moving(taped.form, ahead=-5000.0, by_arrival=True)
+    keys = next(index for index, packet in enumerate(PACKETS) if packet.is_key)
+    for number, packet in enumerate(PACKETS[keys:]):  # one each second, but for what comes at once
+        late = 1e-6 * number if number < 20 else number
+        tape.push(dataclasses.replace(packet, arrived=5000.0 + late), moving)
+    assert shown(tmp_path / tape.clip((-5.0, 19.0), Storage(str(tmp_path)), "at once")) >= 15
+    name = tape.clip((30.0, 50.0), Storage(str(tmp_path)), "slow")
+    with av.open(str(tmp_path / name)) as container:
+        times = [
+            packet.pts * packet.time_base for packet in container.demux(video=0) if packet.pts is not None
+        ]
+    assert 20 <= max(times) - min(times) <= 30
+    assert len(times) == pytest.approx(max(times) - min(times), abs=2)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,17 @@
 """The clock of a camera goes on whatever the camera says, and the frames are picked as `score` picks them."""
 
 import itertools
+from collections.abc import Iterable
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
 from pipeline.video.timed import every
+from pipeline.watch import clock as clocks
 from pipeline.watch.clock import Clock, Grid
 
 
@@ -43,20 +46,87 @@ def test_over_a_break_and_a_leap_the_time_of_arrival_counts(stamp: float | None)
     assert [is_broken for _, is_broken in found] == [True, False]
 
 
+def test_times_that_are_made_up_give_way_to_arrival() -> None:
+    clock = Clock()
+    clock.begin(None, has_times=False)
+    arrivals = [5.0 + 0.2 * number for number in range(10)]
+    found = [clock.seconds(number / 25, at) for number, at in enumerate(arrivals)]
+    assert [seconds for seconds, _ in found] == pytest.approx([0.2 * number for number in range(10)])
+    assert not any(is_broken for _, is_broken in found)
+    assert clock.ahead == -5.0 and clock.by_arrival
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clocks are compared; other tests of this folder have cameras that send faster than real ones."""
+    monkeypatch.setattr(clocks, "COMPARED_SECONDS", 30.0)
+
+
+def sent(clock: Clock, frames: Iterable[tuple[float | None, float]]) -> list[tuple[float, float, bool]]:
+    """When frames came and are shown, and whether that follows from the one before."""
+    return [(at, *clock.seconds(stamp, at)) for stamp, at in frames]
+
+
+@pytest.mark.usefixtures("compared")
+@pytest.mark.parametrize("pace", [0.2, 0.8, 1.3, 5.0, None])
+def test_a_clock_that_goes_wrong_gives_way_to_arrival_and_is_believed_again(pace: float | None) -> None:
+    clock = Clock()
+    clock.begin(0.04)  # which is the pace of frames without a time, at the five that come each second: 0.2
+    wrong = [(None if pace is None else pace * number / 5, 1000 + number / 5) for number in range(500)]
+    found = sent(clock, wrong)
+    assert clock.by_arrival
+    assert clock.pace.ratio == pytest.approx(pace or 0.2, rel=0.01)
+    (at, turned), *more = [(at, seconds) for at, seconds, is_broken in found if is_broken]
+    assert more == [] and 1050 <= at <= 1070
+    assert found[-1][1] - turned == pytest.approx(found[-1][0] - at)
+    start = wrong[-1][0] or 0.0
+    right = [(start + number / 5, 1100 + number / 5) for number in range(500)]
+    found = sent(clock, right)
+    assert not clock.by_arrival
+    assert [is_broken for _, _, is_broken in found].count(True) == 1
+    assert found[-1][1] - found[0][1] == pytest.approx(99.8, abs=0.5)
+
+
+@pytest.mark.usefixtures("compared")
+@pytest.mark.parametrize("burst", [0.0, 10.0])
+@pytest.mark.parametrize("late", ["never", "stalls", "segments"])
+def test_what_comes_early_or_late_over_a_network_leaves_a_clock_believed(burst: float, late: str) -> None:
+    clock, random = Clock(), np.random.default_rng(0)
+    clock.begin(0.1)
+    arrived, frames = 0.0, []
+    for number in range(6000):
+        stamp = number / 10
+        due = max(0.0, stamp - burst) + random.uniform(0, 0.3)
+        if late == "stalls" and stamp % 50 > 46:  # four seconds in a minute, and what waited comes at once
+            due = stamp - stamp % 50 + 50 - burst
+        if late == "segments":
+            due = stamp - stamp % 8 + 8 - burst
+        arrived = max(arrived, due)
+        frames.append((stamp, arrived))
+    found = sent(clock, frames)
+    assert not clock.by_arrival
+    assert not any(is_broken for _, _, is_broken in found)
+
+
 @given(
     st.lists(
-        st.tuples(st.none() | st.floats(-1e5, 1e5), st.floats(0, 20), st.sampled_from([None, 0.04, "begin"])),
+        st.tuples(
+            st.none() | st.floats(-1e5, 1e5) | st.floats(0, 60),
+            st.floats(0, 20),
+            st.sampled_from([None, 0.04, "begin", "made up"]),
+        ),
         min_size=1,
         max_size=40,
     )
 )
+@pytest.mark.usefixtures("compared")
 def test_time_always_goes_on(frames: list[tuple[float | None, float, object]]) -> None:
     clock, arrived, seen = Clock(), 0.0, []
     clock.begin(None)
     for stamp, passed, what in frames:
         arrived += passed
         if what is not None:
-            clock.begin(0.04 if what == "begin" else None)
+            clock.begin(0.04 if what == "begin" else None, has_times=what != "made up")
         seen.append(clock.seconds(stamp, arrived)[0])
     assert seen[0] == 0
     assert all(later > before for before, later in itertools.pairwise(seen))

@@ -22,8 +22,12 @@ from tests.helpers.yard import World
 SPEED = 6
 
 
-IMPATIENT = "import cli, pipeline.scoring.journal as journal; journal.HELD_SECONDS = 0; cli.main()"
-"""The command, which holds no rows for a minute."""
+IMPATIENT = """
+import cli, math, pipeline.scoring.journal as journal, pipeline.watch.clock as clock
+journal.HELD_SECONDS, clock.COMPARED_SECONDS = 0, math.inf
+cli.main()
+"""
+"""The command, which holds no rows for a minute, and believes a camera that is faster than real ones."""
 
 
 def watch(world: World, out: Path, url: str, *options: object) -> list[str]:

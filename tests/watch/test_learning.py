@@ -1,18 +1,22 @@
 """A camera without a calibration learns what it sees, also over stops, and raises alarms then."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from pipeline.errors import ConfigError
-from pipeline.runs.calibration import load_calibration
+from pipeline.errors import CalibrationError, ConfigError
+from pipeline.runs.calibration import Trace, calibrated_profiles, load_calibration
+from pipeline.scoring import keeping
+from pipeline.scoring.keeping import Keeper
 from pipeline.watch import learning
 from pipeline.watch.plan import watch_config
 from pipeline.watch.run import watch
 from shards.storage import Storage
 from tests.helpers.videos import write_video
-from tests.helpers.watching import events_of
+from tests.helpers.watching import events_of, prepared
 from tests.helpers.yard import FRAMES, RATE, World, abnormal_video, normal_video
 
 
@@ -26,14 +30,21 @@ def bare(world: World, tmp_path: Path) -> World:
 
 
 def watched(world: World, out: Path, **options: object) -> str | None:
-    given = {"checkpoint": str(world.run), "out": str(out), "name": "yard", "device": "cpu", **options}
-    return watch(watch_config(url=str(world.video), **given)).view.snapshot("yard").missing
+    plan = watch_config(**given(world, out), url=str(world.video), **options)
+    return watch(plan).view.snapshot("yard").missing
+
+
+def given(world: World, out: Path) -> dict[str, str]:
+    return {"checkpoint": str(world.run), "out": str(out), "name": "yard", "device": "cpu"}
 
 
 @pytest.mark.slow
-def test_alarms_come_once_a_camera_is_learned(bare: World, tmp_path: Path) -> None:
+def test_alarms_come_once_a_camera_is_learned(world: World, bare: World, tmp_path: Path) -> None:
     out = tmp_path / "out"
+    outdated(world, out, None, "night")
+    (out / "config.toml").write_text(watch_config(**given(bare, out), url=str(bare.video)).recorded())
     assert watched(bare, out, learn="2m", alarms_per_hour=100.0) is None
+    assert calibrated_profiles(Storage(str(out / "yard" / "learned"))) == [None]
     found = load_calibration(Storage(str(out / "yard" / "learned")))
     assert found.calibration.hours == pytest.approx(2 / 60, rel=0.1)
     assert [recording.name for recording in found.recordings] == ["yard"]
@@ -54,6 +65,57 @@ def test_learning_goes_on_where_it_was_stopped(
     pieces = list((out / "yard" / "learned" / "calibration").glob("*.npz"))
     assert len(pieces) >= 8
     assert watched(bare, out, learn="5m", alarms_per_hour=100.0) is None
+
+
+def outdated(world: World, out: Path, *profiles: str | None) -> Storage:
+    """What a camera learned for another model."""
+    home = Storage(str(out / "yard" / "learned"))
+    record = load_calibration(Storage(str(world.run)))
+    belongs = dataclasses.replace(record.belongs, checkpoint="0" * 64)
+    for profile in profiles:
+        dataclasses.replace(record, belongs=belongs, profile=profile).save(home)
+    return home
+
+
+@pytest.mark.parametrize("learn", [None, "24h"])
+def test_what_was_learned_for_another_model_keeps_no_watch_from_starting(
+    world: World, tmp_path: Path, learn: str | None
+) -> None:
+    outdated(world, tmp_path, None)
+    with prepared(watch_config(**given(world, tmp_path), url="rtsp://127.0.0.1:1/s", learn=learn)) as made:
+        snapshot = made.view.snapshot("yard")
+        (note,) = snapshot.notes
+        assert "found a calibration of the checkpoint with SHA-256 000000000000..." in note
+        assert snapshot.learning == (learn is not None)
+        if learn is None:
+            assert note.endswith("; the calibration of the run counts")
+            assert snapshot.limit_hours is not None
+        else:
+            assert note.endswith("; the camera is learned again")
+
+
+def test_what_was_learned_for_another_model_is_refused_where_nothing_takes_its_place(
+    world: World, bare: World, tmp_path: Path
+) -> None:
+    outdated(world, tmp_path / "out", None)
+    plan = watch_config(**given(bare, tmp_path / "out"), url="rtsp://127.0.0.1:1/s")
+    words = r"camera yard: .*; learn the camera again with --learn"
+    with pytest.raises(CalibrationError, match=words) as caught, prepared(plan):
+        pass
+    assert "\n" not in str(caught.value)
+
+
+def test_an_upgrade_keeps_what_was_seen_so_far(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = Trace(seconds=np.arange(3.0), values=np.zeros((3, 1)), restarts=[])
+    belongs = load_calibration(Storage(str(world.run))).belongs
+    home = Storage(str(tmp_path))
+    Keeper(home, belongs, of_version=False).save("0", None, trace)
+    Keeper(home, belongs).save("a", None, trace)
+    monkeypatch.setattr(keeping, "code_version", lambda: "9.9.9")
+    assert Keeper(home, belongs, of_version=False).load("0", None) is not None
+    assert Keeper(home, belongs).load("a", None) is None
 
 
 def test_too_little_for_the_rate_is_refused_with_what_is_needed(bare: World, tmp_path: Path) -> None:

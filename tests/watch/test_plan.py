@@ -62,6 +62,11 @@ def test_the_command_line_wins_over_the_file(file: Path) -> None:
     assert watch_config(config=str(file), out="elsewhere", alarms_per_hour=3.0).out == "elsewhere"
 
 
+def test_the_one_name_of_the_command_line_is_no_name_of_a_file(file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"found --name and --config, .*; leave it out"):
+        watch_config(config=str(file), name="yard")
+
+
 def test_profiles_by_the_clock_are_a_table_or_a_text(file: Path) -> None:
     file.write_text(CAMERAS + 'profile = { day = "07:00-19:00", night = "19:00-07:00" }\n')
     assert watch_config(config=str(file)).cameras[1].profile == "day=07:00-19:00,night=19:00-07:00"
@@ -91,6 +96,7 @@ def test_what_is_recorded_can_be_given_back(file: Path) -> None:
         ("[watch]", "[watcher]", "expected a table \\[watch\\]"),
         ("quiet", "quite", "camera gate: no option 'quite'; did you mean 'quiet'"),
         ('"22:00-06:00"', '"22-6"', "camera gate: --quiet: found '22-6', expected times of the day"),
+        ('"22:00-06:00"', '"22:00-22:00"', "camera gate: --quiet: found '22:00-22:00', .*, which differ"),
         ("alarms_per_hour = 2", "alarms_per_hour = 0", "--alarms-per-hour: found 0.0, expected more than 0"),
         ("cameras.gate", "cameras.'../gate'", "found camera '../gate', expected at most 64 letters"),
         ("cameras.gate", "cameras.Yard", "found two cameras 'yard'"),

@@ -23,7 +23,7 @@ class _Metric:
 
 _METRICS = (
     _Metric("mnad_camera_up", "gauge", "Whether pictures come.", {"": lambda s: s.state == "up"}),
-    _Metric("mnad_armed", "gauge", "Whether alarms are raised.", {"": is_armed}),
+    _Metric("mnad_armed", "gauge", "Whether alarms are raised, and somebody is told.", {"": is_armed}),
     _Metric("mnad_alarm", "gauge", "Whether an alarm is open.", {"": lambda s: s.alarm}),
     _Metric("mnad_snoozed", "gauge", "Whether nobody is told.", {"": lambda s: s.snoozed_until is not None}),
     _Metric("mnad_rarity_hours", "gauge", "Of the last scored frame.", {"": lambda s: s.rarity_hours}),

@@ -13,7 +13,7 @@ from pipeline.events.words import clock, hours, summary
 from pipeline.report.document import document, tiles
 from pipeline.watch.view import Snapshot, View
 from pipeline.watch.web.files import Part, file_of
-from pipeline.watch.web.standing import is_armed, moment, standing
+from pipeline.watch.web.standing import moment, standing
 from pipeline.watch.web.strips import DAY, MINUTES, Span, strip
 from shards.text import plain
 
@@ -203,7 +203,7 @@ def _figures(snapshot: Snapshot) -> Iterator[tuple[str, str, str]]:
 
 def _strip(span: Span, snapshot: Snapshot, now: datetime) -> str:
     points = snapshot.minutes if span is MINUTES else snapshot.day
-    if not is_armed(snapshot) or snapshot.least_hours is None or snapshot.limit_hours is None:
+    if snapshot.least_hours is None or snapshot.limit_hours is None:
         return ""
     drawn = strip(span, points, now, snapshot.least_hours, snapshot.limit_hours, "events")
     return f'<div class="strip"><p class="muted">Rarity, {span.title}</p>{drawn}</div>'

@@ -47,27 +47,24 @@ def standing(snapshot: Snapshot, events: Iterable[Event]) -> list[Word]:
     words.append(Word(*_FEED[snapshot.state]))
     going = {event.kind for event in events if event.type != "end"}
     words += [Word("warn", text) for kind, text in _TROUBLE.items() if kind in going]
-    words.append(_readiness(snapshot))
+    if is_armed(snapshot):
+        words.append(Word("good", "armed"))
+    elif snapshot.limit_hours is None:
+        words.append(Word("plain", "learning") if snapshot.learning else Word("warn", "no alarms"))
     if snapshot.profile is not None:
         words.append(Word("plain", snapshot.profile))
-    if snapshot.missed_rate is not None:
-        words.append(Word("warn", "rate off, nobody is told"))
+    if snapshot.blocked:
+        words.append(Word("warn", snapshot.blocked))
     if snapshot.snoozed_until is not None:
         words.append(Word("plain", f"snoozed until {moment(snapshot.snoozed_until)[11:16]}"))
-    return words
+    return list(dict.fromkeys(words))
 
 
 def is_armed(snapshot: Snapshot) -> bool:
-    """Whether a camera can raise alarms."""
-    return snapshot.limit_hours is not None
+    """Whether a camera can raise alarms, and somebody is told of them."""
+    return snapshot.limit_hours is not None and not snapshot.blocked
 
 
 def moment(time: datetime) -> str:
     """A time as the clock of this machine shows it: `2026-05-01 14:03:27`."""
     return time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _readiness(snapshot: Snapshot) -> Word:
-    if is_armed(snapshot):
-        return Word("good", "armed")
-    return Word("plain", "learning") if snapshot.learning else Word("warn", "no alarms")

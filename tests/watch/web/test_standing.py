@@ -25,13 +25,19 @@ def going(kind: str) -> Event:
         ({"state": "ended"}, [], ["ended", "armed"]),
         ({"alarm": True}, [live_event(type="new")], ["alarm", "live", "armed"]),
         ({}, [going("frozen"), going("drift")], ["live", "frozen", "drift, recalibrate", "armed"]),
-        ({}, [going("moved"), going("moved")], ["live", "moved, alarms pause", "armed"]),
-        ({}, [going("black")], ["live", "black, alarms pause", "armed"]),
+        ({"blocked": "moved, alarms pause"}, [going("moved")] * 2, ["live", "moved, alarms pause"]),
+        ({"blocked": "black, alarms pause"}, [going("black")], ["live", "black, alarms pause"]),
+        ({"blocked": "too slow: no alarms"}, [], ["live", "too slow: no alarms"]),
         ({}, [live_event(kind="moved", peak=None)], ["live", "armed"]),
         (UNARMED, [], ["live", "no alarms"]),
         ({**UNARMED, "learning": True}, [], ["live", "learning"]),
         ({"profile": "night"}, [], ["live", "armed", "night"]),
-        ({"missed_rate": 12.0}, [], ["live", "armed", "rate off, nobody is told"]),
+        (
+            {"missed_rate": 12.0, "blocked": "rate off, nobody is told"},
+            [],
+            ["live", "rate off, nobody is told"],
+        ),
+        ({**UNARMED, "learning": True, "blocked": "x"}, [], ["live", "learning", "x"]),
     ],
 )
 def test_what_matters_most_comes_first(
