@@ -13,6 +13,11 @@ def notes(job: Job, figures: Figures) -> list[str]:
     found = []
     if job.config.split == "auto" and job.split == "training":
         found.append("no testing videos in the set: the training videos were evaluated")
+    if job.config.memory == "frozen" and job.config.threshold is not None:
+        found.append(
+            f"--threshold {job.config.threshold:g} has no effect: with --memory frozen no frame updates the "
+            "memory"
+        )
     short = [video.name for video in job.videos if video.name not in scored]
     if short:
         found.append(f"{len(short)} videos shorter than {window} frames have no scores: {', '.join(short)}")

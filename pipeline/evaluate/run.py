@@ -40,4 +40,5 @@ def evaluate(config: EvaluateConfig) -> Summary | None:
                 with full_float32():
                     score(job, process)
             wait_for_parts(out, job.provenance)
-            return conclude(job) if process.is_first else None
+            with together(process):  # which waits for the first one as long as its figures and plots take
+                return conclude(job) if process.is_first else None

@@ -2,6 +2,8 @@
 
 import textwrap
 
+from mnad.automaton import HOLD
+from mnad.evidence import GAP
 from pipeline.export.config import Format
 from pipeline.video.pyav_files import RESTRICTIONS
 
@@ -49,6 +51,7 @@ _STEPS: dict[Format, str] = {"onnx": _ONNX, "openvino": _OPENVINO, "torch": _TOR
 _TEXT = '''"""Scores a video with the model of this folder: python example.py [VIDEO]
 
 Without VIDEO it runs the check that lies beside it. One line per frame: seconds, PSNR, local error, its box.
+It takes every n-th frame where `score` of mnad goes by time, and leaves out no damaged frame.
 """
 
 import json
@@ -58,6 +61,8 @@ from pathlib import Path
 
 import numpy as np
 
+GAP = {gap}  # seconds between two frames; after more, smoothing starts again
+HOLD = {hold}  # seconds of low evidence that close an alarm
 HERE = Path(__file__).parent
 ABOUT = json.loads((HERE / "model.json").read_text())
 CONTAINERS = {{
@@ -104,12 +109,41 @@ def frames(video):
 
     # In a relative path FFmpeg takes what stands before a colon for a protocol.
     with av.open(str(Path(video).absolute()), options=CONTAINERS) as file:
-        own = float(file.streams.video[0].average_rate)
+        own = float(file.streams.video[0].average_rate or 25)
         every = max(1, round(own / ABOUT["rate"])) if ABOUT["rate"] else 1
         for number, frame in enumerate(file.decode(video=0)):
             if number % every == 0:
                 picture = frame.to_ndarray(format="bgr24")
-                yield frame.time, resized(picture, ABOUT["height"], ABOUT["width"])
+                seconds = number / own if frame.time is None else frame.time
+                yield seconds, resized(picture, ABOUT["height"], ABOUT["width"])
+
+
+class Alarm:
+    """Smooths local errors causally, and opens and closes an alarm as `score` does."""
+
+    def __init__(self, levels):
+        self.levels, self.mean, self.before = levels, None, -math.inf
+        self.is_open, self.low = False, None
+
+    def push(self, seconds, local):
+        """How unusual a frame is: in standard deviations of normal video, the most of all boxes."""
+        step, tau = seconds - self.before, self.levels["tau"]
+        if step > GAP:
+            self.mean, self.start = local, seconds
+        else:
+            self.mean = self.mean - math.expm1(-step / tau) * (local - self.mean)
+        self.before = seconds
+        unusual = float(((self.mean - self.levels["mean"]) / self.levels["deviation"]).max())
+        has_settled = seconds - self.start >= 3 * tau
+        if not self.is_open:
+            self.is_open, self.low = has_settled and unusual >= self.levels["on"], None
+        elif has_settled and unusual >= self.levels["off"]:
+            self.low = None
+        elif self.low is None:
+            self.low = seconds
+        elif seconds >= self.low + HOLD:
+            self.is_open = False
+        return unusual
 
 
 def score(video):
@@ -117,7 +151,7 @@ def score(video):
     with np.load(HERE / "check.npz") as file:
         memory, keep = file["memory"][None], file["keep"]
     threshold = np.float32(-1)  # the memory stays as it was trained
-    alarm, mean, before, first, is_open = ABOUT["alarm"], None, 0.0, None, False
+    alarm = None if ABOUT["alarm"] is None else Alarm(ABOUT["alarm"])
     window = []
     for seconds, picture in frames(video):
         window = [*window, picture][-ABOUT["window"] :]
@@ -127,15 +161,8 @@ def score(video):
         line = f"{{seconds:8.2f}} s  {{found['psnr'][0]:6.2f}} dB  {{found['local_error'][0]:6.2f}} dB  "
         line += "box " + " ".join(f"{{edge:.2f}}" for edge in found["box"][0])
         if alarm is not None:
-            local = found["local_errors"][0].astype(np.float64)
-            if mean is None:
-                mean, first = local, seconds
-            else:
-                mean = mean - math.expm1((before - seconds) / alarm["tau"]) * (local - mean)
-            before = seconds
-            unusual = float(((mean - alarm["mean"]) / alarm["deviation"]).max())
-            is_open = seconds - first >= 1 and unusual >= alarm["off" if is_open else "on"]
-            line += f"  {{unusual:5.2f}}" + ("  ALARM" if is_open else "")
+            unusual = alarm.push(seconds, found["local_errors"][0].astype(np.float64))
+            line += f"  {{unusual:5.2f}}" + ("  ALARM" if alarm.is_open else "")
         print(line)
 
 
@@ -149,6 +176,8 @@ def example_text(format: Format) -> str:
     lines = textwrap.wrap(RESTRICTIONS["format_whitelist"].replace(",", " "), 90, break_on_hyphens=False)
     return _TEXT.format(
         step=_STEPS[format],
+        gap=GAP,
+        hold=HOLD,
         protocols=RESTRICTIONS["protocol_whitelist"],
         formats="\n".join(f'        "{line}"' for line in [*(f"{each} " for each in lines[:-1]), lines[-1]]),
     )

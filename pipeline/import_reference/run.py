@@ -13,7 +13,8 @@ from pipeline.import_reference.weights import named_tensors, our_name, spec_of
 from pipeline.runs.checkpoint import Checkpoint, check_tensors, expected_tensors, tensors_from_bytes
 from pipeline.runs.digest import file_digest
 from pipeline.runs.header import MOST_BYTES
-from pipeline.runs.layout import FOLDER, checkpoint_steps
+from pipeline.runs.layout import FOLDER, checkpoint_steps, home_of, model_name, training_steps
+from pipeline.runs.ownership import recorded_options
 from pipeline.runs.torchfile import TensorRef, read_torch_file
 from pipeline.version import code_version
 from shards import locations
@@ -78,12 +79,21 @@ def _open(data: bytes, where: str) -> tuple[Any, Callable[[Any], Tensor]]:
 
 def _target(out: str) -> tuple[Storage, str]:
     """Where the checkpoint goes: the file `out`, or step 0 of the run `out`."""
-    if locations.split(out)[1].endswith(".safetensors"):
-        return storage_of(out)
-    storage = Storage(out)
-    if any(checkpoint_steps(storage)):
-        raise CheckpointError(f"{storage}: found a run with checkpoints of its own; choose another OUT")
-    return storage, f"{FOLDER}/model-00000000.safetensors"
+    if not locations.split(out)[1].endswith(".safetensors"):
+        storage = Storage(out)
+        _refuse_trained(storage)
+        return storage, model_name(0)
+    folder = locations.split(locations.split(out)[0])[1]
+    if folder == FOLDER:  # a file of a run, by its name
+        _refuse_trained(Storage(home_of(out)))
+    return storage_of(out)
+
+
+def _refuse_trained(run: Storage) -> None:
+    """Refuse to write into a run that training made, were it only the untrained network of `--epochs 0`."""
+    is_trained = recorded_options(run, "train") is not None or training_steps(run)
+    if is_trained or any(checkpoint_steps(run)):
+        raise CheckpointError(f"{run}: found a run with checkpoints of its own; choose another OUT")
 
 
 def _renamed(tensors: dict[str, Any], where: str) -> dict[str, Any]:

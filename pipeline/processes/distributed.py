@@ -7,6 +7,7 @@ import contextlib
 import gc
 import hashlib
 import os
+import threading
 import time
 import uuid
 import warnings
@@ -33,7 +34,9 @@ from pipeline.processes.launcher import Place, place
 Item = TypeVar("Item")
 
 TIMEOUT = timedelta(minutes=10)
-"""How long a process waits for the others before it gives up: longer than a checkpoint takes to write."""
+"""How long a process waits for a sign of life of the others before it gives up."""
+_SIGNS = 4
+"""Signs of life that a process gives in TIMEOUT while it is at work in `together`, for however long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,6 +257,10 @@ def from_first(value: int, process: Process) -> int:
 def together(process: Process) -> Iterator[None]:
     """A block that succeeds in all processes or fails in all, so that none waits for one that has failed.
 
+    In the block each process may work for as long as it takes, or not at all, as where the first one works
+    alone: the others wait for it without a limit while it lives, and notice at once if its connection closes.
+    The block itself exchanges nothing with other processes, so another `together` has no place in it.
+
     Where several processes fail with the same error of the user's, it is raised in the first of them alone.
 
     Args:
@@ -263,13 +270,57 @@ def together(process: Process) -> Iterator[None]:
         PeerError: the block failed, but in another process, or in an earlier one with the same error.
     """
     own: Exception | None = None
-    try:
-        yield
-    except Exception as error:
-        own = error
-    (failed,) = any_of([own is not None], process)
+    with _signs_of_life(process) as end:
+        try:
+            yield
+        except Exception as error:
+            own = error
+        end()
+    working = process.world > 1
+    failed = own is not None
+    while working:  # until all have come to the end of the block, and told how theirs went
+        working, failed = any_of([False, own is not None], process)
     if failed:
         _raise_in_the_first(own, process)
+
+
+@contextlib.contextmanager
+def _signs_of_life(process: Process) -> Iterator[Callable[[], None]]:
+    """A block in which this process tells the others, now and then, that it is still at work.
+
+    It answers the same question that those ask who are done, in a thread, so that no exchange waits longer
+    than a part of TIMEOUT.
+
+    Yields:
+        To be called at the end of the block's work; it raises what went wrong in the thread.
+    """
+    if process.world == 1:
+        yield lambda: None
+        return
+    pause = TIMEOUT.total_seconds() / _SIGNS
+    is_done = threading.Event()
+    errors: list[RuntimeError] = []
+
+    def tell() -> None:
+        try:
+            while not is_done.wait(pause):
+                any_of([True, False], process)
+        except RuntimeError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=tell, name="signs of life", daemon=True)
+    thread.start()
+
+    def end() -> None:
+        is_done.set()
+        thread.join()
+        if errors:
+            raise errors[0]
+
+    try:
+        yield end
+    finally:
+        is_done.set()  # where an interrupt ends the block, too, which waits for nobody
 
 
 class InStep(Generic[Item]):

@@ -12,9 +12,10 @@ import numpy as np
 
 from pipeline.report.evaluation import Evaluation
 from pipeline.report.exhibits import shown_memory, shown_pictures
-from pipeline.report.timelines import Frame, limits, timelines
+from pipeline.report.timelines import Frame, agree, limits, timelines
 from pipeline.runs.evaluation import EvaluationRecord, Metrics, Online
 from pipeline.scoring.thinning import thin
+from pipeline.scoring.videoscores import VideoScores
 
 _CURVE_COLUMNS = 500
 """The number of columns to which an ROC or precision-recall curve is thinned; it is drawn at most 384 pixels
@@ -34,7 +35,7 @@ def page_data(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     return {
         "title": f"{record.dataset}, {record.model.method}" if single else "Evaluations compared",
         "subtitle": _subtitle(first) if single else ", ".join(e.name for e in evaluations),
-        "notes": record.notes if single else [],
+        "notes": record.notes if single else _differences(evaluations, names),
         "runs": [_run(e, name) for e, name in zip(evaluations, names, strict=True)],
         "videos": _videos(evaluations, misses + alarms),
         "limits": limits(
@@ -56,6 +57,45 @@ def _short_names(locations: Sequence[str]) -> list[str]:
         if len(set(names)) == len(names):
             return names
     return [f"{location} ({number})" for number, location in enumerate(locations, 1)]
+
+
+def _differences(evaluations: Sequence[Evaluation], names: Sequence[str]) -> list[str]:
+    """What keeps figures of several evaluations from being compared, in sentences.
+
+    Args:
+        evaluations: that stand side by side.
+        names: of each, as the page has them.
+    """
+    of = {
+        "sources of labels": [", ".join(e.record.label_source) or "none" for e in evaluations],
+        "shard sets": [e.record.provenance.shards for e in evaluations],
+        "splits": [e.record.provenance.split for e in evaluations],
+    }
+    if len(set(of["shard sets"])) == 1:
+        of["versions of the shard set"] = [e.record.provenance.manifest_sha256[:12] for e in evaluations]
+    found = [
+        f"The {what} differ: "
+        + "; ".join(f"{name}: {value}" for name, value in zip(names, each, strict=True))
+        for what, each in of.items()
+        if len(set(each)) > 1
+    ]
+    return [*found, *_unlike_labels(evaluations)]
+
+
+def _unlike_labels(evaluations: Sequence[Evaluation]) -> list[str]:
+    """A sentence on videos of one name whose labels differ between evaluations."""
+    known: dict[str, VideoScores] = {}
+    unlike: dict[str, None] = {}
+    for video in (video for evaluation in evaluations for video in evaluation.videos):
+        if video.labels is not None and not agree(known.setdefault(video.name, video), video):
+            unlike[video.name] = None
+    if not unlike:
+        return []
+    videos = "1 video" if len(unlike) == 1 else f"{len(unlike)} videos"
+    return [
+        f"Labels of the same frames differ in {videos}, first in {next(iter(unlike))}: figures cannot be "
+        "compared, and evaluations with other labels have timelines of their own there."
+    ]
 
 
 def _subtitle(evaluation: Evaluation) -> str:

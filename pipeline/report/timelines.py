@@ -4,6 +4,7 @@ A run here is one evaluation's videos; several are shown in the same timelines.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ Frame = tuple[str, int, float]
 
 
 def timelines(runs: Sequence[Sequence[VideoScores]], marked: Sequence[Frame]) -> list[dict[str, Any]]:
-    """One timeline per video, as JSON values.
+    """One timeline per video, as JSON values; of runs whose labels of a video differ, each with its own.
 
     Args:
         runs: to show.
@@ -29,19 +30,39 @@ def timelines(runs: Sequence[Sequence[VideoScores]], marked: Sequence[Frame]) ->
     """
     shown = _shown(runs)
     columns = _columns(shown)
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, list[_Row]] = {}
     for run, videos in enumerate(shown):
         for video in videos:
-            row = rows.setdefault(video.name, {"name": video.name, "abnormal": None, "series": []})
-            if row["abnormal"] is None and video.labels is not None:
-                row["abnormal"] = _shaded(video, columns)
+            known = rows.setdefault(video.name, [])
+            row = next((one for one in known if agree(one.labelled, video)), None)
+            if row is None:
+                row = _Row({"name": video.name, "abnormal": None, "series": []}, video)
+                known.append(row)
+            if row.values["abnormal"] is None and video.labels is not None:
+                row.labelled, row.values["abnormal"] = video, _shaded(video, columns)
             frames = [frame for name, frame, _ in marked if name == video.name]
             matter = thin(video.frames, video.anomaly, columns)
             kept = np.union1d(matter, np.searchsorted(video.frames, frames).astype(matter.dtype))
-            row["series"].append(_series(run, video, kept))
+            row.values["series"].append(_series(run, video, kept))
             if len(runs) == 1:
-                row["detail"] = _detail(video, kept)
-    return list(rows.values())
+                row.values["detail"] = _detail(video, kept)
+    return [{**row.values, "is_split": len(known) > 1} for known in rows.values() for row in known]
+
+
+@dataclass
+class _Row:
+    """A timeline that grows: its JSON values, and the video whose labels it shows."""
+
+    values: dict[str, Any]
+    labelled: VideoScores
+
+
+def agree(one: VideoScores, other: VideoScores) -> bool:
+    """Whether no frame that both have a score of is labelled otherwise; what has no labels agrees."""
+    if one.labels is None or other.labels is None:
+        return True
+    _, here, there = np.intersect1d(one.frames, other.frames, assume_unique=True, return_indices=True)
+    return bool((one.labels[here] == other.labels[there]).all())
 
 
 def limits(runs: Sequence[Sequence[VideoScores]], totals: Sequence[int]) -> list[str]:

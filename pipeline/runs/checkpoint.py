@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,13 +24,12 @@ from mnad import MNAD
 from pipeline.errors import CheckpointError
 from pipeline.runs.digest import file_digest
 from pipeline.runs.header import FORMAT, MOST_BYTES, VERSION, header_from_start, safetensors_header
-from pipeline.runs.layout import FOLDER, checkpoint_steps, model_name, training_name
+from pipeline.runs.layout import FOLDER, checkpoint_steps, model_name, training_name, training_steps
 from pipeline.runs.spec import ModelSpec
 from pipeline.runs.torchfile import read_torch_file
 from shards import locations
 from shards.storage import TEMPORARY_PREFIX, Storage, storage_of
 
-_TRAINING = re.compile(r"training-(\d{8,})\.pt")
 _NEVER_NEGATIVE = ("running_var", "num_batches_tracked", "exp_avg_sq", "step")
 """Ends of the names of variances and counts: BatchNorm's, and Adam's."""
 _UNIT_TOLERANCE = 1e-3
@@ -238,8 +236,7 @@ def latest_step(run: Storage) -> int | None:
     Raises:
         CheckpointError: its model file is gone. In a bucket that cannot be told from a save that was killed.
     """
-    names = run.names(FOLDER)
-    state = max((int(match[1]) for name in names if (match := _TRAINING.fullmatch(name))), default=-1)
+    state = max(training_steps(run), default=-1)
     # Looked for in this order, a save that another process finishes meanwhile shows in one or the other.
     is_saving = run.is_local and any(Path(run.path(FOLDER)).glob(f"{TEMPORARY_PREFIX}*"))
     model = max(checkpoint_steps(run), default=None)
@@ -257,10 +254,8 @@ def prune_checkpoints(run: Storage, keep: int) -> None:
     steps = checkpoint_steps(run)
     for step in steps[:-keep]:
         run.delete(model_name(step))
-    kept = {training_name(step) for step in steps[-keep:]}
-    for name in run.names(FOLDER):
-        if _TRAINING.fullmatch(name) and f"{FOLDER}/{name}" not in kept:
-            run.delete(f"{FOLDER}/{name}")
+    for step in set(training_steps(run)).difference(steps[-keep:]):
+        run.delete(training_name(step))
     run.clear_temporary(FOLDER)
 
 

@@ -16,6 +16,7 @@ LEARNED = "learned"
 """Where in the results of a watched camera its own calibration lies."""
 _PROFILE = re.compile(r"[a-z0-9][a-z0-9_-]{0,30}")
 _MODEL = re.compile(r"model-(\d{8,})\.safetensors")
+_TRAINING = re.compile(r"training-(\d{8,})\.pt")
 
 
 def is_profile(name: object) -> bool:
@@ -36,6 +37,11 @@ def training_name(step: int) -> str:
 def checkpoint_steps(run: "Storage") -> list[int]:
     """The steps of a run's whole checkpoints, ascending."""
     return sorted(int(match[1]) for name in run.names(FOLDER) if (match := _MODEL.fullmatch(name)))
+
+
+def training_steps(run: "Storage") -> list[int]:
+    """The steps of a run's training states, ascending."""
+    return sorted(int(match[1]) for name in run.names(FOLDER) if (match := _TRAINING.fullmatch(name)))
 
 
 def home_of(location: str) -> str:

@@ -1,8 +1,9 @@
 """Options of a sweep."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
+from pipeline.config import DEVICE, Device
 from pipeline.errors import ConfigError
 from pipeline.options import Argument, Custom, Option, check, described, wrong
 
@@ -23,6 +24,10 @@ SEEDS = Custom(
     show=lambda seeds: ",".join(map(str, seeds)),
 )
 """How --seeds is written."""
+
+
+GIVEN = {"--seed": "--seeds", "--device": "--device", "--shards": "SHARDS", "--run": "OUT"}
+"""What the sweep gives each training itself, and what of the sweep it comes from."""
 
 
 @described
@@ -50,9 +55,15 @@ class SweepConfig:
         ),
     ] = (0, 1, 2, 3, 4)
 
+    device: Annotated[Device, replace(DEVICE, heading="Runs")] = "auto"
+
     def __post_init__(self) -> None:
         check(self)
         if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
             raise wrong(self, "seeds", "different numbers, each at least 0")
-        if "--seed" in self.train_options:
-            raise ConfigError("--seed: found among the options of train, expected --seeds of the sweep")
+        for option in self.train_options:
+            name = option.partition("=")[0]
+            if name in GIVEN:
+                raise ConfigError(
+                    f"{name}: found among the options of train, expected {GIVEN[name]} of the sweep"
+                )

@@ -72,9 +72,10 @@ def _one_seed(config: SweepConfig, seed: int) -> dict[str, float]:
     refuse_links(Storage(config.out), (f"seed-{seed}", f"seed-{seed}/evaluation"))
     run = inside(config.out, f"seed-{seed}")
     out = inside(run, "evaluation")
-    run_command("train", config.shards, run, "--seed", str(seed), *config.train_options)
+    device = ("--device", config.device)
+    run_command("train", config.shards, run, "--seed", str(seed), *device, *config.train_options)
     if not _is_evaluated(config.shards, run, Storage(out)):
-        run_command("evaluate", config.shards, run, "--out", out)
+        run_command("evaluate", config.shards, run, "--out", out, *device)
     record = load_record(Storage(out))
     found = {name: _auc(record, score) for name, score in FIGURES.items()}
     known = {name: auc for name, auc in found.items() if auc is not None}

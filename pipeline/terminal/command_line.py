@@ -135,7 +135,8 @@ class Group(click.Group):
         except click.UsageError as error:
             if _is_first_of_machine():
                 # It quotes what stands where nothing is expected, perhaps a location.
-                raise click.UsageError(plain(hidden(error.format_message())), error.ctx) from None
+                message = error.format_message() + self._remedy(error)
+                raise click.UsageError(plain(hidden(message)), error.ctx) from None
             sys.exit(error.exit_code)
         except ConfigError as error:
             _fail(str(error), error.exit_code, quiet=not _is_first_of_machine())
@@ -148,6 +149,14 @@ class Group(click.Group):
             _fail(os_error_line(error), 1)
         except MemoryError:
             _fail("found too little memory, expected more; free some, or work on less at a time", 1)
+
+    def _remedy(self, error: click.UsageError) -> str:
+        """Where an option of the program belongs that was given after a command."""
+        own = {option: parameter for parameter in self.params for option in parameter.opts}
+        if not isinstance(error, click.NoSuchOption) or error.option_name not in own or error.ctx is None:
+            return ""
+        given = f"{error.option_name} {own[error.option_name].make_metavar(error.ctx)}"
+        return f" It stands before the command: {given} {error.ctx.info_name}"
 
     def stage(
         self, config: Callable[..., Any], *more: Declared, fields: type | None = None

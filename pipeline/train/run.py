@@ -20,7 +20,7 @@ from pipeline.train.saving import Saver
 from pipeline.train.setup import Setup, prepare
 from pipeline.train.step import learning_rate
 from pipeline.train.stopping import StopRequest, stop_request
-from pipeline.train.validate import validate
+from pipeline.train.validate import VALIDATION, is_validated, validate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +64,22 @@ def _train(config: TrainConfig, process: Process, stop: StopRequest, held: conte
         remark(note)
     saver = Saver(setup)
     losses: dict[str, float] = {}
-    with (
-        metrics_log(setup.run, setup.start, quiet=quiet) as lines,
-        board(setup.run, setup.start, on=config.tensorboard and not quiet) as shown,
-        progress("train", setup.total, "steps", done=setup.start, quiet=quiet) as advance,
-    ):
+    with contextlib.ExitStack() as open_logs:
+        with distributed.together(process):
+            lines = open_logs.enter_context(metrics_log(setup.run, setup.start, quiet=quiet))
+            shown = open_logs.enter_context(
+                board(setup.run, setup.start, on=config.tensorboard and not quiet)
+            )
+        advance = open_logs.enter_context(
+            progress("train", setup.total, "steps", done=setup.start, quiet=quiet)
+        )
+        records = Records(lines, shown)
+        if setup.is_restored and setup.start and setup.start % setup.steps == 0:
+            # That of the epoch before may have failed, or was killed; whether it did, its line tells.
+            _validate(setup, setup.start // setup.steps - 1, records)
         for epoch in range(setup.start // setup.steps, config.epochs):
-            losses = _train_epoch(setup, epoch, saver, Records(lines, shown), shown, stop, advance)
-            _finish_epoch(setup, epoch, saver, Records(lines, shown))
+            losses = _train_epoch(setup, epoch, saver, records, shown, stop, advance)
+            _finish_epoch(setup, epoch, saver, records)
     saver.save(setup.total)
     return Summary(
         checkpoint=saver.checkpoint,
@@ -149,10 +157,21 @@ def _finish_epoch(setup: Setup, epoch: int, saver: Saver, log: MetricsLog) -> No
     config, step = setup.config, (epoch + 1) * setup.steps
     if config.checkpoint_epochs and (epoch + 1) % config.checkpoint_epochs == 0:
         saver.save(step)
-    if config.validate is not None and (epoch + 1) % config.every == 0:
+    if _is_validation_due(config, epoch):
         saver.save(step)
-        with distributed.together(setup.process), writing_to(setup.run):
-            if setup.process.is_first:
-                log.write(
-                    kind="validation", step=step, epoch=epoch, **validate(config.validate, config.run, step)
-                )
+        _validate(setup, epoch, log)
+
+
+def _is_validation_due(config: TrainConfig, epoch: int) -> bool:
+    return config.validate is not None and (epoch + 1) % config.every == 0
+
+
+def _validate(setup: Setup, epoch: int, log: MetricsLog) -> None:
+    """Test metrics of the checkpoint of an epoch's end, where they are due and no line has them yet."""
+    config, step = setup.config, (epoch + 1) * setup.steps
+    if config.validate is None or not _is_validation_due(config, epoch):
+        return
+    with distributed.together(setup.process), writing_to(setup.run):
+        if setup.process.is_first and not is_validated(setup.run, step):
+            figures = validate(config.validate, config.run, step, config.device)
+            log.write(kind=VALIDATION, step=step, epoch=epoch, **figures)

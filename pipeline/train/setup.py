@@ -36,7 +36,7 @@ from pipeline.train.holding import BEFORE, holding
 from pipeline.train.restoring import restored_state
 from pipeline.train.serving import process_plan, serving_notes, virtual_ranks
 from pipeline.train.step import Trainer
-from pipeline.train.validate import VALIDATION
+from pipeline.train.validate import VALIDATION, require_fit
 from shards import locations
 from shards.choices import Split
 from shards.holdout import HeldOut
@@ -147,6 +147,8 @@ def prepare(config: TrainConfig, process: Process, held: contextlib.ExitStack) -
         )
         if config.tensorboard:
             require_board(run)
+        if config.validate is not None:
+            require_fit(config.validate, manifest.geometry, config.window)
         if latest_step(run) is None:  # a checkpoint would say how many virtual ranks there are
             _steps(config, virtual_ranks(config, process, None), stream, is_held=bool(aside.held_out))
     held.enter_context(distributed.held_by_first(sole("training", run), process))
@@ -200,7 +202,10 @@ def prepare(config: TrainConfig, process: Process, held: contextlib.ExitStack) -
             )
             model.load_state_dict(latest.tensors)
         elif config.memory_init == "queries":
-            plan = process_plan(config, process, ranks, stream.windows, 0)
+            # The first virtual rank's batch in all, so that the start does not depend on who serves it.
+            plan = process_plan(
+                config, dataclasses.replace(process, rank=0, world=ranks), ranks, stream.windows, 0
+            )
             _seed_memory(model.to(process.device), stream, plan)
         if process.is_first:
             with writing_to(run):
@@ -236,7 +241,10 @@ def _precision(config: TrainConfig, latest: Checkpoint | None, process: Process)
     if config.precision == "auto" and options.get("precision") in choices:
         return cast(precision.Resolved, options["precision"])
     # Tried out by the first process alone: its answer counts, and several at once would slow each other.
-    mine = choices.index(precision.resolve(config.precision, process.device)) if process.is_first else 0
+    mine = 0
+    with distributed.together(process):
+        if process.is_first:
+            mine = choices.index(precision.resolve(config.precision, process.device))
     return cast(precision.Resolved, choices[distributed.from_first(mine, process)])
 
 

@@ -79,6 +79,17 @@ def evaluated(shards: Path, run: Path) -> Callable[..., Summary]:
     return call
 
 
+@pytest.mark.parametrize(
+    ("memory", "threshold", "is_noted"),
+    [("frozen", 0.5, True), ("frozen", None, False), ("carry", 0.5, False)],
+)
+def test_a_threshold_that_has_no_effect_is_noted(
+    evaluated: Callable[..., Summary], memory: str, threshold: float | None, is_noted: bool
+) -> None:
+    notes = evaluated(memory=memory, threshold=threshold).record.notes
+    assert any(note.startswith("--threshold 0.5 has no effect") for note in notes) is is_noted
+
+
 def table(summary: Summary) -> dict[str, np.ndarray]:
     columns = pq.read_table(summary.scores).to_pydict()
     return {name: np.asarray(values) for name, values in columns.items()}

@@ -3,19 +3,26 @@
 import signal
 import subprocess
 import sys
+import time
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest import mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from pipeline.evaluate import summary, target
 from pipeline.evaluate.config import EvaluateConfig
+from pipeline.evaluate.job import Job
 from pipeline.evaluate.run import evaluate
-from pipeline.scoring import tablewriter
+from pipeline.processes import distributed
+from pipeline.scoring import parts, tablewriter
 from tests.helpers.checkpoints import make_checkpoint
+from tests.helpers.ranks import run_ranks
 from tests.helpers.shards import make_set, smooth_frames
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +62,34 @@ def call(arguments: list[str]) -> subprocess.CompletedProcess[str]:
 def table(out: Path) -> pa.Table:
     rows = pq.read_table(out / "scores").replace_schema_metadata()
     return rows.sort_by([("video", "ascending"), ("frame", "ascending")])
+
+
+def conclude_for_long(given: EvaluateConfig) -> str:
+    """Evaluate where summing up takes longer than processes wait for one another."""
+
+    def wait_for_parts(*args: Any) -> None:
+        parts.wait_for_parts(*args)
+        distributed.TIMEOUT = timedelta(seconds=3)
+        torch.distributed.distributed_c10d._set_pg_timeout(distributed.TIMEOUT, torch.distributed.group.WORLD)
+
+    def conclude(job: Job) -> summary.Summary:
+        time.sleep(4.5)
+        return summary.conclude(job)
+
+    with (
+        mock.patch("pipeline.evaluate.run.wait_for_parts", wait_for_parts),
+        mock.patch("pipeline.evaluate.run.conclude", conclude),
+    ):
+        found = evaluate(given)
+    return "" if found is None else found.out
+
+
+@pytest.mark.ddp
+def test_processes_wait_for_the_one_that_sums_up(work: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    given = config(work, out, memory="video", device="cpu")
+    assert run_ranks(2, conclude_for_long, given) == [str(out), ""]
+    assert (out / "metrics.json").exists()
 
 
 @pytest.mark.ddp

@@ -2,16 +2,20 @@
 
 import ast
 import dataclasses
+import math
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import av
 import numpy as np
 import pytest
 
+from mnad.automaton import Automaton
+from mnad.evidence import TAU, CausalMean, Standard, alarming
 from pipeline.errors import ConfigError
 from pipeline.export.config import ExportConfig, Format
 from pipeline.export.example_text import example_text
@@ -102,13 +106,63 @@ def test_a_precision_that_a_format_does_not_have_is_refused(format: Format, prec
         ExportConfig(checkpoint="none", out="out", format=format, precision=precision)
 
 
-def test_the_example_opens_videos_but_no_playlist_that_names_them(tmp_path: Path) -> None:
+def parts_of_the_example(**names: Any) -> dict[str, Any]:
+    """The functions and constants of an example, without its model."""
     tree = ast.parse(example_text("onnx"))
+    kept = ("CONTAINERS", "GAP", "HOLD")
     tree.body = [
-        part for part in tree.body if isinstance(part, ast.FunctionDef) or "CONTAINERS" in ast.dump(part)
+        part
+        for part in tree.body
+        if isinstance(part, ast.FunctionDef | ast.ClassDef)
+        or (isinstance(part, ast.Assign) and ast.unparse(part.targets[0]) in kept)
     ]
-    names: dict[str, Any] = {"np": np, "Path": Path, "ABOUT": {"rate": None, "height": 32, "width": 32}}
+    names = {"math": math, "np": np, "Path": Path, **names}
     exec(compile(tree, "example.py", "exec"), names)
+    return names
+
+
+def test_the_example_raises_the_alarms_of_score() -> None:
+    rng = np.random.default_rng(3)
+    # 10 frames/s; bursts of a few frames, and gaps of which some are longer than a second.
+    steps = rng.choice([0.1, 0.6, 1.5], 2000, p=[0.96, 0.02, 0.02])
+    seconds = np.cumsum(steps)
+    bursts = np.convolve(rng.random(2000) < 0.01, np.ones(12), "same") > 0
+    local = rng.normal(0, 0.5, (2000, 3)) + 4 * bursts[:, None]
+    standard = Standard(mean=np.zeros(3), deviation=np.ones(3))
+    levels = {"tau": TAU, "mean": [0.0] * 3, "deviation": [1.0] * 3, "on": 2.5, "off": 1.5}
+    alarm = parts_of_the_example()["Alarm"](levels)
+    mean, automaton = CausalMean(), Automaton(2.5, 1.5)
+    found, expected = [], []
+    for time, values in zip(seconds.tolist(), local, strict=True):
+        means, has_settled = mean.push(time, values)
+        evidence, _ = standard.evidence(means)
+        automaton.push(time, float(alarming(evidence, np.array(has_settled))))
+        unusual = alarm.push(time, values)
+        assert unusual == pytest.approx(float(evidence))
+        found.append(alarm.is_open)
+        expected.append(automaton.open)
+    assert found == expected
+    assert np.diff(expected).sum() > 10
+
+
+def test_the_example_takes_frames_that_have_no_time() -> None:
+    class Frame:
+        time = None
+
+        def to_ndarray(self, format: str) -> np.ndarray:
+            return np.zeros((8, 8, 3), np.uint8)
+
+    file = mock.MagicMock()
+    file.__enter__.return_value = file
+    file.streams.video[0].average_rate = None
+    file.decode.return_value = [Frame()] * 3
+    names = parts_of_the_example(ABOUT={"rate": None, "height": 8, "width": 8})
+    with mock.patch("av.open", return_value=file):
+        assert [time for time, _ in names["frames"]("a.mp4")] == [0, 0.04, 0.08]
+
+
+def test_the_example_opens_videos_but_no_playlist_that_names_them(tmp_path: Path) -> None:
+    names = parts_of_the_example(ABOUT={"rate": None, "height": 32, "width": 32})
     write_video(tmp_path / "a.mp4", scene(3))
     assert len(list(names["frames"](str(tmp_path / "a.mp4")))) == 3
     playlist = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\na.mp4\n#EXT-X-ENDLIST\n"

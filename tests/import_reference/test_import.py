@@ -96,6 +96,20 @@ def test_a_run_folder_can_be_the_target_once(imported: Callable[..., Any], tmp_p
         imported(data, out=str(tmp_path / "run"))
 
 
+@pytest.mark.parametrize("trace", ["config.toml", "checkpoints/training-00000000.pt"])
+@pytest.mark.parametrize("out", ["run", "run/checkpoints/model-00000000.safetensors"])
+def test_a_run_of_training_is_not_the_target(
+    imported: Callable[..., Any], tmp_path: Path, out: str, trace: str
+) -> None:
+    model = tmp_path / "run/checkpoints/model-00000000.safetensors"
+    model.parent.mkdir(parents=True)
+    model.write_text("the untrained network")
+    (tmp_path / "run" / trace).write_text("[train]\nepochs = 0\n")
+    with pytest.raises(CheckpointError, match="run: found a run with checkpoints of its own"):
+        imported(published.save(published.state_dict("recon")), out=str(tmp_path / out))
+    assert model.read_text() == "the untrained network"
+
+
 @pytest.mark.parametrize("task", ["pred", "recon"])
 @pytest.mark.parametrize("form", ["legacy", "zip"])
 @pytest.mark.skipif(not GOLDEN.exists(), reason="no ../shared/golden beside the repository")

@@ -119,4 +119,4 @@ def test_validation_names_a_damaged_evaluation(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(
         ReportError, match=r"step-00000003/metrics\.json: not that of an evaluation \(not JSON"
     ):
-        validate("x", str(tmp_path), 3)
+        validate("x", str(tmp_path), 3, "cpu")

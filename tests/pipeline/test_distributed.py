@@ -1,5 +1,6 @@
 """Working together over gloo: joint flags, failures that reach everybody, meeting again after a restart."""
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -89,6 +90,65 @@ def test_a_failure_in_one_process_reaches_all() -> None:
         "PeerError: stopped because another process failed; its own message says why",
         "TrainingError: its own reason",
     ]
+
+
+@contextlib.contextmanager
+def impatient(seconds: float) -> Iterator[Process]:
+    """Processes that have met, and from then on wait for one another for a few seconds alone."""
+    with processes("cpu") as process:
+        distributed.TIMEOUT = timedelta(seconds=seconds)
+        torch.distributed.distributed_c10d._set_pg_timeout(distributed.TIMEOUT, torch.distributed.group.WORLD)
+        yield process
+
+
+def work_for_long(workers: tuple[int, ...], fails: bool) -> str:
+    """In some of the processes, for longer than an exchange may take."""
+    with impatient(3) as process:
+        try:
+            with distributed.together(process):
+                if process.rank in workers:
+                    time.sleep(4.5)
+                    if fails:
+                        raise TrainingError("its own reason")
+        except (PeerError, TrainingError) as error:
+            return type(error).__name__
+        return str(distributed.from_first(process.rank, process))
+
+
+@pytest.mark.ddp
+@pytest.mark.parametrize(
+    ("workers", "fails", "expected"),
+    [((0,), False, ["0", "0", "0"]), ((1, 2), True, ["PeerError", "TrainingError", "PeerError"])],
+)
+def test_processes_wait_for_one_that_works_for_long(
+    workers: tuple[int, ...], fails: bool, expected: list[str]
+) -> None:
+    assert run_ranks(3, work_for_long, workers, fails) == expected
+
+
+def die_at_work(work_seconds: float) -> str:
+    """The first process goes without a word; how long the second one has then waited in vain."""
+    try:
+        with processes("cpu") as process:
+            distributed.barrier(process)  # a connection that was never made cannot be seen to close
+            distributed.TIMEOUT = timedelta(seconds=1)  # of signs of life alone: an exchange has minutes
+            with distributed.together(process):
+                if process.is_first:
+                    time.sleep(work_seconds)
+                    raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        return "gone"
+    except LostContactError as error:
+        return str(error)
+    return "nothing"
+
+
+@pytest.mark.ddp
+@pytest.mark.parametrize("work_seconds", [0, 1])
+def test_a_process_that_dies_at_work_is_noticed(work_seconds: float) -> None:
+    first, second = run_ranks(2, die_at_work, work_seconds)
+    assert first == "gone"
+    assert second.startswith("lost contact with another process")
 
 
 def fail_in_all(alike: bool, defect: bool) -> str:

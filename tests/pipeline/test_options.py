@@ -171,3 +171,11 @@ def test_every_field_of_every_config_is_declared() -> None:
         for parameter in command.params:
             assert hasattr(parameter, "field"), parameter
     assert {field.name for field in dataclasses.fields(Config)} == {field.name for field in declared(Config)}
+
+
+@pytest.mark.parametrize("given", ["--config", "--config=x.toml"])
+def test_an_option_of_the_program_after_a_command_is_told_its_place(given: str) -> None:
+    result = CliRunner().invoke(cli.main, ["train", "shards", "run", given, "x.toml"])
+    assert result.exit_code == 2
+    expected = "No such option '--config'. It stands before the command: --config FILE.toml train\n"
+    assert result.stderr.endswith(expected)

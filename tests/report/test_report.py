@@ -23,6 +23,7 @@ from pipeline.errors import ReportError
 from pipeline.evaluate.config import EvaluateConfig
 from pipeline.evaluate.run import evaluate
 from pipeline.report.evaluation import Evaluation, gathered, load_evaluation
+from pipeline.report.page import page_data
 from pipeline.report.pictures import picture_size, source_shape
 from pipeline.report.render import render, write_report
 from pipeline.report.timelines import MOST_POINTS, MOST_VIDEOS, limits, timelines
@@ -176,6 +177,49 @@ def test_several_evaluations_stand_side_by_side(evaluation: Path, tmp_path: Path
     assert [run["name"] for run in data["runs"]] == ["run/evaluation-shards", "other/evaluation-shards"]
     assert [series["run"] for series in data["videos"][0]["series"]] == [0, 1]
     assert data["pictures"] == []
+
+
+def relabelled(evaluation: Path, root: Path) -> Path:
+    """An evaluation of the same frames with inverted labels, of another shard set."""
+    videos = [smooth_frames(length, SIZE, seed=seed) for seed, length in enumerate((30, 18))]
+    labels = [np.arange(len(frames)) < len(frames) // 2 for frames in videos]
+    make_set(root / "inverted", {"testing": videos}, labels=labels)
+    run = evaluation.parent / "checkpoints" / "model-00000003.safetensors"
+    evaluate(EvaluateConfig(shards=str(root / "inverted"), checkpoint=str(run), out=str(root / "out")))
+    return root / "out"
+
+
+def test_a_comparison_says_that_labels_differ_and_shades_each_by_its_own(
+    evaluation: Path, tmp_path: Path
+) -> None:
+    other, out = relabelled(evaluation, tmp_path), tmp_path / "both.html"
+    write_report([str(evaluation), str(other)], out)
+    data = data_of(out)
+    assert [(row["name"], row["abnormal"]) for row in data["videos"]] == [
+        ("01", [[15, 30]]),
+        ("01", [[4, 15]]),
+        ("02", [[9, 18]]),
+        ("02", [[4, 9]]),
+    ]
+    assert [[series["run"] for series in row["series"]] for row in data["videos"]] == [[0], [1], [0], [1]]
+    sets, labels = data["notes"]
+    assert sets.startswith("The shard sets differ: evaluation-shards: /")
+    assert "/inverted" in sets
+    assert labels.startswith("Labels of the same frames differ in 2 videos, first in 01: figures cannot")
+
+
+def test_a_comparison_names_label_source_split_and_version_that_differ(evaluation: Path) -> None:
+    one = load_evaluation(str(evaluation))
+    provenance = dataclasses.replace(one.record.provenance, split="training", manifest_sha256="0" * 64)
+    record = dataclasses.replace(one.record, provenance=provenance, label_source=("UCSD",))
+    data = page_data([one, dataclasses.replace(one, record=record, name="other")])
+    assert [note.partition(":")[0] for note in data["notes"]] == [
+        "The sources of labels differ",
+        "The splits differ",
+        "The versions of the shard set differ",
+    ]
+    assert [row["is_split"] for row in data["videos"]] == [False, False]
+    assert page_data([one, dataclasses.replace(one, name="other")])["notes"] == []
 
 
 def with_localisation(evaluation: Path, copy: Path, region_auc: float | None) -> Path:

@@ -11,6 +11,7 @@ from pipeline.scoring.localisation import (
     area,
     fit_masks,
     localisation,
+    match,
     pixel_auc,
     regions,
     tracks,
@@ -82,6 +83,35 @@ def test_an_overlap_below_a_tenth_is_no_match() -> None:
     maps = levels(box(6, 6, 4), 200)[None]  # shares 4 of 76 pixels
     found = localisation([MaskedVideo(maps=maps, masks=masks)])
     assert found.region_auc == 0.0
+
+
+def test_a_threshold_counts_that_lies_beyond_one_with_many_false_regions() -> None:
+    # In every second frame the object has three bright specks, each too small to match it: at their level 1.5
+    # false regions per frame and nothing found, at that of the object all of it and nothing false.
+    masks = np.stack([box(2, 2, 12)] * 4)
+    maps = np.stack([levels(mask, 100) for mask in masks])
+    for row, column in ((4, 4), (8, 8), (12, 4)):
+        maps[::2, row, column] = 200
+    found = localisation([MaskedVideo(maps=maps, masks=masks)])
+    assert (found.pixel_auc, found.region_auc, found.track_auc) == (1.0, 1.0, 1.0)
+
+
+masks_of_noise = st.builds(
+    lambda seed, share: np.random.default_rng(seed).random((12, 12)) < share,
+    st.integers(0, 999),
+    st.sampled_from([0.0, 0.1, 0.3, 0.5, 1.0]),
+)
+
+
+@given(masks_of_noise, masks_of_noise)
+def test_regions_match_as_each_pair_does(detected: np.ndarray, real: np.ndarray) -> None:
+    table = [
+        [(one & other).sum() / (one | other).sum() >= 0.1 for other in regions(real)]
+        for one in regions(detected)
+    ]
+    matched, wrong = match(detected, real)
+    assert matched.tolist() == [any(row[k] for row in table) for k in range(len(regions(real)))]
+    assert wrong == sum(not any(row) for row in table)
 
 
 def test_area_counts_the_best_rate_reached_so_far() -> None:

@@ -106,3 +106,19 @@ def test_seeds_of_another_form_are_refused(tmp_path: Path) -> None:
 def test_seeds_are_different_and_not_negative(seeds: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError, match="--seeds"):
         SweepConfig(shards="s", out="o", seeds=seeds)
+
+
+@pytest.mark.parametrize("given", ["--seed", "--seed=3", "--device=cpu", "--shards=other", "--run=other"])
+def test_what_the_sweep_gives_each_training_is_not_given_again(given: str) -> None:
+    with pytest.raises(ConfigError, match=f"{given.partition('=')[0]}: found among the options of train"):
+        SweepConfig(shards="s", out="o", train_options=("--epochs=2", given))
+
+
+def test_a_sweep_trains_and_evaluates_on_its_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[tuple[str, ...]] = []
+    monkeypatch.setattr("pipeline.sweep.run.run_command", lambda *words: commands.append(words))
+    words = ["sweep", "shards", str(tmp_path), "--epochs", "2", "--device", "cpu", "--seeds=1"]
+    CliRunner().invoke(cli.main, words)
+    assert [given[0] for given in commands] == ["train", "evaluate"]
+    for given in commands:
+        assert given[given.index("--device") :][:2] == ("--device", "cpu")

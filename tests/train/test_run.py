@@ -14,7 +14,14 @@ import pytest
 import torch
 
 from mnad import MNAD
-from pipeline.errors import CheckpointError, ConfigError, CorruptShardError, ShardError, TrainingError
+from pipeline.errors import (
+    CheckpointError,
+    CommandError,
+    ConfigError,
+    CorruptShardError,
+    ShardError,
+    TrainingError,
+)
 from pipeline.processes.distributed import processes
 from pipeline.runs.checkpoint import load_checkpoint, load_training_state
 from pipeline.runs.layout import model_name, training_name
@@ -342,6 +349,86 @@ def test_test_metrics_on_the_way_are_marked_as_such(tmp_path: Path, monkeypatch:
     found = [line for line in metrics(tmp_path / "run") if line["kind"] == "validation"]
     assert [line["epoch"] for line in found] == [1, 3]
     assert all(0 <= line["auc"] <= 1 and "not to choose" in line["note"] for line in found)
+
+
+def labelled(folder: Path, *, size: int = 16, window: int = 5, labels: bool = True) -> str:
+    """A set to validate on."""
+    clip = smooth_frames(10, (size, size))
+    marks = [np.arange(10) >= 7] if labels else None
+    make_set(folder, {"training": [clip], "testing": [clip]}, labels=marks, window=window)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("made", "error", "message"),
+    [
+        (None, ShardError, r"other/manifest\.json: not found"),
+        ({"size": 24}, ConfigError, "--validate .*other: found frames of 24x24x3 BGR, expected 16x16x3 BGR"),
+        ({"window": 2}, ConfigError, "--validate .*other: found windows of up to 2 frames, expected 5"),
+        ({"labels": False}, ConfigError, "--validate .*other: found no testing videos with frame labels"),
+    ],
+)
+def test_a_set_that_cannot_be_validated_on_is_refused_before_training(
+    made: dict[str, Any] | None, error: type[Exception], message: str, tmp_path: Path
+) -> None:
+    shards(tmp_path)
+    if made is not None:
+        labelled(tmp_path / "other", **made)
+    with pytest.raises(error, match=message):
+        train(config(tmp_path, validate=str(tmp_path / "other")))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_validation_that_failed_is_made_up_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = config(tmp_path, method="recon", epochs=2, validate=labelled(tmp_path / "shards"))
+    done: list[int] = []
+
+    def validate(_shards: str, _run: str, step: int, _device: str) -> dict[str, Any]:
+        if not done:
+            done.append(0)
+            raise CommandError("evaluate: ended by SIGINT")
+        done.append(step)
+        return {"auc": 0.5}
+
+    monkeypatch.setattr("pipeline.train.run.validate", validate)
+    with pytest.raises(CommandError):
+        train(options)
+    for _ in range(2):
+        total = train(options).steps
+        lines = [line["step"] for line in metrics(tmp_path / "run") if line["kind"] == "validation"]
+        assert done[1:] == lines == [total // 2, total]
+    train(dataclasses.replace(options, validate=None))
+    assert done[1:] == lines
+
+
+def test_a_validation_computes_where_the_training_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[tuple[str, ...]] = []
+    monkeypatch.setattr("pipeline.train.validate.run_command", lambda *words: commands.append(words))
+    monkeypatch.setattr("pipeline.train.validate.load_record", mock.MagicMock())
+    options = {"device": "cpu", "validate": labelled(tmp_path / "shards")}
+    with contextlib.suppress(TypeError):  # the stand-in's figures are nothing to write down
+        train(config(tmp_path, method="recon", **options))
+    (words,) = commands
+    assert words[words.index("--device") :][:2] == ("--device", "cpu")
+
+
+def first_items(folder: Path, name: str, accumulate: int) -> torch.Tensor:
+    """The memory that a run starts with."""
+    options = {"memory_init": "queries", "memory_items": 4, "batch_size": 2, "precision": "fp32"}
+    train(config(folder, epochs=0, accumulate=accumulate, run=str(folder / name), **options))
+    return load_checkpoint(str(folder / name)).tensors["memory.items"]
+
+
+@pytest.mark.ddp
+def test_a_memory_of_queries_does_not_depend_on_the_processes(tmp_path: Path) -> None:
+    shards(tmp_path)
+    first, second = run_ranks(2, first_items, tmp_path, "two", 1)
+    assert torch.equal(first, second)
+    torch.testing.assert_close(first_items(tmp_path, "one", 2), first)
 
 
 @pytest.mark.ddp
