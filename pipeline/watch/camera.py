@@ -186,7 +186,7 @@ class WatchedCamera:
         if self._learner is not None:
             self._learner.keep()
         self._parts.close()
-        self._messages.close()
+        self._messages.finish()
 
     def _told(self, events: list[Event], *, is_said: bool = False) -> None:
         """Make events known that have been written down, or what a person has said of them."""
