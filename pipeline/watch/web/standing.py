@@ -52,6 +52,8 @@ def standing(snapshot: Snapshot, events: Iterable[Event]) -> list[Word]:
         words.append(Word("plain", snapshot.profile))
     if snapshot.missed_rate is not None:
         words.append(Word("warn", "rate off, nobody is told"))
+    if snapshot.unwritten:
+        words.append(Word("warn", "results cannot be written"))
     if snapshot.snoozed_until is not None:
         words.append(Word("plain", f"snoozed until {moment(snapshot.snoozed_until)[11:16]}"))
     return words
