@@ -152,10 +152,14 @@ class Storage:
             yield from self._list("", recursive=True)
 
     def clear_temporary(self, folder: str = "") -> None:
-        """Remove what killed processes left half-written right in `folder`; nobody may be writing there."""
+        """Remove what killed processes left half-written right in `folder`, as far as it can be removed;
+        nobody may be writing there."""
         if self.is_local:
             for name in self._try(lambda: names_in(self.path(folder), TEMPORARY_PREFIX), folder):
-                Path(self.path(folder), name).unlink(missing_ok=True)
+                with contextlib.suppress(
+                    OSError
+                ):  # of a disk that is read-only: what is done next will say so
+                    Path(self.path(folder), name).unlink(missing_ok=True)
 
     def open(self, name: str, *, most: int) -> IO[bytes]:
         """`name` as a file to read and seek in; FileNotFoundError if it is not there.

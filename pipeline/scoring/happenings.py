@@ -1,5 +1,6 @@
 """Events of a video or camera, as they begin and end: their lines in the log, thumbnails and clips."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,9 @@ CLIPS = "clips"
 SUFFIXES = {THUMBNAILS: (".jpg",), CLIPS: (".mp4", ".mkv")}
 """The suffixes of the files that are written into each of the two folders."""
 KIND: Kind = "anomaly"
+
+Trying = Callable[[str], contextlib.AbstractContextManager[None]]
+"""Makes a block that writes into a folder of the results; it may pass over what cannot be written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +64,7 @@ class Happenings:
         clip: copies seconds of the video into a file of a given stem in `clips/`, and gives its name; None if
             that cannot be done.
         clock: the time, with zone, of seconds; None of a file, which has no clock.
+        trying: in which pictures are written; what it does not pass over ends the work.
     """
 
     def __init__(
@@ -69,9 +74,11 @@ class Happenings:
         subject: Subject,
         clip: Callable[[str, tuple[float, float]], str | None],
         clock: Callable[[float], datetime] | None = None,
+        trying: Trying = lambda inside: contextlib.nullcontext(),
     ) -> None:
         self._folder, self._log, self._subject, self._clip = folder, log, subject, clip
-        self._clock = clock
+        self._clock, self._trying = clock, trying
+        self._thumbnail: str | None = None
         self._is_suppressed = False
         self._look: Look | None = None
         self._threshold: Threshold | None = None
@@ -93,7 +100,7 @@ class Happenings:
             is_suppressed: whether nobody is to be told.
         """
         subject, self._threshold = self._subject, threshold
-        self._is_suppressed, self.label = is_suppressed, None
+        self._is_suppressed, self.label, self._thumbnail = is_suppressed, None, None
         start = episode.start if self._clock is None else self._clock(episode.start)
         self.current = event_id(subject.source, subject.calibration, KIND, start)
         return self._append(episode, Files(thumbnail=self._pictured()))
@@ -104,12 +111,14 @@ class Happenings:
         clip = self._clip(self.current, (episode.start, episode.end))
         return self._append(episode, Files(clip=clip, thumbnail=self._pictured()))
 
-    def _pictured(self) -> str:
-        """Write the picture of the strongest frame so far."""
+    def _pictured(self) -> str | None:
+        """Write the picture of the strongest frame so far; gives the one that is there, or None."""
         assert self._look is not None
         name = f"{THUMBNAILS}/{self.current}.jpg"
-        self._folder.write(name, self._look.picture)
-        return name
+        with self._trying(THUMBNAILS):
+            self._folder.write(name, self._look.picture)
+            self._thumbnail = name
+        return self._thumbnail
 
     def _append(self, episode: Episode, files: Files) -> Event:
         event = self._event(episode, files)

@@ -79,6 +79,11 @@ class Journal:
             self._file.close()
         publish(self._out, self._name)
 
+    def abandon(self) -> None:
+        """Leave what is written for `recover`, as on a full disk; rows that are held are lost."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+
     def _write(self, table: pa.Table) -> None:
         with _refused(self._path):
             self._stream.write_table(table)

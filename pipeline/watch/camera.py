@@ -10,12 +10,13 @@ from datetime import UTC, datetime, time, timedelta
 
 from mnad.automaton import COOLDOWN, HOLD
 from pipeline.events.event import Event
-from pipeline.events.log import EventLog
+from pipeline.events.log import LastingLog
 from pipeline.runs.armed import load_armed, save_armed
 from pipeline.runs.calibration import record_name
+from pipeline.runs.layout import LEARNED
 from pipeline.scoring.alarms import Alarms, Watch
 from pipeline.scoring.choices import Score
-from pipeline.scoring.happenings import Happenings, Subject
+from pipeline.scoring.happenings import CLIPS, Happenings, Subject
 from pipeline.scoring.moments import Moment
 from pipeline.scoring.telling import known, row_of, tell
 from pipeline.video.tape import Tape
@@ -23,6 +24,7 @@ from pipeline.video.zones import Zones
 from pipeline.watch import normal
 from pipeline.watch.assembler import Window
 from pipeline.watch.config import CameraConfig
+from pipeline.watch.disk import Disk
 from pipeline.watch.face import Face
 from pipeline.watch.feed import Feed
 from pipeline.watch.health import Health
@@ -63,7 +65,7 @@ class WatchedCamera:
         self,
         config: CameraConfig,
         folder: Storage,
-        log: EventLog,
+        log: LastingLog,
         subject: Subject,
         zones: Zones | None,
         feed: Feed,
@@ -75,7 +77,8 @@ class WatchedCamera:
         self.face, self.feed = face, feed
         self._config, self._folder, self._log, self._subject = config, folder, log, subject
         self._zones, self._messages, self._clip, self._tapes = zones, messages, clip, tapes
-        self._parts = Parts(folder)
+        self._disk = face.disk = Disk(config.name, folder)
+        self._parts = Parts(folder, self._disk)
         self._health, self._settling = Health(), Settling()
         self._incidents = Incidents(log, subject)
         self._watch = Watch(None)
@@ -94,13 +97,16 @@ class WatchedCamera:
         self._happenings = None
         if alarms is None or alarms.threshold is None:
             return
-        for profile, record in alarms.records.items():
-            self._folder.write(record_name(profile), record.to_json())
-        armed = load_armed(self._folder).turned(alarms.records.values(), datetime.now(UTC))
-        save_armed(self._folder, armed)
+        with self._disk.trying():
+            for profile, record in alarms.records.items():
+                self._folder.write(record_name(profile), record.to_json())
+            armed = load_armed(self._folder).turned(alarms.records.values(), datetime.now(UTC))
+            save_armed(self._folder, armed)
         subject = dataclasses.replace(self._subject, calibration=alarms.digest)
         clock = self._clock if self._is_live else None
-        self._happenings = Happenings(self._folder, self._log, subject, self._clip, clock)
+        self._happenings = Happenings(
+            self._folder, self._log, subject, self._clipped, clock, self._disk.trying
+        )
 
     def note(self, text: str) -> None:
         """Say something of what frames are held against, until that changes."""
@@ -142,7 +148,7 @@ class WatchedCamera:
         place = self._watch.place(moment, watched)
         if self._is_live and self._settling.push(now, self.face.skipped, is_settled=watched.is_settled):
             logger.warning("%s: %s", self._config.name, self._settling.blind or "alarms can be raised again")
-        if self._learner is not None and self._learner.push(moment):
+        if self._learner is not None and self._is_learned(self._learner, moment):
             self._learner, self.face.is_learning, self._notes = None, False, ()
             logger.info("%s: learned", self._config.name)
             alarms = self._armed()
@@ -199,6 +205,11 @@ class WatchedCamera:
             if self._learner is not None:
                 self.face.arm(None, self._learner.words)
             self.face.waiting_bytes = self._messages.waiting_bytes
+            self.face.left_out = self._messages.left_out
+            self._disk.look()
+            if self._log.unwritten and not self._disk.reason:
+                self._log.settle()
+                self._publish()
 
     def close(self) -> None:
         """End its events and files."""
@@ -208,9 +219,10 @@ class WatchedCamera:
         if self._is_live:
             self._told(self._incidents.close(datetime.now(UTC)))
         if self._learner is not None:
-            self._learner.keep()
+            with self._disk.trying(LEARNED):
+                self._learner.keep()
         self._parts.close()
-        self._messages.close()
+        self._messages.finish()
 
     def _cut(self, now: float) -> None:
         """End the event that is open or could be reopened: it cannot be followed any more."""
@@ -224,7 +236,8 @@ class WatchedCamera:
         """Make events known that have been written down, or what a person has said of them."""
         for event in events:
             self.face.told(event)
-            normal.keep(self.face.folder, event)
+            with self._disk.trying(normal.FOLDER):
+                normal.keep(self.face.folder, event)
             for tape in self._tapes if event.kind == "anomaly" and not is_said else ():
                 if event.type == "new":
                     tape.hold()
@@ -233,8 +246,28 @@ class WatchedCamera:
             if not event.suppressed:
                 logger.info("%s: %s %s", event.camera, event.kind, event.type)
         if events:
-            self._log.publish()
-            self._messages.notify()
+            self._publish()
+
+    def _publish(self) -> None:
+        """Tell everybody what the log has, and what it cannot take: an alarm waits for no disk."""
+        self._messages.notify(self._log.unwritten)
+        if self._log.refusal is not None:
+            self._disk.failed(self._log.refusal)
+        else:
+            with self._disk.trying():
+                self._log.publish()
+
+    def _clipped(self, stem: str, span: tuple[float, float]) -> str | None:
+        name = None
+        with self._disk.trying(CLIPS):
+            name = self._clip(stem, span)
+        return name
+
+    def _is_learned(self, learner: Learner, moment: Moment) -> bool:
+        is_learned = False
+        with self._disk.trying(LEARNED):
+            is_learned = learner.push(moment)
+        return is_learned
 
     def _tell_drift(self) -> None:
         drifts = self._watch.drifts

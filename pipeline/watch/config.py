@@ -145,7 +145,13 @@ class _Shared:
         ),
     ] = None
     webhook: Annotated[
-        str | None, Option("Sends events to a web server, by POST.", "Messages", metavar="URL")
+        str | None,
+        Option(
+            "Sends events to a web server, by POST, until it takes them; with 400, 410, 413, 415 or 422 it "
+            "refuses one.",
+            "Messages",
+            metavar="URL",
+        ),
     ] = None
     webhook_secret: Annotated[
         str | None,
@@ -162,7 +168,10 @@ class _Shared:
     on_alarm: Annotated[
         tuple[str, ...] | None,
         Option(
-            "Starts a program for each event, which it reads as a line of JSON.", "Messages", custom=_COMMAND
+            "Starts a program for each event, which it reads as a line of JSON. With exit code 0 it has "
+            "taken it; with 75 it is started again until then, with any other for ten minutes.",
+            "Messages",
+            custom=_COMMAND,
         ),
     ] = None
 

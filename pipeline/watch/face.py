@@ -11,16 +11,18 @@ import numpy as np
 
 from mnad.local_error import Place
 from pipeline.events.event import Event, Label
+from pipeline.events.log import RECENT
 from pipeline.events.words import once_in
 from pipeline.scoring.alarms import Alarms
 from pipeline.scoring.telling import known
 from pipeline.scoring.watching import Watched
 from pipeline.video.images import encode_jpeg
+from pipeline.watch.disk import Disk
 from pipeline.watch.feed import Feed
 from pipeline.watch.strip import Strip
 from pipeline.watch.view import Snapshot
 
-_MOST_EVENTS = 200
+_MOST_EVENTS = RECENT
 _LATENCIES = 1000
 
 
@@ -56,7 +58,7 @@ class Face:
         self._alarms: Alarms | None = None
         self._profile: str | None = None
         self._missing: str | None = None
-        self._scored = 0
+        self._scored = self._alarms_raised = 0
         self._snoozed: datetime | None = None
         self._asked: queue.SimpleQueue[tuple[str, Label | None]] = queue.SimpleQueue()
         self.blocked = ""
@@ -65,7 +67,8 @@ class Face:
         """What else must be known of the camera at present."""
         self.drift = ""
         self.is_learning = False
-        self.waiting_bytes = 0
+        self.waiting_bytes = self.left_out = 0
+        self.disk: Disk | None = None
 
     def arm(self, alarms: Alarms | None, missing: str | None) -> None:
         """Say what frames are held against from now on, and why no alarm is raised, if none is."""
@@ -96,6 +99,7 @@ class Face:
     def told(self, event: Event) -> None:
         """Show an event."""
         with self._lock:
+            self._alarms_raised += event.kind == "anomaly" and event.id not in self._events
             self._events[event.id] = event
             while len(self._events) > _MOST_EVENTS:
                 del self._events[next(iter(self._events))]
@@ -151,6 +155,9 @@ class Face:
                 reconnects=feed.reconnects,
                 snoozed_until=self._snoozed if self.is_snoozed else None,
                 waiting_bytes=self.waiting_bytes,
+                left_out=self.left_out,
+                unwritten="" if self.disk is None else self.disk.reason,
+                write_failures=0 if self.disk is None else self.disk.failures,
             )
         return snapshot
 
@@ -174,14 +181,16 @@ class Face:
             parts.append("ALARM")
         if self.blocked and not feed.is_off_rate:
             parts.append(self.blocked)
-        count = sum(event.kind == "anomaly" for event in self._events.values())
-        parts.append(f"{count} event{'' if count == 1 else 's'}")
+        count = self._alarms_raised
+        parts.append(f"{count} event{'' if count == 1 else 's'} since the start")
         if self._latencies:
             parts.append(f"{1000 * float(np.median(self._latencies)):.0f} ms")
         if skipped:
             parts.append(f"{skipped} skipped")
         if self.is_snoozed:
             parts.append("snoozed")
+        if self.disk is not None and self.disk.reason:
+            parts.append("results cannot be written")
         return " · ".join(parts)
 
     def picture(self, most: int) -> bytes | None:

@@ -6,6 +6,7 @@ stopped goes on learning when it is started again.
 
 import dataclasses
 import logging
+import math
 from datetime import UTC, datetime
 
 import numpy as np
@@ -27,10 +28,13 @@ from pipeline.scoring.keeping import Keeper
 from pipeline.scoring.moments import Moment
 from pipeline.scoring.signals import Signals
 from pipeline.video.profiles import profiles
+from shards.errors import StorageError
 from shards.storage import Storage
 
 PIECE_SECONDS = 600.0
 """The most seconds of what is seen that a kill may lose."""
+_AGAIN_SECONDS = 60.0
+"""Seconds after which what could not be written is tried again."""
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +68,7 @@ class Learner:
         self._pieces: list[dict[str | None, Trace]] = []
         self._tracks: dict[str | None, Track] = {}
         self._started: float | None = None
+        self._tried = -math.inf
         self._reason = ""
         while (piece := self._kept(len(self._pieces))) is not None:
             self._pieces.append(piece)
@@ -78,7 +83,11 @@ class Learner:
         )
 
     def push(self, moment: Moment) -> bool:
-        """Take the next frame; whether the calibration is there now."""
+        """Take the next frame; whether the calibration is there now.
+
+        Raises:
+            StorageError: what was seen cannot be written; it is tried again with a later frame.
+        """
         if self._started is None or moment.seconds < self._started:
             self._started = moment.seconds
         track = self._tracks.setdefault(moment.profile, Track())
@@ -86,8 +95,14 @@ class Learner:
         passed = moment.seconds - self._started
         if passed < PIECE_SECONDS and self._hours + passed / 3600 < self._wanted:
             return False
-        self.keep()
-        return self._hours >= self._wanted and self._is_made()
+        if moment.seconds - self._tried < _AGAIN_SECONDS:
+            return False
+        try:
+            self.keep()
+            return self._hours >= self._wanted and self._is_made()
+        except StorageError:
+            self._tried = moment.seconds
+            raise
 
     def keep(self) -> None:
         """Write down what was seen since the last piece.

@@ -1,7 +1,10 @@
 """Where a camera's events are sent."""
 
+from collections.abc import Sequence
+
+from pipeline.events.event import Event
 from pipeline.events.sinks.command import Command
-from pipeline.events.sinks.delivery import Delivery
+from pipeline.events.sinks.delivery import Delivery, close_all
 from pipeline.events.sinks.mqtt import Broker, CameraTopics
 from pipeline.events.sinks.sink import Sink
 from pipeline.events.sinks.webhook import Webhook
@@ -14,10 +17,11 @@ _SHOWN_SECONDS = 10.0
 
 
 class Brokers:
-    """One connection for each broker, whatever the number of cameras."""
+    """What the messages of all cameras share: one connection for each broker, and the time to end in."""
 
     def __init__(self) -> None:
         self._made: dict[str, Broker] = {}
+        self._deliveries: list[Delivery] = []
 
     def of(self, url: str) -> Broker:
         """The connection to a broker."""
@@ -25,8 +29,13 @@ class Brokers:
             self._made[url] = Broker(url)
         return self._made[url]
 
+    def wait_for(self, deliveries: Sequence[Delivery]) -> None:
+        """Have `close` wait for these."""
+        self._deliveries += deliveries
+
     def close(self) -> None:
-        """Say that the program is gone."""
+        """Deliver what can be delivered soon, of all cameras at once, and say that the program is gone."""
+        close_all(self._deliveries)
         for broker in self._made.values():
             broker.close()
 
@@ -58,11 +67,12 @@ class Messages:
         if config.on_alarm is not None:
             sinks.append(Command(config.on_alarm))
         self._deliveries = [Delivery(folder, sink) for sink in sinks]
+        brokers.wait_for(self._deliveries)
 
-    def notify(self) -> None:
-        """The log has another line."""
+    def notify(self, unlogged: Sequence[Event] = ()) -> None:
+        """The log has another line, or could not take some events; see `Delivery.notify`."""
         for delivery in self._deliveries:
-            delivery.notify()
+            delivery.notify(unlogged)
 
     def show(self, now: float, *, alarm: bool, rarity_hours: float | None) -> None:
         """Keep the state of the camera at its broker."""
@@ -79,7 +89,12 @@ class Messages:
         """Of the log, that not every sink has been told."""
         return max((delivery.waiting_bytes for delivery in self._deliveries), default=0)
 
-    def close(self) -> None:
-        """Deliver what can be delivered at once, and end."""
+    @property
+    def left_out(self) -> int:
+        """How many times an event was left out for good by one of the sinks."""
+        return sum(delivery.left_out for delivery in self._deliveries)
+
+    def finish(self) -> None:
+        """Deliver what can be delivered soon, and end; `Brokers.close` waits for that."""
         for delivery in self._deliveries:
-            delivery.close()
+            delivery.finish()

@@ -1,5 +1,6 @@
 """Clips of events that a person has called normal, which retention leaves alone: video to train on next."""
 
+import logging
 import os
 import shutil
 from collections.abc import Iterable
@@ -11,6 +12,8 @@ from shards.errors import StorageError, os_error_line
 from shards.storage import TEMPORARY_PREFIX
 
 FOLDER = "normal"
+
+logger = logging.getLogger(__name__)
 
 
 def keep(folder: Path, event: Event) -> None:
@@ -40,13 +43,12 @@ def keep(folder: Path, event: Event) -> None:
 
 
 def keep_all(folder: Path, events: Iterable[Event]) -> None:
-    """The same of all events, for a program may have been killed in between.
-
-    Raises:
-        StorageError: as `keep`.
-    """
+    """The same of all events, as far as it can be done, for a program may have been killed in between."""
     for event in events:
-        keep(folder, event)
+        try:
+            keep(folder, event)
+        except StorageError as error:
+            logger.warning("%s", error)
 
 
 def _link(source: Path, target: Path) -> None:

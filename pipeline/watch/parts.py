@@ -1,54 +1,93 @@
 """The table of a camera: a part for each hour, and one of a file, as `score` has it."""
 
+import itertools
+import os
 from datetime import datetime
 
-from pipeline.scoring.journal import Journal, recover
+from pipeline.scoring.journal import SUFFIX, Journal, recover
 from pipeline.scoring.rows import FOLDER, Row, table_name
+from pipeline.watch.disk import Disk
+from shards.errors import ShardError
 from shards.storage import Storage
 
 
 class Parts:
     """Writes rows. A part appears, whole, when its hour is over, or all are; until then it is a journal.
 
-    What a watch that was killed has left is a part from the beginning.
+    What a watch that was killed has left is a part from the beginning. Rows that cannot be written are left
+    out; what was written before becomes a part when there is room again.
 
     Args:
         out: folder of the camera, which nobody else writes into.
-
-    Raises:
-        StorageError: what was left cannot be written.
+        disk: of the camera.
     """
 
-    def __init__(self, out: Storage) -> None:
-        self._out = out
+    def __init__(self, out: Storage, disk: Disk) -> None:
+        self._out, self._disk = out, disk
         self._journal: Journal | None = None
         self._hour: datetime | None = None
-        recover(out)
+        self._has_left = True
+        with disk.trying(FOLDER):
+            self._recover()
 
     def append(self, row: Row) -> None:
-        """Add a row; those of a camera have times that go on.
+        """Add a row; those of a camera have times that go on, until its clock is set."""
+        if self._disk.fails(FOLDER):
+            return
+        try:
+            self._append(row)
+        except (OSError, ShardError) as error:
+            self._leave(error)
 
-        Raises:
-            StorageError: a part cannot be written.
-        """
+    def _append(self, row: Row) -> None:
         hour = None if row.time is None else row.time.replace(minute=0, second=0, microsecond=0)
         if self._journal is None or hour != self._hour:
             self.close()
+            if self._disk.fails(FOLDER):
+                return
+            self._recover()
             self._hour = hour
-            self._journal = Journal(self._out, part_name(row.time))
+            self._journal = Journal(self._out, _free(self._out, part_name(row.time)))
         self._journal.append(row)
 
     def close(self) -> None:
-        """Write what is held.
-
-        Raises:
-            StorageError: it cannot be written.
-        """
+        """Write what is held."""
         journal, self._journal = self._journal, None
         if journal is not None:
-            journal.finish()
+            try:
+                journal.finish()
+            except (OSError, ShardError) as error:
+                self._leave(error)
+
+    def _recover(self) -> None:
+        """Make parts of what was left; none is being written."""
+        if self._has_left:
+            recover(self._out)
+            self._has_left = False
+
+    def _leave(self, error: Exception) -> None:
+        """Leave a journal as it is: what would follow half a batch could not be read."""
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            journal.abandon()
+        self._has_left = True
+        self._disk.failed(error, FOLDER)
 
 
 def part_name(time: datetime | None) -> str:
     """Where the part lies whose first row is of a time, with zone UTC; None of a file."""
     return table_name("parquet") if time is None else f"{FOLDER}/{time:%Y-%m-%dT%H-%M-%S}.parquet"
+
+
+def _free(out: Storage, name: str) -> str:
+    """The name, or the next that no part has: a clock that is set back gives one again. That of a file, of
+    which there is one table, stays."""
+    if name == table_name("parquet"):
+        return name
+    stem = name.removesuffix(".parquet")
+    names = itertools.chain([name], (f"{stem}_{number}.parquet" for number in itertools.count(2)))
+    return next(
+        each
+        for each in names
+        if not any(os.path.lexists(out.path(path)) for path in (each, f"{each}{SUFFIX}"))
+    )

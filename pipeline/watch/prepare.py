@@ -111,7 +111,8 @@ def _post(
     )
     for inside in ("", rows.FOLDER, THUMBNAILS, CLIPS, normal.FOLDER):
         folder.clear_temporary(inside)
-    opened = stack.enter_context(log.writing(folder))
+    # A video file is watched again with the same ids; those of a camera come once.
+    opened = stack.enter_context(log.lasting(folder, None if footage is not None else log.RECENT))
     messages = Messages(config, folder, brokers)
     if close_interrupted(opened):
         messages.notify()

@@ -3,7 +3,8 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigError, missing_package
@@ -17,9 +18,10 @@ from pipeline.watch.config import WatchConfig
 from pipeline.watch.engine import Engine
 from pipeline.watch.plan import COMMAND, Plan
 from pipeline.watch.prepare import engine
-from pipeline.watch.retention import Retention
+from pipeline.watch.retention import Retention, left_behind
 from pipeline.watch.secrets import revealed
 from pipeline.watch.view import View
+from shards.errors import StorageError
 from shards.storage import Storage
 
 if TYPE_CHECKING:
@@ -58,16 +60,19 @@ def watch(
                 f"watch: found {process.world} processes, expected one; start it without torchrun"
             )
         refuse_foreign_folder(out, COMMAND)
-        refuse_links(out, [camera.name for camera in plan.cameras])
-        made = engine(plan, process, stack)
+        names = [camera.name for camera in plan.cameras]
+        refuse_links(out, names)
+        retention = _retention(plan, out, names)
+        removed = retention(time.monotonic())  # before anything is written: there may be no room
+        if removed is not None:
+            say(removed)
         out.clear_temporary()
-        out.write(CONFIG, plan.recorded().encode())
+        _record(plan, out, say)
+        made = engine(plan, process, stack)
         for name in made.view.cameras:
             snapshot = made.view.snapshot(name)
             for note in (*snapshot.notes, *filter(None, [snapshot.missing])):
                 say(f"note: {name}: {note}")
-        folders = [made.view.folder(name) for name in made.view.cameras]
-        retention = Retention(folders, plan.config.retain_days, plan.config.retain_gb)
         lines = _Lines(made, say)
         page = _page(plan.config, made.view, stack)
         if page is not None:
@@ -84,6 +89,26 @@ def watch(
         with full_float32(), handling(lambda number, frame: ending.set()):
             made.run(ending, beat)
         return made
+
+
+def _retention(plan: Plan, out: Storage, names: Sequence[str]) -> Retention:
+    root = Path(out.path(""))
+    folders = [*(root / name for name in names), *left_behind(root, names)]
+    return Retention(folders, plan.config.retain_days, plan.config.retain_gb)
+
+
+def _record(plan: Plan, out: Storage, say: Callable[[str], None]) -> None:
+    """Write down what is watched, by which the folder is known as one of `watch` from then on.
+
+    Raises:
+        StorageError: it cannot be written, and the folder is known by nothing else yet.
+    """
+    try:
+        out.write(CONFIG, plan.recorded().encode())
+    except StorageError as error:
+        if not out.exists(CONFIG):
+            raise
+        say(f"note: {error}")
 
 
 def _page(config: WatchConfig, view: View, stack: contextlib.ExitStack) -> "Server | None":

@@ -67,6 +67,9 @@ class Snapshot:
         reconnects: after drops.
         snoozed_until: with zone; None while it is not.
         waiting_bytes: of events that have not reached everybody.
+        left_out: how many times an event was left out for good by one of those it was sent to.
+        unwritten: why results cannot be written, or empty.
+        write_failures: how often one could not be.
     """
 
     name: str
@@ -99,6 +102,9 @@ class Snapshot:
     reconnects: int
     snoozed_until: datetime | None
     waiting_bytes: int
+    left_out: int = 0
+    unwritten: str = ""
+    write_failures: int = 0
 
 
 class Camera(Protocol):

@@ -9,7 +9,9 @@ import re
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import BusyError, SourceError
 from pipeline.events.event import Event, from_json, to_json
-from pipeline.events.log import CURRENT, LOG, fold, read_events, writing
+from pipeline.events.log import CURRENT, LOG, RECENT, fold, lasting, read_events, writing
 from shards.errors import StorageError
 from shards.jsonfile import read_json
 from shards.storage import Storage
@@ -284,3 +286,132 @@ def test_an_error_in_the_block_leaves_the_log_for_the_next_run(tmp_path: Path) -
 
 def test_a_label_changes_nothing_else() -> None:
     assert dataclasses.replace(event(), label="real").id == event().id
+
+
+def long_log(folder: Path, count: int, going: int = 0) -> list[Event]:
+    """The log of a camera with so many events, of which one goes on."""
+    lines = [live(number, type=kind) for number in range(count) for kind in ("new", "end")]
+    del lines[2 * going + 1]
+    (folder / LOG).write_bytes(b"".join(to_json(one).encode() + b"\n" for one in lines))
+    return lines
+
+
+def live(number: int = 0, **changes: Any) -> Event:
+    """An event of a camera, which has a clock."""
+    start = datetime(2026, 5, 4, tzinfo=UTC) + timedelta(hours=number)
+    times = {"start": start, "end": start + timedelta(seconds=4), "peak": peak(time=start)}
+    return event(number, **{**times, **changes})
+
+
+def test_of_a_lasting_log_the_last_events_are_known_and_those_that_go_on(tmp_path: Path) -> None:
+    lines = long_log(tmp_path, 1000)
+    with lasting(Storage(tmp_path)) as log:
+        assert log.events == [live(0, type="new"), *(live(number) for number in range(800, 1000))]
+        log.append(live(0))
+        log.append(live(1000, type="new"))
+        assert log.events[:2] == [live(0), live(801)]
+        assert log.events[-1] == live(1000, type="new")
+        log.publish()
+        record = read_json(Storage(tmp_path), CURRENT)
+        assert [from_json(json.dumps(one).encode(), CURRENT) for one in record["events"]] == log.events
+        assert len(log.events) == RECENT + 1
+    data = (tmp_path / LOG).read_bytes()
+    assert data.count(b"\n") == len(lines) + 2
+    assert read_events(Storage(tmp_path))[0] == live(0)
+
+
+def test_what_an_event_costs_does_not_depend_on_the_age_of_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[int] = []
+
+    def counted(data: bytes, where: str) -> Event:
+        parsed.append(len(data))
+        return from_json(data, where)
+
+    monkeypatch.setattr("pipeline.events.log.from_json", counted)
+    counts, sizes = [], []
+    for count in (500, 1000):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        long_log(folder, count)
+        parsed.clear()
+        with lasting(Storage(folder)) as log:
+            log.append(live(count, type="new"))
+            log.publish()
+        counts.append(len(parsed))
+        sizes.append((folder / CURRENT).stat().st_size)
+    assert counts[0] == counts[1] <= 1000
+    assert max(sizes) < 1.01 * min(sizes)
+
+
+def test_what_a_person_says_of_an_old_event_does_not_make_it_new(tmp_path: Path) -> None:
+    long_log(tmp_path, 5, going=4)
+    with lasting(Storage(tmp_path), most=3) as log:
+        log.say(live(1, label="real"))
+    with lasting(Storage(tmp_path), most=3) as log:
+        assert log.events == [live(1, label="real"), live(2), live(3), live(4, type="new")]
+
+
+@pytest.mark.parametrize("tail", [b"\0" * 4096, b"\xff{", b"x" * 200_000, b"{}"])
+def test_whatever_follows_the_last_line_of_a_lasting_log_is_cut(tmp_path: Path, tail: bytes) -> None:
+    (tmp_path / LOG).write_bytes(WHOLE + tail)
+    with lasting(Storage(tmp_path)) as log:
+        assert log.events == fold(STORY)
+        log.append(event(2))
+    assert (tmp_path / LOG).read_bytes() == WHOLE + to_json(event(2)).encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    "line", [b"x" * 200_000, b"{}", WHOLE[:300].replace(b'"version":1,', b'"version":2,')]
+)
+def test_a_damaged_line_of_a_lasting_log_is_named(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / LOG).write_bytes(line + b"\n" + WHOLE)
+    with (
+        pytest.raises(SourceError, match=r"events\.jsonl at byte 0: not an event \("),
+        lasting(Storage(tmp_path)),
+    ):
+        pass
+
+
+def test_a_lasting_log_whose_disk_is_full_keeps_its_lines_until_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with lasting(Storage(tmp_path)) as log:
+        log.append(STORY[0])
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", full)
+            log.append(STORY[1])
+            log.append(STORY[2])
+            log.append(STORY[1])  # it has that one
+            assert list(log.unwritten) == STORY[1:3]
+            assert "No space left on device" in str(log.refusal)
+            assert log.events == fold(STORY[:3])
+        log.append(STORY[3])
+        assert (list(log.unwritten), log.refusal) == ([], None)
+    assert (tmp_path / LOG).read_bytes() == WHOLE
+
+
+def test_a_lasting_log_opens_when_its_disk_can_be_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / LOG).write_bytes(WHOLE)
+    real = os.open
+
+    def read_only(path: Any, flags: int, *more: Any, **given: Any) -> int:
+        if flags & os.O_WRONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return real(path, flags, *more, **given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", read_only)
+        with lasting(Storage(tmp_path)) as log:
+            log.append(event(2))
+            assert list(log.unwritten) == [event(2)]
+            patch.undo()
+            log.settle()
+            assert not log.unwritten
+    assert (tmp_path / LOG).read_bytes() == WHOLE + to_json(event(2)).encode() + b"\n"

@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.watch.retention import Retention
+from pipeline.events.log import writing
+from pipeline.watch import retention
+from pipeline.watch.retention import Retention, left_behind
+from shards.storage import Storage
+from tests.helpers.events import event
 
 NOW = 1e9
 DAY = 86_400
@@ -52,3 +56,45 @@ def test_links_are_left_alone(folder: Path, tmp_path: Path) -> None:
     Retention([folder], 1e-9, None).clean(NOW)
     assert (folder / "events.jsonl").exists()
     assert (folder / "clips" / "link.mp4").is_symlink()
+
+
+def test_what_goes_meanwhile_or_cannot_go_ends_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real_kept, real_unlink = retention._kept, Path.unlink
+
+    def kept(folder: Path) -> list[Path]:
+        found = list(real_kept(folder))
+        (folder / "clips" / "c.mp4").unlink(missing_ok=True)
+        return found
+
+    def unlink(self: Path, missing_ok: bool = False) -> None:
+        if self.name == "b.jpg":
+            raise PermissionError(1, "Operation not permitted", str(self))
+        real_unlink(self, missing_ok)
+
+    monkeypatch.setattr(retention, "_kept", kept)
+    monkeypatch.setattr(Path, "unlink", unlink)
+    made = Retention([folder], 1e-9, None)
+    assert [path.name for path in made.clean(NOW + DAY)] == ["a.parquet"]
+    assert made.clean(NOW + DAY) == []
+    (record,) = caplog.records
+    assert "thumbs/b.jpg: cannot be removed" in record.getMessage()
+
+
+def test_cameras_that_are_watched_no_more_are_cleaned_and_nothing_else_is(tmp_path: Path) -> None:
+    """A folder that a person has put there, or moved, or a link to one, is not of a camera."""
+    for name, camera in {"yard": "yard", "gate": "gate", "gate-old": "gate"}.items():
+        with writing(Storage(str(tmp_path / name))) as log:
+            log.append(event(camera=camera))
+    for name in ("empty", "mine", "results"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "empty" / "events.jsonl").touch()
+    (tmp_path / "mine" / "events.jsonl").write_text("my own notes\n")
+    (tmp_path / "results" / "events.jsonl").touch()
+    (tmp_path / "results" / "config.toml").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    (tmp_path / "no camera!").mkdir()
+    (tmp_path / "no camera!" / "events.jsonl").touch()
+    (tmp_path / "config.toml").touch()
+    assert left_behind(tmp_path, ["yard"]) == [tmp_path / "empty", tmp_path / "gate"]

@@ -5,24 +5,29 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import IO
 
 from pipeline.errors import ConfigError
 from pipeline.events.event import Event, to_json
-from pipeline.events.sinks.sink import UndeliverableError, UnreachableError
+from pipeline.events.sinks.sink import DoubtfulError, UnreachableError
 from shards.text import printable
 
 TRY_AGAIN = os.EX_TEMPFAIL
-"""The exit code, 75, by which a command asks to be started again with the same event."""
+"""The exit code, 75, by which a command asks to be started again with the same event until it takes it."""
 SECONDS = 60.0
 """Seconds that a command may take; then it and all that it started are ended."""
+_END_SECONDS = 5.0
+"""Seconds in which what was killed must be gone: what runs as somebody else cannot be killed."""
 _MOST_WORDS = 200
 
 
 class Command:
     """A program that gets each event as a line of JSON on standard input.
 
-    Exit code 0 says that the event was taken, 75 that it is to come again; with any other it is left out.
+    Exit code 0 says that the event was taken, 75 that it is to come again until it is. Any other may be of
+    the event or of what the program talks to (7 is curl's for a host that is down), and so may be too long a
+    time: then the event comes again for a while.
 
     Args:
         words: the program and its arguments, as they are.
@@ -43,13 +48,13 @@ class Command:
     def send(self, event: Event) -> None:
         """Start it with an event; see `Sink.send`."""
         program = printable(self._words[0])
-        with tempfile.TemporaryFile() as said:  # not a pipe, which what it leaves running would keep open
+        with _words_of_its_own() as said:
             try:
                 child = subprocess.Popen(
                     self._words,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
-                    stderr=said,
+                    stderr=subprocess.DEVNULL if said is None else said,
                     start_new_session=True,
                 )
             except OSError as error:
@@ -57,19 +62,36 @@ class Command:
             try:
                 child.communicate(to_json(event).encode() + b"\n", timeout=self._seconds)
             except subprocess.TimeoutExpired:
-                raise UndeliverableError(f"{program}: not done within {self._seconds:g} s") from None
+                raise DoubtfulError(f"{program}: not done within {self._seconds:g} s") from None
             finally:
                 _end(child)
             if child.returncode == 0:
                 return
-            said.seek(max(0, said.seek(0, os.SEEK_END) - _MOST_WORDS))
-            words = printable(said.read().decode(errors="replace").strip().rpartition("\n")[2])
+            words = "" if said is None else _last_words(said)
         reason = f"{program}: exit code {child.returncode}{f': {words}' if words else ''}"
-        raise (UnreachableError if child.returncode == TRY_AGAIN else UndeliverableError)(reason)
+        raise (UnreachableError if child.returncode == TRY_AGAIN else DoubtfulError)(reason)
+
+
+@contextlib.contextmanager
+def _words_of_its_own() -> Iterator[IO[bytes] | None]:
+    """Where a program may write what ails it: no pipe, which what it leaves running would keep open. None
+    where no temporary file can be made, as on a full disk: its words are worth less than the alarm."""
+    with contextlib.ExitStack() as stack:
+        try:
+            said = stack.enter_context(tempfile.TemporaryFile())
+        except OSError:
+            said = None
+        yield said
+
+
+def _last_words(said: IO[bytes]) -> str:
+    said.seek(max(0, said.seek(0, os.SEEK_END) - _MOST_WORDS))
+    return printable(said.read().decode(errors="replace").strip().rpartition("\n")[2])
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """Let nothing of a child's group live on."""
-    with contextlib.suppress(ProcessLookupError):
+    """Let nothing of a child's group live on, as far as the system allows: it may run as somebody else."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(_END_SECONDS)

@@ -48,6 +48,9 @@ class Broker:
         self._url = shown(url)
         secure, host, port, login, self._prefix = _parts(url)
         self._retained: dict[str, str] = {}
+        self._flying: dict[int, str] = {}
+        self._late: set[int] = set()
+        self._unconfirmed: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
         self._client = _client()
         if login is not None:
@@ -57,6 +60,7 @@ class Broker:
         self._client.will_set(self._status, OFFLINE, qos=1, retain=True)
         self._client.reconnect_delay_set(min_delay=1, max_delay=60)
         self._client.on_connect = self._connected
+        self._client.on_publish = self._confirmed
         self._client.connect_async(host, port, keepalive=_KEEPALIVE)
         self._client.loop_start()
 
@@ -72,14 +76,16 @@ class Broker:
         Raises:
             UnreachableError: it has not confirmed that.
         """
-        if not self._client.is_connected():  # else it would be queued in memory, and again at each try
+        if not self._client.is_connected():  # else it would be queued in memory
             raise UnreachableError(f"{self._url}: no connection to the broker")
-        sent = self._client.publish(topic, text, qos=1)
+        # The client repeats by itself what was not confirmed: another try waits for that, and sends no other.
+        sent = self._unconfirmed.pop((topic, text), None) or self._client.publish(topic, text, qos=1)
         try:
             sent.wait_for_publish(_SECONDS)
         except (RuntimeError, ValueError) as error:
             raise UnreachableError(f"{self._url}: the connection to the broker broke") from error
         if not sent.is_published():
+            self._unconfirmed[topic, text] = sent
             raise UnreachableError(f"{self._url}: the broker did not confirm within {_SECONDS:g} s")
 
     def keep(self, topic: str, text: str) -> None:
@@ -89,7 +95,7 @@ class Broker:
                 return
             self._retained[topic] = text
         if self._client.is_connected():
-            self._client.publish(topic, text, qos=1, retain=True)
+            self._retain(topic, text)
 
     def close(self) -> None:
         """Say that the program is gone, and end."""
@@ -108,8 +114,27 @@ class Broker:
             return
         with self._lock:
             retained = {**self._retained, self._status: ONLINE}
+            self._late = set(self._flying)
         for topic, text in retained.items():
-            client.publish(topic, text, qos=1, retain=True)
+            self._retain(topic, text)
+
+    def _retain(self, topic: str, text: str) -> None:
+        # Not under the lock, for which the client's thread waits with its own, which this takes.
+        sent = self._client.publish(topic, text, qos=1, retain=True)
+        with self._lock:
+            if not sent.is_published():
+                self._flying[sent.mid] = topic
+
+    def _confirmed(self, client: Any, data: Any, number: int, code: Any, properties: Any) -> None:
+        """A message has arrived. One of an earlier connection, which the client has repeated behind what was
+        sent at the beginning of this one, has overwritten what is so now: that is sent once more."""
+        with self._lock:
+            topic = self._flying.pop(number, None)
+            is_late = number in self._late
+            self._late.discard(number)
+            text = None if topic is None else self._retained.get(topic)
+        if topic is not None and text is not None and is_late:
+            self._retain(topic, text)
 
 
 class CameraTopics:

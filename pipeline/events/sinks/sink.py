@@ -9,6 +9,11 @@ class UnreachableError(Exception):
     """The event did not arrive, and may if it is sent again. The message shows no secret."""
 
 
+class DoubtfulError(Exception):
+    """The event did not arrive, and nobody can say whether that is its own fault: it is to be sent again for
+    a while. The message shows no secret."""
+
+
 class UndeliverableError(Exception):
     """The event is refused for what it is; sending it again changes nothing. The message shows no secret."""
 
@@ -26,7 +31,8 @@ class Sink(Protocol):
         """Send an event; returns when it has arrived. An event may come twice.
 
         Raises:
-            UnreachableError: it is to be sent again.
+            UnreachableError: it is to be sent again, until it arrives.
+            DoubtfulError: it is to be sent again for a while, and then left out.
             UndeliverableError: it is to be left out.
         """
         ...

@@ -43,6 +43,21 @@ _METRICS = (
         {"": lambda s: s.waiting_bytes},
     ),
     _Metric(
+        "mnad_messages_left_out_total",
+        "counter",
+        "Events that a receiver refused for good.",
+        {"": lambda s: s.left_out},
+    ),
+    _Metric(
+        "mnad_write_failures_total",
+        "counter",
+        "Results that could not be written.",
+        {"": lambda s: s.write_failures},
+    ),
+    _Metric(
+        "mnad_results_written", "gauge", "Whether results can be written.", {"": lambda s: not s.unwritten}
+    ),
+    _Metric(
         "mnad_latency_seconds",
         "gauge",
         "From the arrival of a frame to what is said of it, of the last 1000 frames.",

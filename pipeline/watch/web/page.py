@@ -172,7 +172,7 @@ def _now(snapshot: Snapshot, events: Iterable[Event]) -> Iterator[str]:
     )
     yield f'<p class="words {snapshot.state}">{words}</p>'
     drift = f"Drift: {snapshot.drift}" if snapshot.drift else ""
-    lines = [snapshot.reason, snapshot.missing or "", *snapshot.notes, drift]
+    lines = [snapshot.reason, snapshot.missing or "", *snapshot.notes, drift, snapshot.unwritten]
     yield "".join(f'<p class="muted">{text(line)}</p>' for line in lines if line)
 
 
@@ -199,6 +199,8 @@ def _figures(snapshot: Snapshot) -> Iterator[tuple[str, str, str]]:
     yield f"{snapshot.reconnects:,}", "reconnects", "since the start"
     if snapshot.waiting_bytes:
         yield f"{snapshot.waiting_bytes / 1000:.1f} kB", "of messages wait", "to be delivered"
+    if snapshot.left_out:
+        yield f"{snapshot.left_out:,}", "messages left out", "a receiver refused them"
 
 
 def _strip(span: Span, snapshot: Snapshot, now: datetime) -> str:

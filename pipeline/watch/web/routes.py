@@ -26,7 +26,7 @@ from pipeline.watch.web.files import Part, file_of
 from pipeline.watch.web.guard import LOGIN, Guard, prepare
 from pipeline.watch.web.metrics import CONTENT_TYPE, metrics
 from pipeline.watch.web.page import address, camera_page, login_page, overview, parts
-from pipeline.watch.web.records import Messages, camera_record, messages
+from pipeline.watch.web.records import Messages, Records
 from pipeline.watch.web.streams import PICTURE_SECONDS, TICK_SECONDS, Recent, Streams, messages_of
 
 _MOST_FORM = 4096
@@ -51,7 +51,9 @@ class Routes:
     def __init__(self, view: View, guard: Guard, stop: asyncio.Event, is_alive: Callable[[], bool]) -> None:
         self._view, self._guard, self._is_alive = view, guard, is_alive
         self._streams = Streams(stop, _MOST_STREAMS)
-        self._messages = Recent(lambda: messages(view), _FRESH)
+        self._records = Records(view)
+        self._messages = Recent(self._records.messages, _FRESH)
+        self._unwritten = Recent(lambda: any(view.snapshot(name).unwritten for name in view.cameras), 1.0)
         self._parts = {name: self._recent_parts(name) for name in (None, *view.cameras)}
         self._pictures = {name: self._recent_picture(name) for name in view.cameras}
         self._script = resources.files("pipeline.watch.web").joinpath("page.js").read_text(encoding="utf-8")
@@ -90,11 +92,12 @@ class Routes:
 
     async def _home(self, request: web.Request) -> web.Response:
         names = self._view.cameras
-        page = camera_page(self._view, names[0]) if len(names) == 1 else overview(self._view)
-        return _html(page)
+        if len(names) == 1:
+            return _html(await asyncio.to_thread(camera_page, self._view, names[0]))
+        return _html(await asyncio.to_thread(overview, self._view))
 
     async def _camera(self, request: web.Request) -> web.Response:
-        return _html(camera_page(self._view, self._name(request)))
+        return _html(await asyncio.to_thread(camera_page, self._view, self._name(request)))
 
     async def _page_script(self, request: web.Request) -> web.Response:
         return web.Response(text=self._script, content_type="text/javascript")
@@ -152,16 +155,12 @@ class Routes:
         return response
 
     async def _api_cameras(self, request: web.Request) -> web.Response:
-        return web.json_response(
-            {"cameras": [camera_record(self._view, name) for name in self._view.cameras]}
-        )
+        return web.json_response(text=await asyncio.to_thread(self._records.cameras))
 
     async def _api_events(self, request: web.Request) -> web.Response:
         asked = self._asked(request)
         names = self._view.cameras if asked is None else (asked,)
-        return web.json_response(
-            {"events": [event.record() for name in names for event in self._view.events(name)]}
-        )
+        return web.json_response(text=await asyncio.to_thread(self._records.events, names))
 
     async def _api_stream(self, request: web.Request) -> web.StreamResponse:
         return await self._streams.events(request, self._messages)
@@ -169,10 +168,13 @@ class Routes:
     async def _health(self, request: web.Request) -> web.Response:
         if not self._is_alive():
             return web.Response(text="the scoring stands still\n", status=503)
+        if await self._unwritten.get():
+            return web.Response(text="results cannot be written\n", status=503)
         return web.Response(text="ok\n")
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        found = metrics([self._view.snapshot(name) for name in self._view.cameras])
+        names = self._view.cameras
+        found = await asyncio.to_thread(lambda: metrics([self._view.snapshot(name) for name in names]))
         return web.Response(body=found.encode(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
 
     def _name(self, request: web.Request) -> str:

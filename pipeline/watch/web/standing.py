@@ -55,6 +55,8 @@ def standing(snapshot: Snapshot, events: Iterable[Event]) -> list[Word]:
         words.append(Word("plain", snapshot.profile))
     if snapshot.blocked:
         words.append(Word("warn", snapshot.blocked))
+    if snapshot.unwritten:
+        words.append(Word("warn", "results cannot be written"))
     if snapshot.snoozed_until is not None:
         words.append(Word("plain", f"snoozed until {moment(snapshot.snoozed_until)[11:16]}"))
     return list(dict.fromkeys(words))

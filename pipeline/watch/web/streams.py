@@ -94,11 +94,7 @@ class Streams:
             at = time.monotonic()
             while self._goes_on(request):
                 made = await recent.get()
-                news = "".join(
-                    f"event: {kind}\ndata: {data}\n\n"
-                    for key, (kind, data) in made.items()
-                    if sent.get(key) != (kind, data)
-                )
+                news = "" if made is sent else _news(made, sent)
                 sent = made
                 if news or time.monotonic() - at >= _QUIET_SECONDS:
                     await _write(response, (news or ":\n\n").encode())
@@ -137,6 +133,14 @@ class Streams:
 def messages_of(parts: Mapping[str, str]) -> Messages:
     """Parts of a page as messages."""
     return {key: ("part", json.dumps({"id": key, "html": html})) for key, html in parts.items()}
+
+
+def _news(made: Messages, sent: Messages) -> str:
+    return "".join(
+        f"event: {kind}\ndata: {data}\n\n"
+        for key, (kind, data) in made.items()
+        if sent.get(key) != (kind, data)
+    )
 
 
 async def _answer(

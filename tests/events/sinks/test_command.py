@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import ConfigError
 from pipeline.events.event import from_json
 from pipeline.events.sinks.command import Command
-from pipeline.events.sinks.sink import UndeliverableError, UnreachableError
+from pipeline.events.sinks.sink import DoubtfulError, UnreachableError
 from tests.helpers.events import event
 from tests.helpers.receivers import until
 
@@ -26,7 +26,7 @@ def test_it_gets_the_event_as_a_line_and_its_arguments_as_they_are(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("code", "error"), [(75, UnreachableError), (1, UndeliverableError), (127, UndeliverableError)]
+    ("code", "error"), [(75, UnreachableError), (1, DoubtfulError), (7, DoubtfulError), (127, DoubtfulError)]
 )
 def test_its_exit_code_says_whether_to_try_again(code: int, error: type[Exception]) -> None:
     words = f"import sys; print('first', file=sys.stderr); print('why', file=sys.stderr); sys.exit({code})"
@@ -52,7 +52,7 @@ def test_it_and_what_it_starts_end_when_the_time_is_up(tmp_path: Path) -> None:
         "time.sleep(100)\n"
     )
     started = time.monotonic()
-    with pytest.raises(UndeliverableError, match="not done within 3 s"):
+    with pytest.raises(DoubtfulError, match="not done within 3 s"):
         Command([sys.executable, "-c", words], seconds=3).send(event())
     assert time.monotonic() - started < 60
     pids = json.loads(out.read_text())
@@ -68,6 +68,25 @@ def test_what_it_leaves_running_ends_with_it_and_is_not_waited_for(tmp_path: Pat
     )
     Command([sys.executable, "-c", words]).send(event())
     until(lambda: _gone(int(out.read_text())))
+
+
+def test_without_a_temporary_folder_it_is_started_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    out = tmp_path / "out"
+    Command([sys.executable, "-c", WRITE, str(out)]).send(event())
+    assert from_json(out.read_bytes(), "out") == event()
+    with pytest.raises(DoubtfulError, match=r"exit code 3$"):
+        Command([sys.executable, "-c", "import sys; sys.exit('why' and 3)"]).send(event())
+
+
+def test_one_that_runs_as_somebody_else_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(group: int, number: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.killpg", refused)
+    Command([sys.executable, "-c", "pass"]).send(event())
 
 
 def _gone(pid: int) -> bool:

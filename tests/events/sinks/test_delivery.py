@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ from hypothesis import strategies as st
 from pipeline.errors import SourceError
 from pipeline.events.event import Event, from_json
 from pipeline.events.log import LOG, writing
-from pipeline.events.sinks.delivery import Delivery
-from pipeline.events.sinks.sink import UndeliverableError, UnreachableError
+from pipeline.events.sinks.delivery import LONGEST_PAUSE, Delivery, close_all
+from pipeline.events.sinks.sink import DoubtfulError, UndeliverableError, UnreachableError
 from pipeline.events.sinks.webhook import Webhook
 from pipeline.processes.children import module_environment
 from shards.storage import Storage
@@ -156,6 +157,182 @@ def test_a_log_that_began_anew_is_sent_from_its_start(tmp_path: Path) -> None:
     until(lambda: again.got)
     delivery.close()
     assert again.got == [event(7)]
+
+
+def test_a_log_that_began_anew_and_has_grown_longer_is_sent_from_its_start(tmp_path: Path) -> None:
+    folder = Storage(tmp_path)
+    with writing(folder) as log:
+        log.append(event(0))
+    Delivery(folder, Recorder()).close()
+    (tmp_path / LOG).unlink()
+    with writing(folder) as log:
+        for one in story(3)[2:]:
+            log.append(one)
+    sink = Recorder()
+    delivery = Delivery(folder, sink)
+    until(lambda: len(sink.got) == 4)
+    delivery.close()
+    assert sink.got == story(3)[2:]
+
+
+def test_an_older_copy_of_the_log_is_not_sent_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = Storage(tmp_path)
+    first = Recorder()
+    delivery = Delivery(folder, first)
+    with writing(folder) as log:
+        for one in story(5):
+            log.append(one)
+        delivery.notify()
+        until(lambda: len(first.got) == 10)
+    delivery.close()
+    lines = (tmp_path / LOG).read_bytes().splitlines(keepends=True)
+    (tmp_path / LOG).write_bytes(b"".join(lines[:-1]))
+    sink = Recorder()
+    delivery = Delivery(folder, sink)
+    with writing(folder) as log:
+        log.append(event(7))
+    delivery.notify()
+    until(lambda: sink.got)
+    delivery.close()
+    assert sink.got == [event(7)]
+    assert "taken for an older copy" in caplog.text
+
+
+class Broken(Recorder):
+    """A sink with a defect: it raises what no sink should."""
+
+    def send(self, event: Event) -> None:
+        if not self.may_send.is_set():
+            raise FileNotFoundError(2, "No usable temporary directory found")
+        super().send(event)
+
+
+def test_whatever_a_sink_raises_is_told_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, sink = Storage(tmp_path), Broken()
+    sink.may_send.clear()
+    delivery = Delivery(folder, sink, first_pause=0.01)
+    with writing(folder) as log:
+        log.append(event(0))
+        delivery.notify()
+        until(lambda: delivery.failure)
+        assert delivery.failure is not None and "temporary directory" in delivery.failure
+        log.append(event(1))
+        sink.may_send.set()
+        until(lambda: delivery.waiting_bytes == 0)
+    delivery.close()
+    assert sink.got == [event(0), event(1)]
+    assert "it is tried again until it arrives" in caplog.text
+
+
+def test_a_defect_of_the_delivery_itself_ends_no_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, sink = Storage(tmp_path), Recorder()
+    broken = [ValueError("a defect")]
+    real = Delivery._is_done
+
+    def is_done(self: Delivery, line: bytes) -> bool:
+        if broken:
+            raise broken.pop()
+        return real(self, line)
+
+    monkeypatch.setattr(Delivery, "_is_done", is_done)
+    delivery = Delivery(folder, sink, first_pause=0.01)
+    with writing(folder) as log:
+        log.append(event(0))
+    delivery.notify()
+    until(lambda: sink.got)
+    delivery.close()
+    assert sink.got == [event(0)]
+
+
+def test_a_receiver_that_is_back_after_long_has_what_it_missed_within_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pauses are told to the clock of the test; there is none that is longer."""
+    paused: list[float] = []
+    real = threading.Event.wait
+
+    def wait(self: threading.Event, timeout: float | None = None) -> bool:
+        if timeout is None or threading.current_thread().name != "delivery recorder":
+            return real(self, timeout)
+        paused.append(timeout)
+        return real(self, 0)
+
+    folder, sink = Storage(tmp_path), Recorder(*[UnreachableError("down")] * 40)
+    with writing(folder) as log:
+        delivery = Delivery(folder, sink)
+        monkeypatch.setattr(threading.Event, "wait", wait)
+        log.append(event(0))
+        delivery.notify()
+        until(lambda: sink.got)
+        monkeypatch.undo()
+        delivery.close()
+    assert len(paused) == 40
+    assert LONGEST_PAUSE / 2 <= max(paused) <= LONGEST_PAUSE <= 60
+
+
+def test_what_may_be_its_own_fault_is_tried_for_a_while_and_then_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = Storage(tmp_path)
+    outage = [UnreachableError("down")] * 3
+    sink = Recorder(
+        *outage, *[DoubtfulError("exit code 7")] * 4, None, *[DoubtfulError("exit code 7")] * 1000
+    )
+    delivery = Delivery(folder, sink, first_pause=0.001, doubt=60)
+    with writing(folder) as log:
+        log.append(event(0))
+        delivery.notify()
+        until(lambda: sink.got)  # neither the outage before nor a few failures have cost it
+        delivery.close()
+        delivery = Delivery(folder, sink, first_pause=0.001, doubt=0.2)
+        log.append(event(1))
+        delivery.notify()
+        until(lambda: delivery.left_out == 1)
+        sink.outcomes.clear()
+        log.append(event(2))
+        delivery.notify()
+        until(lambda: len(sink.got) == 2)
+        delivery.close()
+    assert sink.got == [event(0), event(2)]
+    assert "recorder: exit code 7; the event is left out" in caplog.text
+
+
+def test_what_the_log_cannot_take_is_sent_all_the_same_and_once(tmp_path: Path) -> None:
+    folder, sink = Storage(tmp_path), Recorder()
+    delivery = Delivery(folder, sink)
+    with writing(folder) as log:
+        log.append(event(0))
+        delivery.notify([event(1), event(2, suppressed=True)])
+        until(lambda: len(sink.got) == 2)
+        until(lambda: delivery.waiting_bytes == 0)
+        for number in (1, 2, 3):  # now it can
+            log.append(event(number, suppressed=number == 2))
+        delivery.notify()
+        until(lambda: len(sink.got) == 3)
+        delivery.close()
+    assert sink.got == [event(0), event(1), event(3)]
+
+
+def test_many_that_do_not_answer_are_waited_for_together(tmp_path: Path) -> None:
+    stuck = []
+    for number in range(8):
+        folder, sink = Storage(tmp_path / str(number)), Recorder()
+        sink.may_send.clear()
+        with writing(folder) as log:
+            delivery = Delivery(folder, sink)
+            log.append(event(0))
+        delivery.notify()
+        stuck.append((delivery, sink))
+    started = time.monotonic()
+    close_all([delivery for delivery, _ in stuck], 2)
+    assert time.monotonic() - started < 10  # one after another takes 16
+    for delivery, sink in stuck:
+        sink.may_send.set()
+        delivery.close()
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"bytes": -1}', '{"bytes": "1"}', '{"bytes": true}'])

@@ -1,9 +1,14 @@
 """Events and states at a real MQTT broker."""
 
+import contextlib
 import json
 import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -102,6 +107,96 @@ def test_a_broker_that_is_killed_and_comes_back_gets_events_and_states_again(tmp
         delivery.close()
         made.close()
         again.close()
+
+
+class Silent:
+    """A broker of one connection after another that confirms as it is told, and what it was sent."""
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self._client: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+
+    def take(self, *, confirms: bool) -> list[tuple[str, str]]:
+        """The next connection; topics and texts come into the list."""
+        self._client, _ = self._server.accept()
+        got: list[tuple[str, str]] = []
+        self._thread = threading.Thread(target=self._answer, args=(self._client, got, confirms), daemon=True)
+        self._thread.start()
+        return got
+
+    def drop(self) -> None:
+        """End the connection."""
+        assert self._client is not None
+        with contextlib.suppress(OSError):
+            self._client.shutdown(socket.SHUT_RDWR)
+        assert self._thread is not None
+        self._thread.join()
+
+    @staticmethod
+    def _answer(client: socket.socket, got: list[tuple[str, str]], confirms: bool) -> None:
+        with contextlib.suppress(OSError, IndexError), client, client.makefile("rb") as file:
+            while True:
+                kind, size, shift = file.read(1)[0] >> 4, 0, 0
+                while True:
+                    byte = file.read(1)[0]
+                    size, shift = size | (byte & 127) << shift, shift + 7
+                    if byte < 128:
+                        break
+                body = file.read(size)
+                if kind == 1:
+                    client.sendall(b"\x20\x02\x00\x00")
+                elif kind == 3:
+                    end = 2 + int.from_bytes(body[:2], "big")
+                    got.append((body[2:end].decode(), body[end + 2 :].decode()))
+                    if confirms:
+                        client.sendall(b"\x40\x02" + body[end : end + 2])
+                elif kind == 12:
+                    client.sendall(b"\xd0\x00")
+
+    def close(self) -> None:
+        """Listen no more."""
+        self.drop()
+        self._server.close()
+
+
+@pytest.fixture
+def silent() -> Iterator[Silent]:
+    made = Silent()
+    yield made
+    made.close()
+
+
+def test_a_state_that_was_not_confirmed_does_not_come_back_over_a_newer_one(silent: Silent) -> None:
+    made = Broker(f"mqtt://127.0.0.1:{silent.port}")
+    yard = made.sink("yard")
+    before = silent.take(confirms=False)
+    until(lambda: ("mnad/status", "online") in before)
+    yard.show(alarm=True, rarity_hours=5)
+    until(lambda: ("mnad/yard/state", "ON") in before)
+    silent.drop()
+    yard.show(alarm=False, rarity_hours=1)
+    after = silent.take(confirms=True)
+    until(lambda: ("mnad/yard/state", "ON") in after)  # which the client repeats by itself
+    until(lambda: dict(after)["mnad/yard/state"] == "OFF" and dict(after)["mnad/yard/rarity"] == "1")
+    made.close()
+
+
+def test_a_broker_that_does_not_confirm_is_not_sent_an_event_again_and_again(
+    silent: Silent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.events.sinks.mqtt._SECONDS", 0.05)
+    made = Broker(f"mqtt://127.0.0.1:{silent.port}")
+    got = silent.take(confirms=False)
+    until(lambda: got)
+    for _ in range(5):
+        with pytest.raises(UnreachableError, match="did not confirm"):
+            made.publish("mnad/yard/event", "text")
+    time.sleep(0.2)
+    assert [topic for topic, _ in got].count("mnad/yard/event") == 1
+    silent.drop()
+    made.close()
 
 
 def test_user_and_password_are_used_and_not_shown(tmp_path: Path) -> None:

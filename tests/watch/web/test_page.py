@@ -5,6 +5,7 @@ import gc
 import socket
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,10 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.events.event import Event, Files, Label
+from pipeline.events.event import Event, Files, Label, to_json
 from pipeline.watch.address import address
 from pipeline.watch.view import View
-from pipeline.watch.web import routes
+from pipeline.watch.web import records, routes
 from pipeline.watch.web.server import Server
 from tests.helpers.statuspage import (
     ask,
@@ -175,6 +176,42 @@ def test_a_stream_tells_all_at_first_and_then_what_has_changed(tmp_path: Path) -
         assert (kind, second["label"]) == ("event", "real")
 
 
+def test_an_event_is_put_into_words_once_for_all_who_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop of the page waits for none of it: it is done in threads."""
+    worded: list[tuple[str, bool]] = []
+
+    def counted(event: Event) -> str:
+        worded.append((event.id, threading.current_thread().name == "page"))
+        return to_json(event)
+
+    monkeypatch.setattr("pipeline.watch.web.records.to_json", counted)
+    monkeypatch.setattr(routes, "_FRESH", 0.0)
+    happened = [live_event(number) for number in range(20)]
+    cameras = {name: fake(tmp_path / name, name=name, events=happened) for name in ("yard", "gate")}
+    with page_of(cameras) as server:
+        for _ in range(2):
+            assert len(ask(server, "/api/events").json()["events"]) == 40
+            assert ask(server, "/api/events?camera=gate").json()["events"][0] == happened[0].record()
+            with streamed(server, "/api/stream") as answer:
+                told = messages(answer)
+                assert [next(told)[0] for _ in range(42)].count("event") == 40
+        cameras["yard"].happened = [live_event(0, label="real"), *happened[1:]]
+        ask(server, "/api/events")
+    assert len(worded) == 41
+    assert not any(is_on_loop for _, is_on_loop in worded)
+
+
+def test_what_has_not_changed_is_the_same_object(tmp_path: Path) -> None:
+    camera = fake(tmp_path, events=[live_event()])
+    made = records.Records(View({"yard": camera}))
+    before = made.messages()
+    assert made.messages() is before
+    camera.shown = replace(camera.shown, scored=7)
+    assert made.messages() is not before
+
+
 def test_the_pictures_of_a_camera_follow_one_another(tmp_path: Path) -> None:
     with page_of({"yard": fake(tmp_path)}) as server, streamed(server, "/cameras/yard/live") as answer:
         assert answer.headers["Content-Type"] == "multipart/x-mixed-replace; boundary=picture"
@@ -248,6 +285,27 @@ def test_prometheus_reads_each_camera(tmp_path: Path) -> None:
     helped = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert len(helped) == len(set(helped))
     assert {line.partition("{")[0] for line in lines if line[0] != "#"} <= set(helped)
+
+
+def test_health_page_and_metrics_tell_of_results_that_cannot_be_written(tmp_path: Path) -> None:
+    reason = "out/yard/thumbs/a.jpg: cannot be written: No space left on device"
+    cameras = {
+        "yard": fake(tmp_path / "a", unwritten=reason, write_failures=3, left_out=2),
+        "gate": fake(tmp_path / "b", name="gate"),
+    }
+    with page_of(cameras) as server:
+        health = ask(server, "/healthz")
+        assert (health.status, health.data) == (503, b"results cannot be written\n")
+        lines = ask(server, "/metrics").data.decode().splitlines()
+        assert reason in ask(server, "/cameras/yard").data.decode()
+        assert "results cannot be written" in ask(server, "/api/cameras").json()["cameras"][0]["standing"]
+    for line in (
+        'mnad_results_written{camera="yard"} 0.0',
+        'mnad_results_written{camera="gate"} 1.0',
+        'mnad_write_failures_total{camera="yard"} 3.0',
+        'mnad_messages_left_out_total{camera="yard"} 2.0',
+    ):
+        assert line in lines
 
 
 def test_health_tells_whether_the_watch_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
