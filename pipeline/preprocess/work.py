@@ -27,11 +27,12 @@ from pipeline.preprocess.jobs import (
 from pipeline.preprocess.labels.masks import open_masks
 from pipeline.preprocess.sources.source import Source
 from pipeline.preprocess.sources.tree import SourceFile
-from pipeline.preprocess.sources.videos import SourceVideo, missing_numbers
+from pipeline.preprocess.sources.videos import SourceVideo
 from pipeline.processes.heartbeat import Heartbeat, Pulse
 from pipeline.video.files import decoded_file
 from pipeline.video.imageheaders import check_size
 from pipeline.video.images import Picture, decode_image, resize_into
+from pipeline.video.sequence import missing_numbers
 from shards.digests import Hasher, digest_of
 from shards.entries import Shard, Video
 from shards.masks import Masks, write_masks

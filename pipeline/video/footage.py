@@ -17,6 +17,7 @@ from pipeline.runs.ownership import holds_results
 from pipeline.video.images import decode_image, read_image
 from pipeline.video.naming import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from pipeline.video.pyav_frames import Findings
+from pipeline.video.sequence import in_order
 from pipeline.video.timed import TimedFrame, timed_frames
 from pipeline.video.walking import Oddities, is_below, remote_results, walk
 from shards import locations
@@ -209,6 +210,7 @@ def _local(path: Path, notes: list[str]) -> list[Footage]:
         return []
     odd = Oddities()
     videos = []
+    strays: list[str] = []
     for below, names in _files(path, odd).items():
         clips = [Path(name) for name in names if Path(name).suffix.lower() in VIDEO_SUFFIXES]
         images = [name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES]
@@ -218,9 +220,11 @@ def _local(path: Path, notes: list[str]) -> list[Footage]:
         ]
         if images and not clips:
             name = path.resolve().name if below == Path() else str(below)
-            pictures = tuple(str(path / below / image) for image in images)
+            frames, others = in_order(images)
+            strays += [str(below / other) for other in others]
+            pictures = tuple(str(path / below / frame) for frame in frames)
             videos.append(Footage(name=name, location=str(path / below), images=pictures))
-    said = list(_oddities(path, odd))
+    said = list(_oddities(path, odd, strays))
     if not videos:
         beside = f" ({'; '.join(said)})" if said else ""
         raise SourceError(
@@ -252,12 +256,13 @@ def _is_read(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES
 
 
-def _oddities(path: Path, odd: Oddities) -> Iterator[str]:
+def _oddities(path: Path, odd: Oddities, strays: list[str]) -> Iterator[str]:
     """What a reader must know of a folder, a phrase each."""
     lost = [each for each in odd.dangling if not _is_read(each)]
     out = [each for each, _ in odd.outside if _is_read(each) or (path / each).is_dir()]
     for words, names in (
         ("left out what score or watch wrote", odd.results),
+        ("left out images that are not of the sequence", strays),
         ("left out links to folders that are read already or hold it", odd.again),
         ("left out links that lead nowhere", lost),
         ("left out folders that cannot be listed", odd.closed),
@@ -282,7 +287,7 @@ def _remote(location: str, notes: list[str]) -> list[Footage]:
     storage = Storage(location)
     listed = sorted((file for file, _, _ in storage.walk()), key=natural_key)
     odd = Oddities(results=remote_results(storage, listed))
-    notes += [f"{locations.shown(location)}: {each}" for each in _oddities(Path(), odd)]
+    notes += [f"{locations.shown(location)}: {each}" for each in _oddities(Path(), odd, [])]
     videos = [
         Footage(name=str(PurePosixPath(file).with_suffix("")), location=locations.inside(location, file))
         for file in listed

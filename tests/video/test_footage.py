@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
+from pipeline.preprocess.sources.source import list_tree
+from pipeline.preprocess.sources.videos import image_video
 from pipeline.video.footage import Footage, _told_apart, found
 from pipeline.video.pyav_frames import Findings
 from pipeline.video.timed import thinned
@@ -36,6 +38,18 @@ def test_a_folder_gives_its_files_and_folders_of_images_in_natural_order(source:
     assert names(source) == ["cam2", "cam10", "frames", "night_cam"]
     images = next(footage for footage in found([str(source)]) if footage.images)
     assert [Path(image).name for image in images.images] == ["2.png", "10.png"]
+
+
+def test_images_are_in_the_order_of_preprocess_without_those_of_no_sequence(tmp_path: Path) -> None:
+    times = ["10-00-59.1.png", "10-00-59.45.png", "10-00-59.9.png", "10-01-00.35.png"]
+    for name in (*times, "thumbnail.png"):
+        (tmp_path / name).touch()
+    notes: list[str] = []
+    (video,) = found([str(tmp_path)], notes)
+    tree = list_tree(str(tmp_path))
+    stored = image_video(tree, "training", "a", "")
+    assert [Path(image).name for image in video.images] == [file.name for file in stored.files] == times
+    assert notes == [f"{tmp_path}: left out images that are not of the sequence: thumbnail.png"]
 
 
 def test_files_patterns_and_folders_of_images_are_found_once(source: Path) -> None:

@@ -4,7 +4,8 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from pipeline.preprocess.sources.videos import Layout, SourceVideo, are_decimals
+from pipeline.preprocess.sources.videos import Layout, SourceVideo
+from pipeline.video.sequence import are_decimals
 from shards.text import printable
 
 _MOST = 3

@@ -1,18 +1,16 @@
 """Videos of a source as the layouts describe them."""
 
-import itertools
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
 from pipeline.preprocess.sources.tree import SourceFile, Tree, join
+from pipeline.video.sequence import in_order
 from shards.choices import Split
 from shards.names import video_order
-from shards.text import natural_key, printable
+from shards.text import printable
 
 SPLIT_FOLDERS: dict[str, Split] = {
     "training": "training",
@@ -165,20 +163,16 @@ def frames_in(tree: Tree, folder: str) -> list[SourceFile]:
 
 
 def image_video(tree: Tree, split: Split, name: str, folder: str) -> SourceVideo:
-    """A video from the frames in a folder, in natural order, or by value where their names are decimals.
-
-    There must be some. Where most of their names differ only in their numbers, the others are not of the
-    sequence: one stray file would shift every label after it.
-    """
-    images = frames_in(tree, folder)
-    files = _sequence(images, r"\d+(?:\.\d+)?")
-    if are_decimals([file.stem for file in files]):
-        files.sort(key=lambda file: _by_value(file.stem))
-    else:
-        files = _sequence(images, r"\d+")
-    kept = {file.name for file in files}
-    strays = tuple(printable(file.name) for file in images if file.name not in kept)
-    return SourceVideo(split=split, name=printable(name), files=tuple(files), is_images=True, strays=strays)
+    """A video from the frames in a folder, of which there must be some, in the order of `in_order`."""
+    files = {file.name: file for file in frames_in(tree, folder)}
+    frames, strays = in_order([*files])
+    return SourceVideo(
+        split=split,
+        name=printable(name),
+        files=tuple(files[frame] for frame in frames),
+        is_images=True,
+        strays=tuple(map(printable, strays)),
+    )
 
 
 def split_videos(tree: Tree, folder: str, split: Split) -> list[SourceVideo]:
@@ -189,56 +183,3 @@ def split_videos(tree: Tree, folder: str, split: Split) -> list[SourceVideo]:
     base = join(folder, "frames") if tree.folders(join(folder, "frames")) else folder
     clips = [name for name in tree.folders(base) if frames_in(tree, join(base, name))]
     return [image_video(tree, split, name, join(base, name)) for name in clips]
-
-
-def _sequence(images: list[SourceFile], number: str) -> list[SourceFile]:
-    """The images whose names differ only in numbers, if they are most of them; else all. One camera may
-    write `.jpg` and `.JPG`."""
-    shapes = [re.sub(number, "0", file.stem) + file.suffix for file in images]
-    common, count = Counter(shapes).most_common(1)[0]
-    if "0" not in common or 2 * count <= len(images):
-        return images
-    return [file for file, shape in zip(images, shapes, strict=True) if shape == common]
-
-
-_NUMBER = re.compile(r"\d+")
-_DECIMAL = re.compile(r"(.*?)(?<!\d)(?<!\d\.)(\d+)(?:\.(\d+))?(\D*)")
-"""The last number of a name, with what stands behind a dot: `1700000000.05`, `cam2_12.5`, not `10.0.0.1`."""
-
-
-def _by_value(stem: str) -> tuple[object, Decimal]:
-    """Sorts by what stands before the decimal number, as the minute in `10-00-59.25`, then by the number."""
-    match = _DECIMAL.fullmatch(stem)
-    assert match is not None
-    return natural_key(match[1]), Decimal(f"{match[2]}.{match[3] or 0}")
-
-
-def are_decimals(stems: list[str]) -> bool:
-    """Whether names with `1.05` hold decimal numbers, as of seconds, rather than two whole ones.
-
-    A number that was printed as such has no zero at its end (`str(time.time())`), unless all have as many
-    digits; of frames that are counted behind a dot, one in ten has: `cam1.9`, `cam1.10`. Other numbers may
-    stand before it, as in `10-00-59.25` and `10-01-00.5`.
-    """
-    parts = [match.groups() for stem in stems if (match := _DECIMAL.fullmatch(stem))]
-    fractions = [fraction for _, _, fraction, _ in parts if fraction is not None]
-    words = {(_NUMBER.sub("0", before), after) for before, _, _, after in parts}
-    if len(parts) < len(stems) or not fractions or len(words) > 1:
-        return False
-    if len({len(fraction) for fraction in fractions}) == 1 and len(fractions) == len(stems):
-        return len({whole for _, whole, _, _ in parts}) > 1
-    return not any(fraction.endswith("0") and len(fraction) > 1 for fraction in fractions)
-
-
-def missing_numbers(names: list[str]) -> list[tuple[int, int]]:
-    """Gaps in the whole numbers of a sequence of file names as (first, last) missing number.
-
-    Names with numbers of 64 bits, which count no frames, have no gaps.
-    """
-    stems = [PurePosixPath(name).stem for name in names]
-    if are_decimals(stems):
-        return []
-    found = [re.findall(r"\d+", stem) for stem in stems]
-    numbers = [int(groups[-1]) for groups in found if groups]
-    pairs = itertools.pairwise(numbers)
-    return [(before + 1, after - 1) for before, after in pairs if before + 1 < after < 1 << 63]

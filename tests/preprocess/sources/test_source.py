@@ -10,7 +10,8 @@ from pipeline.errors import SourceError
 from pipeline.preprocess.datasets.layouts import recognise
 from pipeline.preprocess.run import Summary
 from pipeline.preprocess.sources.source import list_tree
-from pipeline.preprocess.sources.videos import image_video, missing_numbers
+from pipeline.preprocess.sources.videos import image_video
+from pipeline.video.sequence import missing_numbers
 from tests.helpers.preprocessing import run
 from tests.helpers.shards import stored_frames
 from tests.helpers.videos import scene, surveillance_set, write_images, write_video
