@@ -129,7 +129,7 @@ def test_what_fails_is_named_without_credentials(store: ObjectStore) -> None:
         (("train", shards, out, "--batch-size=99"), "error: s3://tests/set: found 16 training windows"),
         (
             ("sweep", nowhere, out),
-            "error: train s3://tests/nowhere s3://tests/out/seed-0 --seed 0: exit code 1",
+            "error: train s3://tests/nowhere s3://tests/out/seed-0 --seed 0 --device auto: exit code 1",
         ),
         (("import-reference", inside(nowhere, "m.pth"), shards, out), "s3://tests/nowhere/m.pth: not found"),
         (("import-reference", inside(shards, "manifest.json"), shards, out), "s3://tests/set: not found"),

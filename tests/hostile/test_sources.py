@@ -179,7 +179,7 @@ def test_a_decoder_that_wants_too_much_memory_is_one_line(suffix: str, tmp_path:
         "addressspace.DECODING_SPACE = 8 << 20; worker.main()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", program, str(tmp_path / "fetched")],
         input=job,
         check=True,
         capture_output=True,

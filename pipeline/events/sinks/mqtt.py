@@ -9,6 +9,7 @@ Topics, with the prefix `mnad` unless another is given:
     homeassistant/device/mnad_yard/config     what Home Assistant makes a device of, retained
 """
 
+import contextlib
 import json
 import re
 import threading
@@ -100,7 +101,8 @@ class Broker:
     def close(self) -> None:
         """Say that the program is gone, and end."""
         if self._client.is_connected():
-            self._client.publish(self._status, OFFLINE, qos=1, retain=True).wait_for_publish(1.0)
+            with contextlib.suppress(RuntimeError, ValueError):  # the connection breaks: the broker says it
+                self._client.publish(self._status, OFFLINE, qos=1, retain=True).wait_for_publish(1.0)
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -121,8 +123,15 @@ class Broker:
     def _retain(self, topic: str, text: str) -> None:
         # Not under the lock, for which the client's thread waits with its own, which this takes.
         sent = self._client.publish(topic, text, qos=1, retain=True)
+        try:
+            is_there = sent.is_published()
+        except (
+            RuntimeError,
+            ValueError,
+        ):  # the connection has just broken: the client repeats it with the next
+            is_there = False
         with self._lock:
-            if not sent.is_published():
+            if not is_there:
                 self._flying[sent.mid] = topic
 
     def _confirmed(self, client: Any, data: Any, number: int, code: Any, properties: Any) -> None:

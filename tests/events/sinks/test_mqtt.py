@@ -245,3 +245,12 @@ def test_a_camera_is_one_level_of_a_topic(name: str) -> None:
     with pytest.raises(ConfigError, match="letters, digits"):
         made.sink(name)
     made.close()
+
+
+def test_a_connection_that_breaks_while_a_state_is_sent_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Broker("mqtt://127.0.0.1:1")  # where nobody listens
+    monkeypatch.setattr(made._client, "is_connected", lambda: True)  # as it was when it was asked
+    made.sink("yard").show(alarm=True, rarity_hours=5)
+    with pytest.raises(UnreachableError, match="broke"):
+        made.publish("mnad/yard/event", "text")
+    made.close()
