@@ -156,9 +156,7 @@ class Storage:
         nobody may be writing there."""
         if self.is_local:
             for name in self._try(lambda: names_in(self.path(folder), TEMPORARY_PREFIX), folder):
-                with contextlib.suppress(
-                    OSError
-                ):  # of a disk that is read-only: what is done next will say so
+                with contextlib.suppress(OSError):  # of a read-only disk: what is done next will say so
                     Path(self.path(folder), name).unlink(missing_ok=True)
 
     def open(self, name: str, *, most: int) -> IO[bytes]:

@@ -1,6 +1,7 @@
 """Foreign text: names of files and videos, and whatever else somebody else has written."""
 
 import re
+from collections.abc import Sequence
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 """What Python makes of bytes of a file name that are not UTF-8, and of halves of surrogate pairs."""
@@ -23,6 +24,18 @@ def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
     """Sorts `2` before `10`, in any part of a path; ties between `1` and `01` fall to plain order."""
     parts = _NUMBERS.split(text)
     return tuple([(0, int(p), p) if p.isascii() and p.isdigit() else (1, 0, p) for p in parts if p])
+
+
+def listed(names: Sequence[str], most: int, of: int | None = None) -> str:
+    """The first few of some names, and how many more there are: `a, b and 3 more`.
+
+    Args:
+        names: all, or as many of the first as may be listed.
+        most: that are listed.
+        of: how many there are in all, if not all are given.
+    """
+    more = (len(names) if of is None else of) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _escaped(character: str) -> str:

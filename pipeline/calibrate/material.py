@@ -232,7 +232,7 @@ def _file(
     @contextlib.contextmanager
     def opened() -> Iterator[Iterator[TimedFrame]]:
         with footage.local() as path:
-            own = image_rate if footage.images else decoder.extent(footage, path).rate or image_rate
+            own = decoder.rate(footage, path, image_rate)
             if own is None:
                 raise ConfigError(
                     f"{footage}: found a file that does not say its frame rate, expected one; give it with "
@@ -249,9 +249,7 @@ def _file(
     with footage.local() as path:
         paths = [Path(image) for image in footage.images] or [path]
         digests = [_digest(one) for one in paths]
-        takes_rate = bool(footage.images) or (
-            image_rate is not None and decoder.extent(footage, path).rate is None
-        )
+        takes_rate = image_rate is not None and decoder.rate(footage, path, None) is None
     identity = digest_of(one.encode() for one in digests) if footage.images else digests[0]
     if takes_rate:
         identity += f"@{image_rate:g}"

@@ -163,11 +163,8 @@ class LastingLog(EventLog):
                 raise _refused(self._folder, error) from error
             self.refusal = _refused(self._folder, error)
 
-    def say(self, event: Event) -> None:
-        """Append a line, now or when that can be done; see `settle`."""
-        if event.type == "update":
-            raise ValueError("an update is no line of a log")
-        self._keep(event)
+    def _write(self, event: Event) -> None:
+        """Write a line, now or when that can be done; see `settle`."""
         self.unwritten.append(event)
         if len(self.unwritten) > _MOST_UNWRITTEN:
             self.unwritten.popleft()
@@ -180,7 +177,7 @@ class LastingLog(EventLog):
             self._open()
         try:
             while self._descriptor is not None and self.unwritten:
-                self._write(self.unwritten[0])
+                super()._write(self.unwritten[0])
                 self.unwritten.popleft()
         except StorageError as error:
             self.refusal = error
@@ -210,12 +207,12 @@ def writing(folder: Storage) -> Iterator[EventLog]:
             descriptor = _opened(folder, whole)
         except OSError as error:
             raise _refused(folder, error) from error
+        log = EventLog(folder, descriptor, events)
         try:
-            log = EventLog(folder, descriptor, events)
             yield log
             log.publish()
         finally:
-            os.close(descriptor)
+            log.close()
 
 
 @contextlib.contextmanager

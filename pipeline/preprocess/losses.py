@@ -12,6 +12,7 @@ from pipeline.preprocess.state import Key, State
 from shards.manifest import Manifest
 from shards.names import video_order
 from shards.storage import Storage
+from shards.text import listed
 
 _FEW = 3
 """Videos that may leave a set, whatever their share: the note names them all, so that a person sees at once
@@ -117,6 +118,5 @@ def made_again(before: State, parts: Collection[Key]) -> Iterator[str]:
 
 def _named(videos: Collection[Key]) -> str:
     """The first few of some videos."""
-    more = f" and {len(videos) - _FEW} more" if len(videos) > _FEW else ""
     first = heapq.nsmallest(_FEW, videos, key=lambda key: video_order(*key))
-    return ", ".join("/".join(key) for key in first) + more
+    return listed(["/".join(key) for key in first], _FEW, len(videos))

@@ -13,6 +13,7 @@ from shards.choices import Split
 from shards.manifest import Manifest
 from shards.rates import MOST_RATIO, known_rate
 from shards.tables import Tables
+from shards.text import listed
 
 _NOTHING_TO_SAY = ".*".join(
     [
@@ -27,6 +28,8 @@ _NOTHING_TO_SAY = ".*".join(
     ]
 )
 _MOST_TRACKS = 8
+_MOST_SIZES = 4
+"""Sizes that a line on videos of several names."""
 _LENGTH = '"frames_header": (?P<length>[0-9]{1,9}),'
 _CAMERA = (
     r'"rate": (?:(?P<rate>(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,20})?)|null), '
@@ -174,8 +177,7 @@ def _of_file(facts: dict[str, Any], frames: int) -> Iterator[_Note]:
     others = facts["other_tracks"]
     if others:
         tracks = 1 + len(others)
-        more = f" and {len(others) - _MOST_TRACKS} more" if len(others) > _MOST_TRACKS else ""
-        unread = ", ".join(others[:_MOST_TRACKS]) + more
+        unread = listed(others, _MOST_TRACKS)
         text = f"of its {tracks} video tracks stream {facts['track']} was read, not {unread}"
         yield _Note("one of several video tracks was read", text)
     if facts["frames_header"] not in (0, frames):
@@ -221,7 +223,7 @@ def _of_sizes(names: Sequence[str], sizes: np.ndarray) -> Iterator[str]:
     if len(first) > 1:
         kinds = sorted(zip(first.tolist(), counts.tolist(), strict=True))
         found = [f"{height[at]}x{width[at]} ({_counted(count, names[known[at]])})" for at, count in kinds]
-        yield f"its videos have different sizes, as of different cameras: {_some(found)}"
+        yield f"its videos have different sizes, as of different cameras: {listed(found, _MOST_SIZES)}"
 
 
 def _of_rates(names: Sequence[str], rates: np.ndarray) -> Iterator[str]:
@@ -240,7 +242,3 @@ def _of_rates(names: Sequence[str], rates: np.ndarray) -> Iterator[str]:
 
 def _counted(videos: int, name: str) -> str:
     return name if videos == 1 else f"{videos} videos such as {name}"
-
-
-def _some(found: Sequence[str]) -> str:
-    return ", ".join(found[:4]) + (f" and {len(found) - 4} more" if len(found) > 4 else "")

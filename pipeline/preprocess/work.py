@@ -39,7 +39,7 @@ from shards.masks import Masks, write_masks
 from shards.names import video_stem
 from shards.segments import Draw
 from shards.storage import Storage
-from shards.text import printable
+from shards.text import listed, printable
 from shards.writer import is_small, write_video
 
 _MOST_NAMES = 20
@@ -203,10 +203,9 @@ def _error_of(bad: list[tuple[str, SourceError]], folder: str, images: int) -> S
     """One error that names all bad images of a video."""
     if len(bad) == 1:
         return bad[0][1]
-    names = ", ".join(printable(name) for name, _ in bad[:_MOST_NAMES])
-    more = f" and {len(bad) - _MOST_NAMES} more" if len(bad) > _MOST_NAMES else ""
+    names = listed([printable(name) for name, _ in bad], _MOST_NAMES)
     return SourceError(
-        f"{folder}: {len(bad)} of {images} images cannot be used: {names}{more}; the first: {bad[0][1]}"
+        f"{folder}: {len(bad)} of {images} images cannot be used: {names}; the first: {bad[0][1]}"
     )
 
 

@@ -83,7 +83,7 @@ def pace(job: Job, footage: Footage, path: Path, decoder: Decoder) -> Pace:
         ConfigError: its rate is not that of the checkpoint; names both.
         SourceError: it is not a video file.
     """
-    rate = job.config.rate if footage.images else decoder.extent(footage, path).rate or job.config.rate
+    rate = decoder.rate(footage, path, job.config.rate)
     stride, fits = _stride(job, footage, rate)
     notes = []
     if rate is None:

@@ -12,6 +12,7 @@ from shards.holdout import HeldOut, hold_out
 from shards.manifest import Manifest
 from shards.rates import MOST_RATIO, common_rate, rate_of
 from shards.storage import Storage
+from shards.text import listed
 
 OWN_VIDEO = "folder"
 """The dataset of whoever trains on video of their own; figures for the others are published for all of it."""
@@ -71,8 +72,7 @@ class Holding:
             gaps = _gaps([part.gap for part in self.held_out], common_rate(self.videos))
             return f"{option}: kept aside the end of {count}, {frames}, after {gaps}"
         names = [part.video for part in self.held_out]
-        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-        return f"{option}: kept aside {count}, {frames}: {', '.join(names[:_MOST_NAMES])}{more}"
+        return f"{option}: kept aside {count}, {frames}: {listed(names, _MOST_NAMES)}"
 
 
 def _gaps(gaps: Sequence[int], rate: float | None) -> str:

@@ -68,6 +68,15 @@ class Decoder:
         """
         return Extent(**self._done("extent", footage, path))
 
+    def rate(self, footage: Footage, path: Path, given: float | None) -> float | None:
+        """Frames per second of a video: a file's own, or those that are given for a folder of images and a
+        file that does not say; None if nobody says.
+
+        Raises:
+            SourceError: as `extent`.
+        """
+        return (None if footage.images else self.extent(footage, path).rate) or given
+
     def key_seconds(self, footage: Footage, path: Path) -> float | None:
         """Seconds between its key frames, see `pipeline.video.extent`.
 

@@ -23,7 +23,7 @@ from pipeline.video.walking import Oddities, is_below, remote_results, walk
 from shards import locations
 from shards.errors import StorageError, os_error_line
 from shards.storage import Storage, storage_of
-from shards.text import natural_key, printable
+from shards.text import listed, natural_key, printable
 
 _LIVE = ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "mms")
 _LONGEST_NAME, _MOST_NAME_BYTES = 100, 246
@@ -270,8 +270,8 @@ def _oddities(path: Path, odd: Oddities, strays: list[str]) -> Iterator[str]:
         ("read through links out of it", out),
     ):
         if names:
-            more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
-            yield f"{words}: {', '.join(map(printable, sorted(names, key=natural_key)[:_MOST_LISTED]))}{more}"
+            ordered = [printable(name) for name in sorted(names, key=natural_key)]
+            yield f"{words}: {listed(ordered, _MOST_LISTED)}"
 
 
 def _remote(location: str, notes: list[str]) -> list[Footage]:

@@ -21,22 +21,21 @@ def in_order(names: Sequence[str]) -> tuple[list[str], list[str]]:
     would shift every label after it. One camera may write `.jpg` and `.JPG`.
 
     Args:
-        names: of the images in a folder, at least one.
+        names: of the images in a folder, at least one, in natural order.
 
     Returns:
         Those of the sequence, and the others in natural order.
     """
-    images = sorted(names, key=natural_key)
-    frames = _alike(images, r"\d+(?:\.\d+)?")
+    frames = _alike(names, r"\d+(?:\.\d+)?")
     if are_decimals([_stem(frame) for frame in frames]):
         frames.sort(key=lambda frame: _by_value(_stem(frame)))
     else:
-        frames = _alike(images, r"\d+")
+        frames = _alike(names, r"\d+")
     kept = set(frames)
-    return frames, [image for image in images if image not in kept]
+    return frames, [name for name in names if name not in kept]
 
 
-def _alike(images: list[str], number: str) -> list[str]:
+def _alike(images: Sequence[str], number: str) -> list[str]:
     """The images whose names differ only in numbers, if they are most of them; else all."""
     shapes = [re.sub(number, "0", _stem(image)) + PurePosixPath(image).suffix.lower() for image in images]
     common, count = Counter(shapes).most_common(1)[0]

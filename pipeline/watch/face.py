@@ -22,7 +22,6 @@ from pipeline.watch.feed import Feed
 from pipeline.watch.strip import Strip
 from pipeline.watch.view import Snapshot
 
-_MOST_EVENTS = RECENT
 _LATENCIES = 1000
 
 
@@ -49,7 +48,7 @@ class Face:
         self.name, self.source, self.folder = name, source, folder
         self._feed, self._skipped = feed, skipped
         self._lock = threading.Lock()
-        self._events = {event.id: event for event in events[-_MOST_EVENTS:]}
+        self._events = {event.id: event for event in events[-RECENT:]}
         self._minutes, self._day = Strip(2, 300), Strip(300, 288)
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
         self._time: datetime | None = None
@@ -101,7 +100,7 @@ class Face:
         with self._lock:
             self._alarms_raised += event.kind == "anomaly" and event.id not in self._events
             self._events[event.id] = event
-            while len(self._events) > _MOST_EVENTS:
+            while len(self._events) > RECENT:
                 del self._events[next(iter(self._events))]
 
     def asked(self) -> list[tuple[str, Label | None]]:

@@ -21,26 +21,6 @@ class Incidents:
         self._open: dict[Kind, Event] = {}
 
     def turn(
-        self, kind: Kind, is_on: bool, seconds: float, time: datetime, *, is_suppressed: bool
-    ) -> list[Event]:
-        """Something begins or ends; returns the event, if it is news.
-
-        Args:
-            kind: what.
-            is_on: whether it begins.
-            seconds: when it begins, of the camera's frames.
-            time: when it begins or ends.
-            is_suppressed: whether nobody is to be told of it.
-        """
-        return self._turned(kind, is_on, seconds, time, is_suppressed=is_suppressed)
-
-    def say(self, event: str, label: Label | None) -> None:
-        """Have the end of an event carry what a person has said of it."""
-        for kind, begun in self._open.items():
-            if begun.id == event:
-                self._open[kind] = dataclasses.replace(begun, label=label)
-
-    def _turned(
         self,
         kind: Kind,
         is_on: bool,
@@ -50,6 +30,16 @@ class Incidents:
         is_suppressed: bool = False,
         is_interrupted: bool = False,
     ) -> list[Event]:
+        """Something begins or ends; returns the event, if it is news.
+
+        Args:
+            kind: what.
+            is_on: whether it begins.
+            seconds: when it begins, of the camera's frames.
+            time: when it begins or ends.
+            is_suppressed: whether nobody is to be told of one that begins.
+            is_interrupted: whether one that ends is not over: the program stops.
+        """
         if is_on == (kind in self._open):
             return []
         if is_on:
@@ -83,12 +73,18 @@ class Incidents:
         self._log.append(event)
         return [event]
 
+    def say(self, event: str, label: Label | None) -> None:
+        """Have the end of an event carry what a person has said of it."""
+        for kind, begun in self._open.items():
+            if begun.id == event:
+                self._open[kind] = dataclasses.replace(begun, label=label)
+
     def close(self, time: datetime) -> list[Event]:
         """End all that goes on, for the program stops: what it was is not over."""
         return [
             event
             for kind in list(self._open)
-            for event in self._turned(kind, False, 0.0, time, is_interrupted=True)
+            for event in self.turn(kind, False, 0.0, time, is_interrupted=True)
         ]
 
 

@@ -140,11 +140,13 @@ def _post(
 
 def _stale(config: CameraConfig, models: Models, learned: Storage) -> str | None:
     """Why what was learned means nothing for the camera as it is watched now; None unless it is so."""
+    names = [record_name(profile) for profile in calibrated_profiles(learned)]
+    if not names:
+        return None
     try:
-        for profile in calibrated_profiles(learned):
-            tool, _ = models.of(config, learned)
-            name = record_name(profile)
-            belongs = tool.belongings("local")
+        tool, _ = models.of(config, learned)
+        belongs = tool.belongings("local")
+        for name in names:
             load_calibration(learned, name).refuse_other(belongs, f"{learned}/{name}")
     except CalibrationError as error:
         return str(error).rpartition(";")[0]

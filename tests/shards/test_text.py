@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shards.text import plain, printable
+from shards.text import listed, plain, printable
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,10 @@ def test_plain_text_is_one_line_without_controls(text: str) -> None:
 
 
 BIDI = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+
+
+def test_a_list_has_its_first_names_and_counts_the_others() -> None:
+    assert listed([], 2) == ""
+    assert listed(["a", "b"], 2) == "a, b"
+    assert listed(["a", "b", "c", "d"], 2) == "a, b and 2 more"
+    assert listed(["a", "b"], 2, of=100) == "a, b and 98 more"

@@ -13,7 +13,7 @@ from tests.helpers.events import event
 def test_events_are_counted_from_the_start_of_the_watch_and_all_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(face_module, "_MOST_EVENTS", 3)
+    monkeypatch.setattr(face_module, "RECENT", 3)
     earlier = [event(number) for number in range(5)]
     face = Face("yard", "rtsp://192.0.2.7/stream", tmp_path, Feed(), lambda: 0, earlier)
     assert "0 events since the start" in face.snapshot().words

@@ -123,15 +123,8 @@ class Broker:
     def _retain(self, topic: str, text: str) -> None:
         # Not under the lock, for which the client's thread waits with its own, which this takes.
         sent = self._client.publish(topic, text, qos=1, retain=True)
-        try:
-            is_there = sent.is_published()
-        except (
-            RuntimeError,
-            ValueError,
-        ):  # the connection has just broken: the client repeats it with the next
-            is_there = False
         with self._lock:
-            if not is_there:
+            if not _has_arrived(sent):
                 self._flying[sent.mid] = topic
 
     def _confirmed(self, client: Any, data: Any, number: int, code: Any, properties: Any) -> None:
@@ -167,6 +160,15 @@ class CameraTopics:
         self._broker.keep(f"{self._topic}/state", ALARM if alarm else QUIET)
         if rarity_hours is not None:
             self._broker.keep(f"{self._topic}/rarity", f"{rarity_hours:.3g}")
+
+
+def _has_arrived(sent: Any) -> bool:
+    """Whether the broker has confirmed a message. Where the connection has just broken, the client raises,
+    and sends it again with the next one."""
+    try:
+        return bool(sent.is_published())
+    except (RuntimeError, ValueError):
+        return False
 
 
 def discovery(camera: str, topic: str, status: str) -> dict[str, Any]:

@@ -1,9 +1,7 @@
 """Videos that are of no known dataset: folders named after splits, or everything in one split."""
 
-from collections.abc import Iterator
-
 from pipeline.preprocess.datasets.dataset import Asked, Dataset, Form, Found
-from pipeline.preprocess.sources.tree import Tree, join
+from pipeline.preprocess.sources.tree import Tree, join, outwards
 from pipeline.preprocess.sources.videos import SPLIT_FOLDERS, SourceVideo, frames_in, image_video, named
 from shards.choices import Split
 
@@ -61,19 +59,12 @@ def _media_below(tree: Tree, root: str) -> tuple[list[str], list[str]]:
     for folder in folders:
         folders += [join(folder, name) for name in tree.folders(folder)]
     files = [folder for folder in folders if tree.videos(folder)]
-    holding = {above for folder in files for above in _upwards(folder, root)}
+    holding = {above for folder in files for above in outwards(folder, root)}
 
     def is_of_masks(folder: str) -> bool:
-        return any(above.endswith(_MASKS) and above not in holding for above in _upwards(folder, root))
+        return any(above.endswith(_MASKS) and above not in holding for above in outwards(folder, root))
 
     return files, [folder for folder in folders if not is_of_masks(folder) and frames_in(tree, folder)]
-
-
-def _upwards(folder: str, root: str) -> Iterator[str]:
-    """A folder below the root and those that it lies in, without the root."""
-    while folder != root:
-        yield folder
-        folder = folder.rpartition("/")[0]
 
 
 def _is_in(folder: str, outer: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pipeline.preprocess.sources.videos import Layout, SourceVideo
 from pipeline.video.sequence import are_decimals
-from shards.text import printable
+from shards.text import listed, printable
 
 _MOST = 3
 """Folders that the line names."""
@@ -24,11 +24,10 @@ def cuts(layout: Layout) -> Iterator[str]:
     found = [(video, cut) for video in layout.videos if video.is_images and (cut := _cut(video)) is not None]
     if found:
         one = len(found) == 1
-        named = [f"{video.title} ({printable(a)}, then {printable(b)})" for video, (a, b) in found[:_MOST]]
-        more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
+        named = [f"{video.title} ({printable(a)}, then {printable(b)})" for video, (a, b) in found]
         yield (
             f"{len(found)} folder{'' if one else 's'} of images {'holds' if one else 'hold'} several "
-            f"sequences, read as one video with a cut after each: {', '.join(named)}{more}; give each a "
+            f"sequences, read as one video with a cut after each: {listed(named, _MOST)}; give each a "
             "folder of its own if they are of several cameras or times"
         )
 

@@ -1,6 +1,6 @@
 """The files of a source as they were when it was listed; importing this module costs nothing."""
 
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from itertools import chain
 from operator import attrgetter
 from pathlib import PurePosixPath
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 def join(*parts: str) -> str:
     """A relative path from its parts, without the empty ones."""
     return "/".join(part for part in parts if part)
+
+
+def outwards(folder: str, root: str = "") -> Iterator[str]:
+    """A folder in another one and those that it lies in, without that one; without the source itself."""
+    while folder != root:
+        yield folder
+        folder = folder.rpartition("/")[0]
 
 
 class SourceFile(NamedTuple):

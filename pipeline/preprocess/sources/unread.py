@@ -6,10 +6,10 @@ from pathlib import Path, PurePosixPath
 from posixpath import splitext
 
 from pipeline.errors import SourceError
-from pipeline.preprocess.sources.tree import Tree
+from pipeline.preprocess.sources.tree import Tree, outwards
 from pipeline.preprocess.sources.videos import Layout, frames_in
 from pipeline.video.naming import IMAGE_SUFFIXES, VIDEO_SUFFIXES
-from shards.text import natural_key, printable
+from shards.text import listed, natural_key, printable
 
 _MOST = 10
 """Names, or kinds of files, that a line lists."""
@@ -104,8 +104,8 @@ def _unread_folders(left: list[str], read: Set[str]) -> list[str]:
     media = [path for path in left if splitext(path)[1].lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES]
     if not media:
         return []
-    holding = {above for folder in _folders(read) for above in _outwards(folder)}
-    unread = [[above for above in _outwards(folder) if above not in holding] for folder in _folders(media)]
+    holding = {above for folder in _folders(read) for above in outwards(folder)}
+    unread = [[above for above in outwards(folder) if above not in holding] for folder in _folders(media)]
     return sorted({printable(each[-1]) for each in unread if each}, key=natural_key)
 
 
@@ -114,17 +114,9 @@ def _folders(paths: Iterable[str]) -> set[str]:
     return {path.rpartition("/")[0] for path in paths}
 
 
-def _outwards(folder: str) -> Iterator[str]:
-    """A folder and those that it lies in, without the source itself."""
-    while folder:
-        yield folder
-        folder = folder.rpartition("/")[0]
-
-
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
-    return ", ".join(names[:_MOST]) + more
+    return listed(names, _MOST)

@@ -48,8 +48,8 @@ def story(count: int) -> list[Event]:
     return [event(number, type=kind) for number in range(count) for kind in ("new", "end")]
 
 
-def test_what_is_logged_is_sent_in_order(tmp_path: Path) -> None:
-    folder, sink = Storage(tmp_path), Recorder()
+def delivered_story(folder: Storage, sink: Recorder) -> Delivery:
+    """What has delivered a story of five events to a sink, line by line, and is closed."""
     delivery = Delivery(folder, sink)
     with writing(folder) as log:
         for one in story(5):
@@ -57,6 +57,12 @@ def test_what_is_logged_is_sent_in_order(tmp_path: Path) -> None:
             delivery.notify()
     until(lambda: len(sink.got) == 10)
     delivery.close()
+    return delivery
+
+
+def test_what_is_logged_is_sent_in_order(tmp_path: Path) -> None:
+    sink = Recorder()
+    delivery = delivered_story(Storage(tmp_path), sink)
     assert sink.got == story(5)
     assert (delivery.delivered, delivery.left_out, delivery.failure) == (10, 0, None)
     assert delivery.waiting_bytes == 0
@@ -177,14 +183,7 @@ def test_a_log_that_began_anew_and_has_grown_longer_is_sent_from_its_start(tmp_p
 
 def test_an_older_copy_of_the_log_is_not_sent_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = Storage(tmp_path)
-    first = Recorder()
-    delivery = Delivery(folder, first)
-    with writing(folder) as log:
-        for one in story(5):
-            log.append(one)
-        delivery.notify()
-        until(lambda: len(first.got) == 10)
-    delivery.close()
+    delivered_story(folder, Recorder())
     lines = (tmp_path / LOG).read_bytes().splitlines(keepends=True)
     (tmp_path / LOG).write_bytes(b"".join(lines[:-1]))
     sink = Recorder()
