@@ -141,7 +141,10 @@ class Demuxed:
         self.header = _header(container, self.stream, others)
         self.expected = expected_frames(container, self.stream)
         self.logs = logs
-        self._container = container
+        self._path = Path(container.name)
+        # While the file is open: FFmpeg frees a stream with its container, and others may lie there then.
+        self._unit, self._rate = self.stream.time_base, header_rate(container, self.stream)
+        self._drawn = container.demux(self.stream)
         self._times = array("q")
         self._packets = self._discarded = self._corrupt = 0
         self._last: tuple[int, int] | None = None
@@ -152,7 +155,7 @@ class Demuxed:
         """The packets up to where the container cannot be read on, without empty ones."""
         is_stamped = self.header.container not in TIMELESS
         try:
-            for packet in self._container.demux(self.stream):
+            for packet in self._drawn:
                 if self.logs:
                     self._hear()
                 if packet.size:
@@ -170,7 +173,7 @@ class Demuxed:
             self._complaints.add(str(error.strerror))
         self._hear()
         if self._packets < self.header.frames_header or not self.header.frames_header:
-            missing = missing_end(Path(self._container.name), self.header.container, self._last)
+            missing = missing_end(self._path, self.header.container, self._last)
             if missing is not None:
                 self._complaints.add(missing)
 
@@ -181,13 +184,12 @@ class Demuxed:
         self.logs.clear()  # each is heard once
 
     def audit(self) -> Audit:
-        """What was found, once the packets are drawn."""
+        """What was found, once the packets are drawn; the file may be closed by then."""
         times = np.array(self._times, np.int64)
-        header = header_rate(self._container, self.stream)
-        rate = believed_rate(times, self.stream.time_base, header, fields=self.header.fields)
+        rate = believed_rate(times, self._unit, self._rate, fields=self.header.fields)
         return Audit(
             **vars(self.header) | {"rate": float(rate or 0)},
-            rate_header=None if header in (None, rate) else float(header or 0),
+            rate_header=None if self._rate in (None, rate) else float(self._rate or 0),
             packets=self._packets,
             even=is_even(times),
             discarded=self._discarded,

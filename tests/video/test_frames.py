@@ -186,6 +186,18 @@ def test_a_jpeg_cut_short_in_a_stream_of_them_is_damage_every_time(tmp_path: Pat
     assert decoded.facts()["complaints"] == list(audit(tmp_path / "a.mjpeg", "a", still).complaints)
 
 
+def test_what_was_found_in_a_file_does_not_change_once_it_is_closed(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", scene(20), rate=10)
+    other = write_video(tmp_path / "b.mkv", scene(2), rate=30)
+    with decoded_file(path, "a", by_decord=False, keep_damage=False, heartbeat=still) as decoded:
+        assert len([*decoded.frames]) == 20
+        found = decoded.facts()
+    for _ in range(20):  # takes the memory that was freed
+        audit(other, "b", still)
+        assert decoded.facts() == found
+    assert found["rate"] == 10
+
+
 def without_picture(path: Path, kinds: tuple[int, ...], number: int) -> None:
     """Take one picture out of a raw HEVC stream, counted among those of some NAL unit types."""
     data = path.read_bytes()
