@@ -1,6 +1,7 @@
 """Folders of object stores: the owner of Arrow's file systems."""
 
 import contextlib
+import ctypes
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
@@ -97,12 +98,23 @@ class Bucket:
     def upload(self, source: IO[bytes], name: str) -> None:
         """Write all of a file as `name`.
 
-        The object appears when its last part has arrived; a part that fails keeps it from appearing.
+        The object appears when its last part has arrived; a part that fails keeps it from appearing, and so
+        does whatever interrupts this, as Ctrl-C: what was there before stays.
         """
         source.seek(0)
-        with self._files.open_output_stream(self._path(name)) as stream:
+        stream = self._files.open_output_stream(self._path(name))
+        try:
             while chunk := source.read(_UPLOAD_CHUNK):
-                stream.write(chunk)
+                try:
+                    stream.write(chunk)
+                except OSError:
+                    with contextlib.suppress(OSError):  # publishes nothing after that
+                        stream.close()
+                    raise
+        except BaseException:
+            _leave(stream)
+            raise
+        stream.close()
 
     def delete(self, name: str) -> None:
         """Remove `name`; FileNotFoundError if it is not there."""
@@ -111,6 +123,13 @@ class Bucket:
     def delete_folder(self, folder: str) -> None:
         """Remove a folder with all that is in it, in 5 requests for 1,000 files."""
         within(LISTING_SECONDS, lambda: self._files.delete_dir(self._path(folder)))
+
+
+def _leave(stream: Any) -> None:
+    """Let nobody close a stream, which would publish what was written so far; Arrow offers no other end, and
+    closes one that is freed. 10 MB stay in memory."""
+    if not stream.closed:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(stream))
 
 
 def _seconds(size: int) -> float:

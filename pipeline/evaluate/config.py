@@ -6,10 +6,19 @@ from typing import Annotated, Literal
 from urllib.parse import unquote
 
 from pipeline.config import DEVICE, THREADS, Device, manifest_digest_option
+from pipeline.errors import ConfigError
 from pipeline.options import Argument, Option, check, described
 from pipeline.runs.layout import FOLDER
 from pipeline.runs.limits import MOST_SMOOTHING
-from pipeline.scoring.choices import BATCH, PRECISION, RUNTIME, MemoryMode, Precision, RuntimeChoice
+from pipeline.runs.provenance import Preset
+from pipeline.scoring.choices import (
+    BATCH,
+    PRECISION,
+    RUNTIME,
+    MemoryMode,
+    Precision,
+    RuntimeChoice,
+)
 from shards import locations
 
 DistanceChoice = Literal["items", "places"]
@@ -66,10 +75,19 @@ class EvaluateConfig:
             "Method",
         ),
     ] = "carry"
+    preset: Annotated[
+        Preset,
+        Option(
+            "What the anomaly score weighs. published: the PSNR and the feature distance, as in the paper; "
+            "robust: the local error and the distance from places under a causal mean, which depends less "
+            "on the seed of the training.",
+            "Method",
+        ),
+    ] = "published"
     alpha: Annotated[
         float | None,
         Option(
-            "Weight of the PSNR against the feature distance.",
+            "Weight of the PSNR against the feature distance, or of what the preset has in their place.",
             "Method",
             least=0,
             most=1,
@@ -86,13 +104,14 @@ class EvaluateConfig:
         ),
     ] = None
     distance: Annotated[
-        DistanceChoice,
+        DistanceChoice | None,
         Option(
             "What the feature distance is measured to. items: the nearest memory item, as published; "
             "places: what the set's training videos have at the same place of the frame.",
             "Method",
+            default="items; robust: places",
         ),
-    ] = "items"
+    ] = None
     smoothing: Annotated[
         float,
         Option(
@@ -121,6 +140,15 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.preset == "robust" and self.distance == "items":
+            raise ConfigError(
+                "--preset robust: found --distance items, expected places; leave one of the two out"
+            )
+
+    @property
+    def measured_to(self) -> DistanceChoice:
+        """What the feature distance is measured to."""
+        return self.distance or ("places" if self.preset == "robust" else "items")
 
     def output(self, *, told_apart: bool = False) -> str:
         """Where the results go; in a bucket, with the credentials and query of the checkpoint's location.

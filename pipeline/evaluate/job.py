@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mnad.evidence import TAU
 from mnad.networks import STRIDE
 from pipeline.errors import CheckpointError, ConfigError, ShardError
 from pipeline.evaluate.config import EvaluateConfig
@@ -15,6 +16,7 @@ from pipeline.scoring.works import works_of
 from pipeline.version import code_version
 from shards.choices import Split
 from shards.manifest import Manifest, load_manifest
+from shards.rates import rate_of
 from shards.rows import Videos
 from shards.storage import Storage
 
@@ -69,6 +71,8 @@ def prepare(config: EvaluateConfig, process: Process, out: Storage) -> Job:
             f"{storage}: no {split} video with at least {checkpoint.spec.window} frames; "
             "choose another --split or preprocess longer videos"
         )
+    if config.preset == "robust":
+        _check_rates(manifest, split, str(storage))
     method = checkpoint.spec.method
     size = manifest.geometry.height, manifest.geometry.width
     ready = network_of(checkpoint, size, process.device, config.runtime, config.precision)
@@ -82,13 +86,14 @@ def prepare(config: EvaluateConfig, process: Process, out: Storage) -> Job:
         memory=config.memory,
         alpha=ALPHA[method] if config.alpha is None else config.alpha,
         threshold=THRESHOLD[method] if config.threshold is None else config.threshold,
-        distance=config.distance,
+        distance=config.measured_to,
         runtime=ready.runtime,
         precision=ready.precision,
         batch_size=largest_batch(config.batch_size, *size, process.device),
         processes=process.world,
         report=config.report,
         maps=config.maps,
+        preset=config.preset,
     )
     scored = manifest.split(split).frames >= checkpoint.spec.window
     exported = int8_record(config.checkpoint) if ready.precision == "int8" else ""
@@ -104,6 +109,20 @@ def prepare(config: EvaluateConfig, process: Process, out: Storage) -> Job:
         out=out,
         works=works_of(provenance, manifest, split, scored, device=process.device.type, model=exported),
     )
+
+
+def _check_rates(manifest: Manifest, split: Split, shards: str) -> None:
+    """Refuse videos of which nobody knows how fast their frames follow one another.
+
+    Raises:
+        ConfigError: naming the first.
+    """
+    unknown = [video.name for video in manifest.split(split) if rate_of(video) is None]
+    if unknown:
+        raise ConfigError(
+            f"--preset robust: found {len(unknown)} {split} videos of unknown frame rate in {shards}, first "
+            f"{unknown[0]!r}, expected a rate, for its mean is over {TAU} s; preprocess again with --rate"
+        )
 
 
 def choose_split(manifest: Manifest) -> Split:

@@ -80,6 +80,7 @@ def _record(
         videos,
         job.provenance.alpha,
         job.config.smoothing,
+        preset=job.provenance.preset,
         order=order,
         binned=isinstance(videos, StreamedScores),
     )

@@ -25,6 +25,7 @@ _OPTIONS = (
     "alpha",
     "threshold",
     "distance",
+    "preset",
     "runtime",
     "precision",
     "batch_size",
