@@ -10,7 +10,9 @@ there as a whole, from its high frames alone.
 Dimension letters: F frames, V automata.
 """
 
+import bisect
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -102,13 +104,15 @@ class Automaton:
 class _Runs:
     """High frames in runs: within one, an alarm that is open stays open, and after it, it closes.
 
+    Only a frame that is higher than all before it in its run can be the first at or above a level.
+
     Attributes:
-        high: (G,) which of a stretch's frames are high, that is, at least `off`.
-        number: (G,) of the run that each is in.
-        last: for each run, which of the G is its last.
+        record: (R,) which of a stretch's frames are high, that is, at least `off`, and such.
+        number: (R,) of the run that each is in.
+        last: for each run, which of the stretch's frames is its last.
     """
 
-    high: np.ndarray
+    record: np.ndarray
     number: np.ndarray
     last: np.ndarray
 
@@ -136,6 +140,7 @@ class Stretch:
         ended = np.append(seconds, np.inf)
         self._close = np.searchsorted(seconds, ended[self._frames + 1] + HOLD)
         self._closed = ended[self._close]
+        self._rank = np.unique(self._evidence, return_inverse=True)[1].astype(np.int64)
 
     def alarms(self, on: float, off: float) -> np.ndarray:
         """Indices, among the frames of the recording, of those at which A(on, off) raises an alarm.
@@ -145,36 +150,58 @@ class Stretch:
         """
         return self._alarms(on, off, self._runs(off))
 
-    def count(self, on: np.ndarray, off: np.ndarray) -> np.ndarray:
-        """How many alarms each of V automata raises, (V,) int64; on and off (V,).
+    def counts(self, off: float, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
+        """How many alarms all automata raise that close at `off`, and open above `low` and up to `high`.
+
+        Returns:
+            Levels (V,), ascending from `low` on, and the alarms (V,) int64 of automata that open just above
+            each: up to the next of them, all raise the same.
 
         Raises:
             ValueError: as `alarms`.
         """
-        counts = np.zeros(len(on), np.int64)
-        for level in np.unique(off).tolist():  # automata that share it share its runs: most, at the floor
-            runs = self._runs(level)
-            for index in np.flatnonzero(off == level).tolist():
-                counts[index] = len(self._alarms(float(on[index]), level, runs))
-        return counts
+        self._check(off, off)
+        runs = self._runs(off)
+        heights, seconds = self._evidence[runs.record], self._seconds[runs.record]
+        walk = _Walk(self._closed[runs.last] + COOLDOWN)
+        for number, second in _firsts(runs.number[heights > high], seconds[heights > high]):
+            walk.open(number, second)
+        events = np.flatnonzero((low < heights) & (heights <= high))
+        events = events[np.argsort(-heights[events], kind="stable")]
+        found: list[float] = []
+        alarms: list[int] = []
+        for height, number, second in zip(
+            heights[events].tolist(), runs.number[events].tolist(), seconds[events].tolist(), strict=True
+        ):
+            if not found or height < found[-1]:
+                found.append(height)
+                alarms.append(walk.alarms)
+            walk.open(number, second)
+        return np.array([low, *found[::-1]]), np.array([walk.alarms, *alarms[::-1]], np.int64)
 
     def _runs(self, off: float) -> "_Runs":
         high = np.flatnonzero(self._evidence >= off)
         closes = self._frames[high[1:]] > self._close[high[:-1]]
         number = np.append(0, np.cumsum(closes))[: len(high)]
-        return _Runs(high=high, number=number, last=np.append(np.flatnonzero(closes), -1))
+        place = self._rank[high] + number * len(self._rank)  # above all of the runs before
+        is_record = _beginning(place[1:] > np.maximum.accumulate(place)[:-1], len(place))
+        last = high[np.append(np.flatnonzero(closes), -1)] if len(high) else high
+        return _Runs(record=high[is_record], number=number[is_record], last=last)
 
     def _alarms(self, on: float, off: float, runs: "_Runs") -> np.ndarray:
-        if not self._floor <= off <= on:
-            raise ValueError(f"found levels {off} and {on}, expected {self._floor} <= closing <= opening")
-        opening = np.flatnonzero(self._evidence[runs.high] >= on)
+        self._check(on, off)
+        opening = np.flatnonzero(self._evidence[runs.record] >= on)
         number = runs.number[opening]
         first = _beginning(number[1:] > number[:-1], len(number))
-        opening = runs.high[opening[first]]
-        opened, closed = self._seconds[opening], self._closed[runs.high[runs.last[number[first]]]]
+        opening = runs.record[opening[first]]
+        opened, closed = self._seconds[opening], self._closed[runs.last[number[first]]]
         raised = _beginning(opened[1:] > closed[:-1] + COOLDOWN, len(opened))
         alarms: np.ndarray = self._frames[opening[raised]]
         return alarms
+
+    def _check(self, on: float, off: float) -> None:
+        if not self._floor <= off <= on:
+            raise ValueError(f"found levels {off} and {on}, expected {self._floor} <= closing <= opening")
 
     def peaks(self) -> np.ndarray:
         """Evidence (descending) of the frames that have no higher peak within `HOLD + COOLDOWN` seconds.
@@ -193,6 +220,46 @@ class Stretch:
                 taken[first[frame] : after[frame]] = b"\1" * (after[frame] - first[frame])
         heights: np.ndarray = self._evidence[peaks]
         return heights
+
+
+class _Walk:
+    """The number of alarms while the level that opens falls: more runs have a frame that opens, or an earlier
+    one. Whether a run raises an alarm depends on the one before alone that has any.
+
+    Args:
+        ends: (runs,) seconds up to which an opening goes on with the alarm of each.
+    """
+
+    def __init__(self, ends: np.ndarray) -> None:
+        self._ends = ends.tolist()
+        self._runs: list[int] = []
+        self._opened: dict[int, float] = {}
+        self.alarms = 0
+
+    def open(self, run: int, seconds: float) -> None:
+        """A run opens now, or earlier than it did."""
+        place = bisect.bisect_left(self._runs, run)
+        if run in self._opened:
+            self.alarms -= self._raises(place)
+            self._opened[run] = seconds
+            self.alarms += self._raises(place)
+        else:
+            self.alarms -= self._raises(place)  # the next one, whose run before is another from now on
+            self._runs.insert(place, run)
+            self._opened[run] = seconds
+            self.alarms += self._raises(place) + self._raises(place + 1)
+
+    def _raises(self, place: int) -> bool:
+        """Whether one of the runs that open raises an alarm; none behind the last does."""
+        if place >= len(self._runs):
+            return False
+        return place == 0 or self._opened[self._runs[place]] > self._ends[self._runs[place - 1]]
+
+
+def _firsts(number: np.ndarray, seconds: np.ndarray) -> Iterator[tuple[int, float]]:
+    """Each run once, with the first of its seconds."""
+    first = _beginning(number[1:] > number[:-1], len(number))
+    yield from zip(number[first].tolist(), seconds[first].tolist(), strict=True)
 
 
 def _beginning(later: np.ndarray, length: int) -> np.ndarray:

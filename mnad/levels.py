@@ -3,8 +3,11 @@
 Dimension letters: F frames, V levels.
 """
 
-from collections.abc import Sequence
+import itertools
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +18,14 @@ FLOOR_SHARE = 0.95
 
 HYSTERESIS = 4
 """How many times the rate of the opening level the closing level has."""
+
+
+class Step(NamedTuple):
+    """Opening levels above `low` and up to `high`, which all close at `off`."""
+
+    off: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,19 @@ class Levels:
         rank = np.minimum(HYSTERESIS * (above + 1) - 2, len(rising))
         closing: np.ndarray = np.minimum(np.append(self.peaks, self.floor)[rank], on)
         return closing
+
+    def steps(self) -> Iterator[Step]:
+        """All of them, from the highest closing level to the floor."""
+        tops = np.unique(self.peaks)[::-1]
+        high = math.inf
+        for off, group in itertools.groupby(
+            zip(self.off(np.nextafter(tops, np.inf)).tolist(), tops.tolist(), strict=True),
+            lambda pair: pair[0],
+        ):
+            *_, (_, low) = group
+            yield Step(off, low, high)
+            high = low
+        yield Step(self.floor, -math.inf, high)
 
 
 def stretches(recordings: Sequence[Recording], floor: float) -> list[Stretch]:

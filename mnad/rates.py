@@ -15,7 +15,8 @@ of mean μ is at most n. Alarms of a real camera come in bunches; φ, their vari
 of ten minutes, with what neighbouring blocks share, counts a bunch as one.
 
 A(v) is the automaton (`mnad.automaton`) that opens at v and closes below off(v) (`mnad.levels`). v runs over
-the levels just above each peak of the calibration's evidence, the only ones at which a threshold is ever set.
+the levels just above those at which A(v) changes on the calibration's evidence, so N*(v) is right at every v,
+also where hours that are added later, or events that were called normal, set a threshold.
 """
 
 import math
@@ -24,7 +25,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mnad.levels import Levels, Recording, all_peaks, stretches, watched
+from mnad.automaton import Stretch
+from mnad.levels import Levels, Recording, Step, stretches, watched
 from mnad.poisson import poisson_bound, upper_gamma
 
 BLOCK = 600.0
@@ -86,7 +88,7 @@ class Calibration:
     Attributes:
         hours: T, in which an alarm could have come.
         levels: what closes an alarm.
-        peaks: descending; N*(v) = how many are >= v. They are the evidence's peaks, but for levels where
+        peaks: descending; N*(v) = how many are >= v. They are peaks of the evidence, but for levels where
             hysteresis and cooldown make one alarm of several, or several of one.
         block_level: evidence with about 6 alarms per hour, at which `blocks` are counted.
         blocks: alarms in each whole block of ten minutes.
@@ -238,15 +240,21 @@ class Calibration:
 
 
 def _alarm_peaks(recordings: Sequence[Recording], levels: Levels) -> np.ndarray:
-    """`Calibration.peaks` of some recordings: each peak as often as N* grows when v falls to it."""
-    seen = stretches(recordings, levels.floor)
-    peaks = all_peaks(seen)
-    on = np.append(np.nextafter(peaks, np.inf), levels.floor)
-    off = levels.off(on)
-    alarms = np.maximum.accumulate(
-        sum((stretch.count(on, off) for stretch in seen), np.zeros(len(on), np.int64))
-    )
-    return np.repeat(peaks, np.diff(alarms))
+    """`Calibration.peaks` of some recordings: each level as often as N* grows when v falls to it."""
+    steps = [*levels.steps()]
+    counted = [_counts(stretch, steps) for stretch in stretches(recordings, levels.floor)]
+    heights = np.unique(np.concatenate([np.empty(0), *(heights for heights, _ in counted)]))
+    alarms = np.zeros(len(heights), np.int64)
+    for own, found in counted:
+        alarms += found[np.searchsorted(own, heights, side="right") - 1]
+    most = np.maximum.accumulate(alarms[::-1])
+    return np.repeat(heights[:0:-1], np.diff(most))
+
+
+def _counts(stretch: Stretch, steps: Sequence[Step]) -> tuple[np.ndarray, np.ndarray]:
+    """Levels (V,), ascending from -inf, and the alarms (V,) of A(v) with v just above each."""
+    parts = [stretch.counts(*step) for step in reversed(steps)]
+    return np.concatenate([low for low, _ in parts]), np.concatenate([alarms for _, alarms in parts])
 
 
 def _blocks(recordings: Sequence[Recording], levels: Levels, on: float) -> tuple[int, ...]:

@@ -84,11 +84,18 @@ def test_a_stretch_raises_the_alarms_of_the_automaton(
     assert stretch.alarms(*pair).tolist() == [i for i, change in enumerate(changes) if change == "raised"]
 
 
-@given(series(), st.lists(levels, max_size=12))
-def test_many_automata_are_counted_as_one_by_one(found: Series, pairs: list[tuple[float, float]]) -> None:
-    on, off = np.array(pairs, dtype=float).reshape(-1, 2).T
-    counts = Stretch(*found, floor=-2.0).count(on, off)
-    assert counts.tolist() == [pushed(found, *pair)[1].alarms for pair in pairs]
+@given(series(), st.lists(levels, min_size=1, max_size=6), levels)
+def test_automata_of_one_closing_level_are_counted_as_one_by_one(
+    found: Series, pairs: list[tuple[float, float]], ends: tuple[float, float]
+) -> None:
+    off, (high, low) = min(off for _, off in pairs), ends
+    heights, alarms = Stretch(*found, floor=-2.0).counts(off, low, high)
+    assert heights[0] == low
+    assert (np.diff(heights) > 0).all()
+    for on, _ in pairs:
+        if low < on <= high:
+            counted = alarms[np.searchsorted(heights, on) - 1]
+            assert counted == pushed(found, on, off)[1].alarms
 
 
 @given(series())
@@ -137,7 +144,7 @@ def test_a_closing_level_above_the_opening_one_is_refused(off: float) -> None:
 
 def test_a_closing_level_below_the_floor_is_refused() -> None:
     with pytest.raises(ValueError, match=r"expected -1\.0 <= closing <= opening"):
-        Stretch(np.arange(3.0), np.zeros(3), -1.0).count(np.array([2.0]), np.array([-1.5]))
+        Stretch(np.arange(3.0), np.zeros(3), -1.0).counts(-1.5, 0.0, 2.0)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """From opening to closing levels, and the time in which an alarm could have come."""
 
+import itertools
 import math
 
 import numpy as np
@@ -33,6 +34,17 @@ def test_an_alarm_closes_at_four_times_the_rate_but_not_below_the_floor(
         if 0 < closes < opens:
             assert sum(peak > closes for peak in peaks) < 4 * (rarer + 1) - 1
             assert sum(peak >= closes for peak in peaks) >= 4 * (rarer + 1) - 1
+
+
+@given(st.lists(st.integers(1, 40), max_size=30))
+def test_steps_are_the_closing_levels_of_all_opening_levels(peaks: list[int]) -> None:
+    levels = Levels(floor=0.5, peaks=tuple(sorted(map(float, peaks), reverse=True)))
+    steps = [*levels.steps()]
+    assert [steps[0].high, steps[-1].low] == [math.inf, -math.inf]
+    assert all(above.low == below.high for above, below in itertools.pairwise(steps))
+    for on in np.arange(0.5, 42, 0.5).tolist():
+        (step,) = (step for step in steps if step.low < on <= step.high)
+        assert step.off == levels.off(np.array([on]))[0]
 
 
 def test_the_floor_has_95_percent_of_the_time_of_all_recordings_below_it() -> None:

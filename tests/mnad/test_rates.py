@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
@@ -48,15 +48,37 @@ calibrations = st.builds(
 )
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 99))
 def test_alarms_are_the_most_that_an_automaton_raises_at_this_or_a_higher_level(seed: int) -> None:
     found = [recording(seed, 0.2), recording(seed + 100, 0.1)]
     calibration = Calibration.of(found)
-    on = np.append(np.nextafter(sorted(set(calibration.levels.peaks)), np.inf), calibration.levels.floor)
-    on = np.sort(on)[::-1]
-    off = calibration.levels.off(on)
-    counts = [sum(alarms(one, *pair) for one in found) for pair in zip(on, off, strict=True)]
-    assert calibration.alarms(on).tolist() == np.maximum.accumulate(counts).tolist()
+    on = every_level(found, calibration.levels.floor)
+    assert calibration.alarms(on).tolist() == most_alarms(found, calibration.levels, on).tolist()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 99), st.integers(2, 5))
+def test_whoever_adds_hours_bit_by_bit_counts_no_fewer_alarms_at_any_level(seed: int, count: int) -> None:
+    found = [recording(seed + 100 * number, 0.1) for number in range(count)]
+    calibration = Calibration.of(found[:1])
+    for each in found[1:]:
+        calibration = calibration.add([each])
+    on = every_level(found, calibration.levels.floor)
+    assert (calibration.alarms(on) >= most_alarms(found, calibration.levels, on)).all()
+
+
+def every_level(found: list[Recording], floor: float) -> np.ndarray:
+    """All levels at which the alarms could change, and one between each two, descending."""
+    seen = np.unique(np.concatenate([one.evidence[one.evidence >= floor] for one in found]))
+    between = (seen[1:] + seen[:-1]) / 2
+    return np.sort(np.concatenate([[floor], between, np.nextafter(seen, np.inf)]))[::-1]
+
+
+def most_alarms(found: list[Recording], levels: Levels, on: np.ndarray) -> np.ndarray:
+    """Of the automata with descending levels, those of one frame after the other, the most up to each."""
+    pairs = [*zip(on.tolist(), levels.off(on).tolist(), strict=True)]
+    return np.maximum.accumulate([sum(alarms(one, *pair) for one in found) for pair in pairs])
 
 
 @given(calibrations, st.lists(st.integers(-8, 408).map(lambda n: n / 8), min_size=2, max_size=20))
