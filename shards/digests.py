@@ -23,6 +23,11 @@ def digest_of(pieces: Iterable[bytes | bytearray | memoryview]) -> str:
     return hasher.hexdigest()
 
 
+def sum_line(name: str, digest: str) -> bytes:
+    """What `b3sum` prints for a file; the digest of a folder of images is that of the lines of all."""
+    return f"{digest}  {name}\n".encode("utf-8", "surrogateescape")
+
+
 def is_digest(value: object) -> bool:
     """Whether a value of a foreign file is what `digest_of` gives, and so safe as a file name."""
     return isinstance(value, str) and _DIGEST.fullmatch(value) is not None

@@ -17,7 +17,7 @@ from pipeline.video.pyav_frames import Findings
 from pipeline.video.timed import TimedFrame, every
 from shards import rates
 from shards.choices import Split
-from shards.digests import digest_of, is_digest
+from shards.digests import digest_of, is_digest, sum_line
 from shards.entries import Video
 from shards.errors import NoSetError
 from shards.frames import video_frames
@@ -249,8 +249,10 @@ def _file(
     with footage.local() as path:
         paths = [Path(image) for image in footage.images] or [path]
         digests = [_digest(one) for one in paths]
+        # As preprocess identifies a folder of images, so that one that was trained on is known.
+        lines = (sum_line(one.name, digest) for one, digest in zip(paths, digests, strict=True))
         takes_rate = image_rate is not None and decoder.rate(footage, path, None) is None
-    identity = digest_of(one.encode() for one in digests) if footage.images else digests[0]
+        identity = digest_of(lines) if footage.images else digests[0]
     if takes_rate:
         identity += f"@{image_rate:g}"
     return Material(name=str(footage), identity=identity, opened=opened)

@@ -14,7 +14,7 @@ from pipeline.preprocess.sources.videos import SourceMasks, SourceVideo
 from pipeline.processes.heartbeat import Heartbeat
 from shards.choices import Split
 from shards.codecs import Codec
-from shards.digests import digest_of
+from shards.digests import digest_of, sum_line
 from shards.entries import Video
 from shards.names import video_stem
 
@@ -136,7 +136,7 @@ def fingerprint(source: Source, video: SourceVideo, heartbeat: Heartbeat) -> dic
 
 def files_digest(source: Source, files: tuple[SourceFile, ...], heartbeat: Heartbeat) -> str:
     """BLAKE3 of what `b3sum` prints for the files in order."""
-    return digest_of(sum_line(file, _file_digest(source, file, heartbeat)) for file in files)
+    return digest_of(sum_line(file.name, _file_digest(source, file, heartbeat)) for file in files)
 
 
 def _file_digest(source: Source, file: SourceFile, heartbeat: Heartbeat) -> str:
@@ -146,8 +146,3 @@ def _file_digest(source: Source, file: SourceFile, heartbeat: Heartbeat) -> str:
             heartbeat(0, 0)
 
     return digest_of(chunks())
-
-
-def sum_line(file: SourceFile, digest: str) -> bytes:
-    """What `b3sum` prints for a file."""
-    return f"{digest}  {file.name}\n".encode("utf-8", "surrogateescape")

@@ -22,7 +22,6 @@ from pipeline.preprocess.jobs import (
     files_digest,
     part_name,
     stamp,
-    sum_line,
 )
 from pipeline.preprocess.labels.masks import open_masks
 from pipeline.preprocess.sources.source import Source
@@ -33,7 +32,7 @@ from pipeline.video.files import decoded_file
 from pipeline.video.imageheaders import check_size
 from pipeline.video.images import Picture, decode_image, resize_into
 from pipeline.video.sequence import missing_numbers
-from shards.digests import Hasher, digest_of
+from shards.digests import Hasher, digest_of, sum_line
 from shards.entries import Shard, Video
 from shards.masks import Masks, write_masks
 from shards.names import video_stem
@@ -136,7 +135,7 @@ def _process_images(
         for number, file in enumerate(video.files):
             try:
                 data = _read_image(source, file)
-                digest.update(sum_line(file, digest_of([data])))
+                digest.update(sum_line(file.name, digest_of([data])))
                 picture = _decoded(data, f"{source}/{file.path}", keep_damage=job.keep_damage)
             except SourceError as error:
                 bad.append((file.name, error))

@@ -67,12 +67,14 @@ class Summary:
         )
 
     def _found(self) -> str:
-        seconds = sum(video.result.seconds for video in self.videos)
-        if self.alarms_per_hour is None:
+        held = [video.result for video in self.videos if video.result.is_calibrated]
+        if self.alarms_per_hour is None or not held:
             frames = sum(video.result.frames for video in self.videos)
-            is_calibrated = any(video.result.is_calibrated for video in self.videos)
-            without = "a promise" if is_calibrated else "a calibration"
+            seconds = sum(video.result.seconds for video in self.videos)
+            without = "a promise" if held else "a calibration"
+            without += "" if self.alarms_per_hour is None else " at its rate"
             return f"{frames} frames scored in {clock(seconds)}, no alarm without {without}"
+        seconds = sum(result.seconds for result in held)
         count = len(self.events)
         optimistic = ", optimistic" if self.is_optimistic else ""
         return (

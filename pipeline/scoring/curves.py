@@ -38,7 +38,8 @@ def _exact_curves(ranking: Ranking) -> Curves:
 
     scores = np.concatenate([ranking.normal, ranking.abnormal])
     labels = np.arange(len(scores)) >= len(ranking.normal)
-    false_alarms, hits, thresholds = roc_curve(labels, scores)
+    # All thresholds: the one of equal errors may lie on a straight piece, which would be left out.
+    false_alarms, hits, thresholds = roc_curve(labels, scores, drop_intermediate=False)
     precision, recall, _ = precision_recall_curve(labels, scores)
     # The first threshold stands for "nothing is flagged" and is infinite.
     nearest = 1 + np.abs(false_alarms + hits - 1)[1:].argmin()

@@ -339,6 +339,26 @@ def test_training_video_is_refused_or_called_optimistic(made: Path, run: str) ->
     assert calibrated(run, file(made, 1), on_training_video=True).record.optimistic
 
 
+def test_folders_of_images_are_known_as_what_the_model_was_trained_on(tmp_path: Path) -> None:
+    for number in (1, 2):
+        write_images(tmp_path / f"source/training/{number}", scene(40, size=(48, 72), seed=number))
+    preprocess(
+        PreprocessConfig(
+            source=str(tmp_path / "source"), shards=str(tmp_path / "shards"), size=SIZE, rate=25.0
+        )
+    )
+    run, one, two = str(tmp_path / "run"), *(tmp_path / f"source/training/{number}" for number in (1, 2))
+    trained(Path(run), tmp_path / "shards", (HeldOut(video="2", start=0, end=40),))
+    with pytest.raises(CalibrationError, match=r"training/1: found training video 1, which the model was"):
+        calibrated(run, one, rate=25.0)
+    calibrated(run)
+    with pytest.raises(CalibrationError, match="training/2"):
+        calibrated(run, two, rate=25.0, add=True)
+    moved = two.rename(tmp_path / "elsewhere")
+    with pytest.raises(CalibrationError, match="elsewhere"):
+        calibrated(run, moved, rate=25.0, add=True)
+
+
 def test_without_anything_kept_aside_it_says_what_to_do(made: Path, run: str) -> None:
     trained(Path(run), made / "shards", ())
     with pytest.raises(CalibrationError) as caught:

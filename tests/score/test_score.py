@@ -379,6 +379,7 @@ def test_video_of_another_rate_is_refused_unless_any_will_do(world: World, tmp_p
     (scored,) = summary.videos
     assert not scored.result.is_calibrated
     assert "are not those of the checkpoint" in scored.result.notes[0]
+    assert "no alarm without a calibration at its rate" in summary.line()
 
 
 def test_a_rate_that_is_right_in_the_mean_alone_is_told(world: World, tmp_path: Path) -> None:

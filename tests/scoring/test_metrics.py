@@ -165,3 +165,17 @@ def test_smoothing_weighs_neighbours_by_a_gaussian() -> None:
     assert smoothed[20] == pytest.approx(1 / (2 * np.sqrt(2 * np.pi)), rel=1e-3)
     assert smoothed[22] / smoothed[20] == pytest.approx(np.exp(-0.5))
     assert smooth(impulse, 0) is impulse
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=2, max_size=40))
+def test_no_threshold_has_errors_that_are_more_nearly_equal(rows: list[tuple[float, bool]]) -> None:
+    anomaly, labels = np.array([score for score, _ in rows]), np.array([label for _, label in rows])
+    curves = compute_curves(Ranking.of(anomaly, labels))
+    if curves is None:
+        return
+
+    def apart(threshold: float) -> float:
+        flagged = anomaly >= threshold
+        return abs(float(flagged[~labels].mean() - (~flagged)[labels].mean()))
+
+    assert apart(curves.equal_error_threshold) <= min(map(apart, anomaly.tolist())) + 1e-12

@@ -352,6 +352,28 @@ def test_a_process_killed_while_it_uploads_leaves_nothing(store: int) -> None:
     assert storage.names() == []
 
 
+@pytest.mark.parametrize("parts", [0, 2], ids=["before the first part", "between parts"])
+def test_an_upload_that_is_interrupted_leaves_what_was_there(store: int, parts: int) -> None:
+    code = f"""
+        import os, signal
+        from shards.storage import Storage
+        class Interrupting:
+            parts = [bytes(8 << 20)] * {parts}
+            def seek(self, _):
+                pass
+            def read(self, _):
+                return self.parts.pop() if self.parts else os.kill(os.getpid(), signal.SIGINT) or bytes(9)
+        Storage({s3("bucket/stopped", store)!r})._upload(Interrupting(), "name")
+    """
+    storage = Storage(s3("bucket/stopped", store))
+    storage.write("name", b"as it was")
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], check=False, capture_output=True, text=True
+    )
+    assert done.stderr.rstrip().endswith("KeyboardInterrupt")
+    assert storage.read("name", most=1 << 20) == b"as it was"  # also once the process has ended
+
+
 def test_faults_are_counted_down() -> None:
     faults = Faults(resets=1)
     assert [faults.take("resets"), faults.take("resets")] == [True, False]
