@@ -29,6 +29,11 @@ RESIDENT_LIMIT = 600 << 20
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
 """Makes glibc keep what a video used for the next: fresh pages took 8 % of the CPU time per 256x256 frame."""
 
+ENDING_SECONDS = 10.0
+"""A worker whose output has ended has at most so many to end itself, which takes it some milliseconds."""
+_MOST_MILLISECONDS = (1 << 31) - 1
+"""That the kernel waits at a time: 25 days."""
+
 
 class LostWorkerError(Exception):
     """The worker is gone; the text says how, as the end of a sentence that begins with it."""
@@ -120,13 +125,17 @@ class WorkerProcess:
         assert process.stdout is not None
         deadline = time.monotonic() + self._stall_seconds
         while b"\n" not in self._pending:
+            rest = max(0.0, deadline - time.monotonic())
             try:
-                rest = max(0.0, deadline - time.monotonic())
-                readable, _, _ = select.select([process.stdout], [], [], rest)
-                data = os.read(process.stdout.fileno(), 65536) if readable else b""
+                waiting = select.poll()  # select.select takes no descriptor from 1024 on
+                waiting.register(process.stdout, select.POLLIN)
+                is_readable = bool(waiting.poll(min(1000 * rest, _MOST_MILLISECONDS)))
+                data = os.read(process.stdout.fileno(), 65536) if is_readable else b""
             except ValueError:  # another thread has killed it, and closed the pipe
                 raise EOFError from None
-            if not readable:
+            if not is_readable:
+                if time.monotonic() < deadline:
+                    continue
                 raise TimeoutError
             if not data:
                 raise EOFError
@@ -135,7 +144,11 @@ class WorkerProcess:
         return line
 
     def _obituary(self, process: subprocess.Popen[bytes]) -> str:
-        code = process.wait()
+        """How a worker whose output has ended ended itself, or that it did not."""
+        try:
+            code = process.wait(min(self._stall_seconds, ENDING_SECONDS))
+        except subprocess.TimeoutExpired:
+            return "closed its output and did not end"
         how = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
         last: list[str] = []
         with contextlib.suppress(ValueError):  # another thread has killed it, and closed the file

@@ -28,6 +28,7 @@ from pipeline.runs.layout import FOLDER, checkpoint_steps, model_name, training_
 from pipeline.runs.spec import ModelSpec
 from pipeline.runs.torchfile import read_torch_file
 from shards import locations
+from shards.errors import ShardError
 from shards.storage import TEMPORARY_PREFIX, Storage, storage_of
 
 _NEVER_NEGATIVE = ("running_var", "num_batches_tracked", "exp_avg_sq", "step")
@@ -217,7 +218,9 @@ def writing_to(run: Storage) -> Iterator[None]:
 def save_checkpoint(run: Storage, checkpoint: Checkpoint, training: bytes) -> str:
     """Write a checkpoint into a run, its training state first; returns the model file's name.
 
-    A save that is killed leaves the model's temporary file, by which `latest_step` knows it.
+    A save that is killed leaves the model's temporary file, by which `latest_step` knows it. One that fails
+    leaves nothing in a folder, or a whole checkpoint if the model had its name already. In a bucket it leaves
+    the training state, which `prune_checkpoints` removes.
     """
     name = model_name(checkpoint.step)
     try:
@@ -225,7 +228,11 @@ def save_checkpoint(run: Storage, checkpoint: Checkpoint, training: bytes) -> st
             run.write(training_name(checkpoint.step), training)
             file.write(checkpoint.to_bytes())
     except BaseException:
-        run.delete(training_name(checkpoint.step))
+        # A bucket cannot be asked: it may yet publish a model whose upload got no answer. A disk that fails
+        # here, too, must not hide why the save failed.
+        with contextlib.suppress(ShardError):
+            if run.is_local and not run.exists(name):
+                run.delete(training_name(checkpoint.step))
         raise
     return name
 
@@ -323,7 +330,7 @@ def load_training_state(run: Storage, step: int, most: int = MOST_BYTES) -> dict
         CheckpointError: it is missing, damaged, or something else.
     """
     where = f"{run}/{training_name(step)}"
-    missing = "not found beside the model; restore it, or train into another run"
+    missing = f"not found beside the model; restore it, {without_step(step)}, or train into another run"
     data = _read(run, training_name(step), most, missing)
     try:
         state = read_torch_file(data, where).values()

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from pyarrow import fs
 
+from shards.bucket import Bucket
 from shards.storage import Storage
 from tests.helpers.servers import KEY, SECRET, seaweedfs
 
@@ -59,3 +60,10 @@ def object_store(folder: Path) -> Iterator[ObjectStore]:
         store = ObjectStore(port)
         store.files().create_dir("tests")
         yield store
+
+
+def bucket_of_files(folder: Path) -> Storage:
+    """A bucket whose objects are the files of a folder, without a store; folders in it must be there."""
+    storage = Storage("mock:///")
+    storage._bucket = Bucket(fs.SubTreeFileSystem(str(folder), fs.LocalFileSystem()), "")
+    return storage

@@ -8,6 +8,7 @@ import os
 import pickle
 import shutil
 from pathlib import Path
+from typing import IO
 
 import pytest
 import safetensors.torch
@@ -27,7 +28,11 @@ from pipeline.runs.checkpoint import (
 )
 from pipeline.runs.layout import model_name, training_name
 from pipeline.runs.spec import ModelSpec
+from shards import storage
+from shards.bucket import Bucket
+from shards.errors import StorageError
 from shards.storage import Storage
+from tests.helpers.objectstore import bucket_of_files
 
 SPEC = ModelSpec(method="recon", window=1, items=4, height=64, width=64)
 
@@ -135,7 +140,8 @@ def test_a_training_state_that_is_damaged_or_carries_code_is_refused(data: bytes
 
 
 def test_a_model_without_its_training_state_cannot_go_on(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"training-00000003\.pt: not found"):
+    expected = r"training-00000003\.pt: not found .*delete the files of step 3 to go on from the checkpoint"
+    with pytest.raises(CheckpointError, match=expected):
         load_training_state(Storage(tmp_path), 3)
 
 
@@ -219,3 +225,65 @@ def test_a_save_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         save_checkpoint(run, made(2), b"state")
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert names == [Path(model_name(1)).name, Path(training_name(1)).name]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), KeyboardInterrupt()])
+def test_a_save_that_fails_after_its_model_was_published_is_whole(
+    error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Storage(tmp_path)
+    saved(run, 1)
+
+    def fail(folder: Path) -> None:
+        if (tmp_path / model_name(2)).exists():
+            raise error
+
+    monkeypatch.setattr(storage, "sync_folder", fail)
+    with pytest.raises((StorageError, KeyboardInterrupt), match=r"checkpoints/model|^$"):
+        saved(run, 2)
+    assert latest_step(run) == 2
+    assert load_training_state(run, 2) == {"step": 2}
+
+
+@pytest.mark.parametrize("method", ["exists", "delete"])
+def test_a_save_that_fails_says_why_where_the_storage_fails_as_well(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: object) -> bytes:
+        raise StorageError("the bucket does not answer")
+
+    def full(checkpoint: Checkpoint) -> bytes:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Checkpoint, "to_bytes", full)
+    monkeypatch.setattr(Storage, method, fail)
+    with pytest.raises(OSError, match="No space"):
+        save_checkpoint(Storage(tmp_path), made(2), b"state")
+
+
+def test_a_save_that_fails_in_a_bucket_leaves_the_state_of_a_model_that_may_yet_be_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    run = bucket_of_files(tmp_path)
+    saved(run, 1)
+    upload, unanswered = Bucket.upload, []
+
+    def interrupted(bucket: Bucket, file: IO[bytes], name: str) -> None:
+        if name == model_name(2):
+            file.seek(0)
+            unanswered.append(file.read())
+            raise KeyboardInterrupt
+        upload(bucket, file, name)
+
+    monkeypatch.setattr(Bucket, "upload", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        saved(run, 2)
+    assert latest_step(run) == 1
+    monkeypatch.undo()
+    run.write(model_name(2), *unanswered)
+    assert latest_step(run) == 2
+    assert load_training_state(run, 2) == {"step": 2}
+    prune_checkpoints(run, 1)
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == [Path(model_name(2)).name, Path(training_name(2)).name]
