@@ -36,6 +36,11 @@ from shards.rows import Located
 from shards.storage import Storage
 from shards.windows import VideoBatch, normalise, sliding_windows
 
+_SLACK = 32
+"""For so many segments that an epoch holds at a time, its pool has one slot more. How many these are depends
+on the order: of 40 epochs, up to 2 more than in the first where that held 64, and up to 10 more where it
+held 473 for eight ranks (sets of 150 to 3,000 segments). So a later epoch seldom needs a new pool."""
+
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -107,7 +112,9 @@ class TrainingStream:
         keeps = plan.holds_all or self._cache == "device"
         # A pool that keeps its segments knows them by their number in the set, others by that of the stay.
         keys = plan.reads if keeps else np.arange(len(plan.reads))
-        slots = len(plan.segments) if keeps else timed.peak + lookahead(self._threads)
+        # By the whole epoch, also where little of it is left: what the next one needs is asked for at once.
+        peak = (schedule(plan) if first_step else timed).peak
+        slots = len(plan.segments) if keeps else peak + lookahead(self._threads)
         with self._borrowed_pool(plan, slots, keeps) as (pool, slot_of):
             free = deque(sorted(set(range(pool.slots)) - set(slot_of.values())))
             loads: dict[int, tuple[int, int]] = {}
@@ -142,22 +149,34 @@ class TrainingStream:
     def _borrowed_pool(
         self, plan: EpochPlan, slots: int, keeps: bool
     ) -> Iterator[tuple[SegmentPool, dict[int, int]]]:
-        """A pool of enough slots, and where in it segments are: the last epoch's if that will do."""
+        """A pool of enough slots, and where in it segments are: the last epoch's if that will do.
+
+        Raises:
+            ShardError: it will not, and there is no room for another in its place.
+        """
         (pool, slot_of), self._idle = self._idle or (None, {}), None
         if not keeps or not slot_of.keys() <= set(plan.segments.tolist()):
             slot_of.clear()
         if pool is None or pool.slots < slots:
+            pool, slot_of = None, {}  # whose memory counts as free from here on
+            slots += 0 if keeps else -(-slots // _SLACK)
             longest = int(self.segments.column("frames").max())
             shape = (longest, self._geometry.height, self._geometry.width, self._channels)
-            held = slots if self._cache == "none" else len(plan.segments)
-            check_room(held * math.prod(shape), self._cache, self._device)
-            pool, slot_of = SegmentPool(slots, shape, window=self._window, device=self._device), {}
+            check_room(self._asked(plan, slots) * math.prod(shape), self._cache, self._device)
+            pool = SegmentPool(slots, shape, window=self._window, device=self._device)
         try:
             yield pool, slot_of
         finally:
             if not keeps:
                 slot_of.clear()
             self._idle = pool, slot_of
+
+    def _asked(self, plan: EpochPlan, slots: int) -> int:
+        """Segments for which there must be room: those of a new pool, or of the cache if more are missing."""
+        if self._cache == "none":
+            return slots
+        kept = self._source.kept if isinstance(self._source, SegmentMemory) else 0
+        return max(slots, len(plan.segments) - kept)
 
 
 def evaluation_batches(

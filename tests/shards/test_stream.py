@@ -3,6 +3,7 @@
 import threading
 import time
 import tracemalloc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from shards.codecs import Codec
 from shards.entries import Geometry
 from shards.errors import CorruptShardError, ShardError
 from shards.manifest import Manifest
-from shards.plan import EpochPlan, epoch_plan, joined, steps_per_epoch, videos_of_rank
+from shards.plan import EpochPlan, epoch_plan, joined, schedule, steps_per_epoch, videos_of_rank
+from shards.pool import SegmentPool
 from shards.reader import SegmentReader
 from shards.rows import Located
 from shards.storage import Storage
@@ -141,6 +143,86 @@ def test_frames_that_do_not_fit_the_memory_are_refused(
     plan = epoch_plan(stream.windows, seed=0, epoch=0, rank=0, world=1, batch=2)
     with pytest.raises(ShardError, match=rf"--cache {cache}: .* do not fit in memory"):
         next(stream.batches(plan))
+
+
+class Pools:
+    """The pools of a machine with room for so many bytes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, room: float) -> None:
+        self.made: list[weakref.ref[SegmentPool]] = []
+        make = SegmentPool.__init__
+
+        def noted(pool: SegmentPool, *args: Any, **options: Any) -> None:
+            make(pool, *args, **options)
+            self.made.append(weakref.ref(pool))
+
+        def free() -> float:
+            held = (pool() for pool in self.made)
+            return room - sum(pool._frames.nbytes for pool in held if pool is not None)
+
+        monkeypatch.setattr(SegmentPool, "__init__", noted)
+        monkeypatch.setattr("shards.memory.available_memory", free)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Storage, Manifest]:
+    """A set of 28 segments of up to 35 frames."""
+    folder = tmp_path_factory.mktemp("many")
+    videos = [random_frames(40 + seed, (4, 4), seed=seed) for seed in range(14)]
+    return Storage(folder), make_set(folder, {"training": videos})
+
+
+SEGMENT = 35 * 4 * 4 * 3
+"""Bytes of the longest of them."""
+
+
+def test_a_new_pool_takes_the_place_of_one_that_is_too_small(
+    many: tuple[Storage, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools = Pools(monkeypatch, 20 * SEGMENT)
+    stream = open_stream(many)
+    for epoch, pool in enumerate((4, 8, 4)):
+        plan = epoch_plan(stream.windows, seed=0, epoch=epoch, rank=0, world=1, batch=2, pool=pool)
+        assert len(list(stream.stored_batches(plan))) == plan.steps
+    assert len(pools.made) == 2
+
+
+def test_a_pool_serves_an_epoch_that_holds_a_little_more(
+    many: tuple[Storage, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools = Pools(monkeypatch, 20 * SEGMENT)
+    stream = open_stream(many)
+    plans = [
+        epoch_plan(stream.windows, seed=1, epoch=epoch, rank=0, world=1, batch=2, pool=6)
+        for epoch in range(12)
+    ]
+    peaks = [schedule(plan).peak for plan in plans]
+    assert max(peaks) > peaks[0], "no epoch holds more, so this says nothing"
+    for plan in plans:
+        assert len(list(stream.stored_batches(plan))) == plan.steps
+    assert len(pools.made) == 1
+
+
+def test_a_run_that_is_taken_up_at_the_end_of_an_epoch_has_a_pool_for_the_next(
+    many: tuple[Storage, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools = Pools(monkeypatch, 20 * SEGMENT)
+    stream = open_stream(many)
+    for epoch in range(2):
+        plan = epoch_plan(stream.windows, seed=0, epoch=epoch, rank=0, world=1, batch=2, pool=8)
+        first = 0 if epoch else plan.steps - 1
+        assert len(list(stream.stored_batches(plan, first))) == plan.steps - first
+    assert len(pools.made) == 1
+
+
+def test_a_new_pool_does_not_ask_for_room_that_the_cache_has_already(
+    many: tuple[Storage, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = open_stream(many, cache="ram")
+    for epoch, pool in enumerate((4, 8)):
+        Pools(monkeypatch, (20 if epoch else 40) * SEGMENT)
+        plan = epoch_plan(stream.windows, seed=0, epoch=epoch, rank=0, world=1, batch=2, pool=pool)
+        assert len(list(stream.stored_batches(plan))) == plan.steps
 
 
 @pytest.mark.parametrize("cache", CACHES)
