@@ -1,8 +1,8 @@
 """Options of `evaluate`."""
 
 import hashlib
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from dataclasses import dataclass, fields
+from typing import Annotated
 from urllib.parse import unquote
 
 from pipeline.config import DEVICE, THREADS, Device, manifest_digest_option
@@ -15,14 +15,16 @@ from pipeline.scoring.choices import (
     BATCH,
     PRECISION,
     RUNTIME,
+    DistanceChoice,
     MemoryMode,
     Precision,
     RuntimeChoice,
+    SplitChoice,
+    Wanted,
 )
 from shards import locations
 
-DistanceChoice = Literal["items", "places"]
-SplitChoice = Literal["auto", "training", "testing"]
+_USUAL = Wanted()
 
 
 @described
@@ -52,7 +54,7 @@ class EvaluateConfig:
             "training videos.",
             "Input and output",
         ),
-    ] = "auto"
+    ] = _USUAL.split
     report: Annotated[
         bool,
         Option(
@@ -74,7 +76,7 @@ class EvaluateConfig:
             "video: every video starts with the trained memory; frozen: never.",
             "Method",
         ),
-    ] = "carry"
+    ] = _USUAL.memory
     preset: Annotated[
         Preset,
         Option(
@@ -83,7 +85,7 @@ class EvaluateConfig:
             "on the seed of the training.",
             "Method",
         ),
-    ] = "published"
+    ] = _USUAL.preset
     alpha: Annotated[
         float | None,
         Option(
@@ -93,7 +95,7 @@ class EvaluateConfig:
             most=1,
             default="pred 0.6, recon 0.7",
         ),
-    ] = None
+    ] = _USUAL.alpha
     threshold: Annotated[
         float | None,
         Option(
@@ -102,7 +104,7 @@ class EvaluateConfig:
             least=0,
             default="pred 0.01, recon 0.015",
         ),
-    ] = None
+    ] = _USUAL.threshold
     distance: Annotated[
         DistanceChoice | None,
         Option(
@@ -111,7 +113,7 @@ class EvaluateConfig:
             "Method",
             default="items; robust: places",
         ),
-    ] = None
+    ] = _USUAL.distance
     smoothing: Annotated[
         float,
         Option(
@@ -130,11 +132,11 @@ class EvaluateConfig:
     runtime: Annotated[
         RuntimeChoice,
         Option(f"{RUNTIME} PyTorch gives the published scores.", "Speed"),
-    ] = "torch"
+    ] = _USUAL.runtime
     precision: Annotated[
         Precision,
         Option(f"{PRECISION} fp32 gives the published scores.", "Speed"),
-    ] = "fp32"
+    ] = _USUAL.precision
     device: Annotated[Device, DEVICE] = "auto"
     threads: Annotated[int, THREADS] = 2
 
@@ -146,9 +148,9 @@ class EvaluateConfig:
             )
 
     @property
-    def measured_to(self) -> DistanceChoice:
-        """What the feature distance is measured to."""
-        return self.distance or ("places" if self.preset == "robust" else "items")
+    def wanted(self) -> Wanted:
+        """How it is to score."""
+        return Wanted(**{field.name: getattr(self, field.name) for field in fields(Wanted)})
 
     def output(self, *, told_apart: bool = False) -> str:
         """Where the results go; in a bucket, with the credentials and query of the checkpoint's location.

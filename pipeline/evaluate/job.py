@@ -9,9 +9,9 @@ from pipeline.evaluate.config import EvaluateConfig
 from pipeline.processes.distributed import Process
 from pipeline.runs.checkpoint import Checkpoint, load_checkpoint
 from pipeline.runs.provenance import Provenance
-from pipeline.scoring.choices import ALPHA, THRESHOLD
 from pipeline.scoring.runtime import Network, int8_record, network_of
 from pipeline.scoring.scorer import largest_batch
+from pipeline.scoring.settled import settled
 from pipeline.scoring.works import works_of
 from pipeline.version import code_version
 from shards.choices import Split
@@ -65,7 +65,8 @@ def prepare(config: EvaluateConfig, process: Process, out: Storage) -> Job:
     manifest = load_manifest(storage, config.manifest_digest)
     checkpoint = load_checkpoint(config.checkpoint)
     check_fit(checkpoint, manifest, str(storage))
-    split: Split = choose_split(manifest) if config.split == "auto" else config.split
+    way = settled(config.wanted, manifest, checkpoint.spec.method)
+    split = way.split
     if not manifest.segments(split, checkpoint.spec.window).windows.any():
         raise ShardError(
             f"{storage}: no {split} video with at least {checkpoint.spec.window} frames; "
@@ -73,7 +74,6 @@ def prepare(config: EvaluateConfig, process: Process, out: Storage) -> Job:
         )
     if config.preset == "robust":
         _check_rates(manifest, split, str(storage))
-    method = checkpoint.spec.method
     size = manifest.geometry.height, manifest.geometry.width
     ready = network_of(checkpoint, size, process.device, config.runtime, config.precision)
     provenance = Provenance(
@@ -82,18 +82,11 @@ def prepare(config: EvaluateConfig, process: Process, out: Storage) -> Job:
         checkpoint_sha256=checkpoint.sha256,
         shards=str(storage),
         manifest_sha256=manifest.digest,
-        split=split,
-        memory=config.memory,
-        alpha=ALPHA[method] if config.alpha is None else config.alpha,
-        threshold=THRESHOLD[method] if config.threshold is None else config.threshold,
-        distance=config.measured_to,
-        runtime=ready.runtime,
-        precision=ready.precision,
         batch_size=largest_batch(config.batch_size, *size, process.device),
         processes=process.world,
         report=config.report,
         maps=config.maps,
-        preset=config.preset,
+        **{**vars(way), "runtime": ready.runtime, "precision": ready.precision},
     )
     scored = manifest.split(split).frames >= checkpoint.spec.window
     exported = int8_record(config.checkpoint) if ready.precision == "int8" else ""
@@ -123,11 +116,6 @@ def _check_rates(manifest: Manifest, split: Split, shards: str) -> None:
             f"--preset robust: found {len(unknown)} {split} videos of unknown frame rate in {shards}, first "
             f"{unknown[0]!r}, expected a rate, for its mean is over {TAU} s; preprocess again with --rate"
         )
-
-
-def choose_split(manifest: Manifest) -> Split:
-    """Testing videos where there are any, else training videos."""
-    return "testing" if manifest.split("testing") else "training"
 
 
 def check_fit(checkpoint: Checkpoint, manifest: Manifest, shards: str) -> None:

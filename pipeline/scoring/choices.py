@@ -5,9 +5,16 @@ from typing import Any, Literal
 
 from pipeline.options import Custom
 from pipeline.runs.layout import is_profile
+from pipeline.runs.provenance import Preset
 
 MemoryMode = Literal["carry", "video", "frozen"]
 """How scored frames update the memory: from video to video, anew in each video, or never."""
+
+SplitChoice = Literal["auto", "training", "testing"]
+"""Whose videos are evaluated; auto takes the testing videos where there are any."""
+
+DistanceChoice = Literal["items", "places"]
+"""What the feature distance is measured to: the nearest memory item, or what was seen at the same place."""
 
 OwnMemory = Literal["frozen", "video"]
 """The ways in which a video's scores do not depend on other videos."""
@@ -50,6 +57,26 @@ ALPHA = {"pred": 0.6, "recon": 0.7}
 
 THRESHOLD = {"pred": 0.01, "recon": 0.015}
 """Published point score below which a frame updates the memory, by method."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """How an evaluation is to score. The defaults are those of `evaluate`.
+
+    Attributes:
+        split, memory, preset, runtime, precision: the options of these names.
+        alpha, threshold, distance: likewise; None takes what belongs to the method or to the preset.
+    """
+
+    split: SplitChoice = "auto"
+    memory: MemoryMode = "carry"
+    preset: Preset = "published"
+    alpha: float | None = None
+    threshold: float | None = None
+    distance: DistanceChoice | None = None
+    runtime: RuntimeChoice = "torch"
+    precision: Precision = "fp32"
+
 
 MEAN = "mean"
 """The word that stands in place of a confidence: the rate is kept on average only."""

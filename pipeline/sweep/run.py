@@ -1,7 +1,7 @@
 """Trains and evaluates once per seed, through the commands, and summarises what came out.
 
 Every run is reported; nothing is chosen. What was done already is not done again: a run goes on or is left
-as it is, as `train` does, and an evaluation of the same model, set and code stays.
+as it is, as `train` does, and an evaluation of the same model, set and code with the same options stays.
 """
 
 import json
@@ -12,9 +12,11 @@ from pipeline.errors import ReportError, TrainingError
 from pipeline.processes.commands import run_command
 from pipeline.runs.digest import file_digest
 from pipeline.runs.evaluation import EvaluationRecord, load_record
-from pipeline.runs.header import MOST_BYTES
+from pipeline.runs.header import MOST_BYTES, header_from_start
 from pipeline.runs.layout import checkpoint_steps, model_name
 from pipeline.runs.ownership import refuse_links
+from pipeline.scoring.choices import Wanted
+from pipeline.scoring.settled import settled
 from pipeline.sweep.config import SweepConfig
 from pipeline.version import code_version
 from shards.locations import inside, shown
@@ -87,17 +89,22 @@ def _one_seed(config: SweepConfig, seed: int) -> dict[str, float]:
 
 
 def _is_evaluated(shards: str, run: str, out: Storage) -> bool:
-    """Whether there is an evaluation of the run's last model on the set, by the code as it is."""
+    """Whether there is an evaluation of the run's last model on the set, by the code as it is, that scored as
+    `evaluate` does by default."""
     try:
         provenance = load_record(out).provenance
     except ReportError:
         return False
     models = Storage(run)
-    model = models.read(model_name(checkpoint_steps(models)[-1]), most=MOST_BYTES)
+    name = model_name(checkpoint_steps(models)[-1])
+    model = models.read(name, most=MOST_BYTES)
+    manifest = load_manifest(Storage(shards))
+    method = header_from_start(model, f"{models}/{name}").spec.method
     made_from = {
         "code_version": code_version(),
         "checkpoint_sha256": file_digest(model),
-        "manifest_sha256": load_manifest(Storage(shards)).digest,
+        "manifest_sha256": manifest.digest,
+        **vars(settled(Wanted(), manifest, method)),
     }
     return all(getattr(provenance, name) == value for name, value in made_from.items())
 

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.evaluate.config import EvaluateConfig
+from pipeline.scoring.choices import Wanted
 
 BUCKET = "s3://key:secret@bucket"
 QUERY = "?scheme=http&endpoint_override=127.0.0.1:8333"
@@ -75,3 +76,9 @@ def test_a_place_that_was_given_is_taken() -> None:
 def test_an_unknown_choice_is_refused(option: str, value: str) -> None:
     with pytest.raises(ConfigError, match=f"--{option}: found '{value}', expected one of"):
         EvaluateConfig(shards="s", checkpoint="c", **dict[str, Any]({option: value}))
+
+
+def test_what_is_wanted_by_default_is_what_the_options_say_by_default() -> None:
+    assert EvaluateConfig(shards="set", checkpoint="run").wanted == Wanted()
+    wanted = EvaluateConfig(shards="set", checkpoint="run", preset="robust", alpha=0.2, memory="video").wanted
+    assert wanted == Wanted(preset="robust", alpha=0.2, memory="video")

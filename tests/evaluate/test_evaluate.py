@@ -24,7 +24,7 @@ from mnad.model import Encoded
 from mnad.places import NormalPlaces
 from pipeline.errors import CheckpointError, ConfigError
 from pipeline.evaluate import notes
-from pipeline.evaluate.config import DistanceChoice, EvaluateConfig
+from pipeline.evaluate.config import EvaluateConfig
 from pipeline.evaluate.run import evaluate
 from pipeline.evaluate.summary import Summary
 from pipeline.report import plotfiles
@@ -32,6 +32,7 @@ from pipeline.report.evaluation import load_evaluation
 from pipeline.runs.checkpoint import load_checkpoint
 from pipeline.runs.evaluation import FrameCounts
 from pipeline.scoring import maps, places, scorer, tablewriter
+from pipeline.scoring.choices import DistanceChoice
 from pipeline.scoring.table import SCHEMA
 from shards.choices import Split
 from shards.errors import ShardError

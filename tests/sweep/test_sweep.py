@@ -1,20 +1,29 @@
 """A sweep over seeds, with real training and evaluation of toy size."""
 
+import dataclasses
 import json
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 import cli
 from pipeline.errors import CommandError, ConfigError
+from pipeline.evaluate.config import EvaluateConfig
+from pipeline.evaluate.job import prepare
+from pipeline.processes.distributed import Process
+from pipeline.runs.checkpoint import Checkpoint, save_checkpoint
+from pipeline.runs.spec import ModelSpec
 from pipeline.sweep.config import SEEDS, SweepConfig
-from pipeline.sweep.run import sweep
+from pipeline.sweep.run import _is_evaluated, sweep
 from shards.choices import Split
+from shards.storage import Storage
 from tests.helpers.commands import command, started, wait_for_step
 from tests.helpers.shards import make_set, smooth_frames
 
@@ -54,6 +63,43 @@ def test_a_sweep_reports_every_seed_and_their_spread(tmp_path: Path, monkeypatch
     after = [path.stat().st_mtime_ns for path in results]
     assert after[0] == before[0], "evaluated again"
     assert after[1] > before[1], "not evaluated again"
+
+
+OTHERWISE = {
+    "code_version": "another",
+    "checkpoint_sha256": "another",
+    "manifest_sha256": "another",
+    "split": "training",
+    "memory": "frozen",
+    "preset": "robust",
+    "alpha": 0.1,
+    "threshold": 0.1,
+    "distance": "places",
+    "runtime": "onnx",
+    "precision": "bf16",
+}
+
+
+def test_an_evaluation_with_other_options_than_those_of_the_sweep_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards, folder = config(tmp_path, seeds=(1,), labels=None).shards, str(tmp_path / "run")
+    spec = ModelSpec(method="recon", window=1, items=2, height=16, width=16)
+    tensors = spec.build().state_dict()
+    checkpoint = Checkpoint(name="x", spec=spec, tensors=tensors, step=1, epoch=0, origin={})
+    save_checkpoint(Storage(folder), checkpoint, b"")
+    alone = Process(rank=0, world=1, device=torch.device("cpu"))
+    out = Storage(tmp_path / "run/evaluation")
+    made = prepare(EvaluateConfig(shards=shards, checkpoint=folder), alone, out).provenance
+
+    def is_kept(**changes: Any) -> bool:
+        record = SimpleNamespace(provenance=dataclasses.replace(made, **changes))
+        monkeypatch.setattr("pipeline.sweep.run.load_record", lambda _: record)
+        return _is_evaluated(shards, folder, out)
+
+    assert is_kept()
+    assert [name for name, value in OTHERWISE.items() if is_kept(**{name: value})] == []
+    assert is_kept(report=False, maps=True, batch_size=1)  # which make no other scores
 
 
 @pytest.mark.parametrize("name", ["seed-3", "seed-3/evaluation"])

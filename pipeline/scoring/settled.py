@@ -1,0 +1,56 @@
+"""What an evaluation scores with, once its model and its set are known."""
+
+from dataclasses import dataclass
+
+from pipeline.runs.provenance import Preset
+from pipeline.runs.spec import Method
+from pipeline.scoring.choices import (
+    ALPHA,
+    THRESHOLD,
+    DistanceChoice,
+    MemoryMode,
+    Precision,
+    RuntimeChoice,
+    Wanted,
+)
+from shards.choices import Split
+from shards.manifest import Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """What is in the provenance of the scores under the same names, but for a runtime that is measured."""
+
+    split: Split
+    memory: MemoryMode
+    preset: Preset
+    alpha: float
+    threshold: float
+    distance: DistanceChoice
+    runtime: RuntimeChoice
+    precision: Precision
+
+
+def settled(wanted: Wanted, manifest: Manifest, method: Method) -> Settled:
+    """What is scored with.
+
+    Args:
+        wanted: what was asked for.
+        manifest: of the set.
+        method: of the model.
+    """
+    return Settled(
+        split=_split_of(manifest) if wanted.split == "auto" else wanted.split,
+        memory=wanted.memory,
+        preset=wanted.preset,
+        alpha=ALPHA[method] if wanted.alpha is None else wanted.alpha,
+        threshold=THRESHOLD[method] if wanted.threshold is None else wanted.threshold,
+        distance=wanted.distance or ("places" if wanted.preset == "robust" else "items"),
+        runtime=wanted.runtime,
+        precision=wanted.precision,
+    )
+
+
+def _split_of(manifest: Manifest) -> Split:
+    """Testing videos where there are any, else training videos."""
+    return "testing" if manifest.split("testing") else "training"
