@@ -35,6 +35,11 @@ class Board:
             if isinstance(value, float):
                 self._writer.add_scalar(f"{kind}/{name}", value, step)
 
+    def flush(self) -> None:
+        """Have all that was written outlive the process; by itself the writer does so every two minutes."""
+        if self._writer is not None:
+            self._writer.flush()
+
     def show(self, model: MNAD, windows: Tensor, step: int) -> None:
         """The first windows of a batch: truth, prediction and error beneath each other, as an image.
 

@@ -131,6 +131,9 @@ class MetricsLog(Protocol):
     def write(self, **record: Any) -> None:
         """Add a line."""
 
+    def flush(self) -> None:
+        """Have all lines outlive the process, as before a checkpoint that a later process goes on from."""
+
 
 class Records:
     """Writes each line to several logs."""
@@ -143,6 +146,11 @@ class Records:
         for log in self._logs:
             log.write(**record)
 
+    def flush(self) -> None:
+        """Have all lines outlive the process."""
+        for log in self._logs:
+            log.flush()
+
 
 class _Appended:
     """In a local run every line is on disk at once."""
@@ -154,9 +162,13 @@ class _Appended:
         self._file.write(_line(record))
         self._file.flush()
 
+    def flush(self) -> None:
+        pass
+
 
 class _Rewritten:
-    """In a bucket nothing can be appended: the whole file is written after each epoch, and at the end."""
+    """In a bucket nothing can be appended: the whole file is written before a checkpoint, after each epoch,
+    and at the end."""
 
     def __init__(self, run: Storage, before: bytearray) -> None:
         self._run = run
@@ -179,6 +191,9 @@ class _Nowhere:
     def write(self, **record: Any) -> None:
         pass
 
+    def flush(self) -> None:
+        pass
+
 
 def _line(record: dict[str, Any]) -> bytes:
     return json.dumps(record).encode() + b"\n"
@@ -199,7 +214,7 @@ def metrics_log(run: Storage, step: int, *, quiet: bool) -> Iterator[MetricsLog]
     kept = bytearray()
     for line, record in metrics_lines(run):
         if _step_of(record) <= step:
-            kept += line
+            kept += line.removesuffix(b"\n") + b"\n"  # which of the last line may be what is missing
     run.write(METRICS, memoryview(kept))
     if run.is_local:
         with Path(run.path(METRICS)).open("ab") as file:

@@ -62,7 +62,6 @@ def _train(config: TrainConfig, process: Process, stop: StopRequest, held: conte
     setup = prepare(config, process, held)
     for note in () if quiet else setup.notes:
         remark(note)
-    saver = Saver(setup)
     losses: dict[str, float] = {}
     with contextlib.ExitStack() as open_logs:
         with distributed.together(process):
@@ -74,13 +73,14 @@ def _train(config: TrainConfig, process: Process, stop: StopRequest, held: conte
             progress("train", setup.total, "steps", done=setup.start, quiet=quiet)
         )
         records = Records(lines, shown)
+        saver = Saver(setup, records)
         if setup.is_restored and setup.start and setup.start % setup.steps == 0:
             # That of the epoch before may have failed, or was killed; whether it did, its line tells.
             _validate(setup, setup.start // setup.steps - 1, records)
         for epoch in range(setup.start // setup.steps, config.epochs):
             losses = _train_epoch(setup, epoch, saver, records, shown, stop, advance)
             _finish_epoch(setup, epoch, saver, records)
-    saver.save(setup.total)
+        saver.save(setup.total)
     return Summary(
         checkpoint=saver.checkpoint,
         epochs=config.epochs,

@@ -9,6 +9,7 @@ from torch import Tensor
 from pipeline.processes import distributed
 from pipeline.runs.checkpoint import Checkpoint, prune_checkpoints, save_checkpoint, writing_to
 from pipeline.runs.layout import model_name
+from pipeline.train.metrics import MetricsLog
 from pipeline.train.setup import Setup
 
 
@@ -17,10 +18,12 @@ class Saver:
 
     Args:
         setup: the run.
+        log: of its metrics.
     """
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, log: MetricsLog) -> None:
         self._setup = setup
+        self._log = log
         self._saved: int | None = setup.start if setup.is_restored else None
         self._saved_at = time.monotonic()
 
@@ -46,6 +49,7 @@ class Saver:
         with distributed.together(setup.process):
             if setup.process.is_first and step != self._saved:
                 with writing_to(setup.run):
+                    self._log.flush()  # lines up to this step are not written again by who goes on from it
                     save_checkpoint(setup.run, self._checkpoint(step), self._training_state(losses))
                     prune_checkpoints(setup.run, setup.config.keep)
         self._saved = step

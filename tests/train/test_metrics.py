@@ -2,6 +2,8 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
@@ -9,9 +11,15 @@ import torch
 from mnad import Losses
 from pipeline.errors import TrainingError
 from pipeline.processes.distributed import Process
+from pipeline.runs.metricslines import metrics_lines
+from pipeline.runs.spec import ModelSpec
+from pipeline.train.board import board
 from pipeline.train.config import train_config
-from pipeline.train.metrics import LossHistory, Meter, loss_means, metrics_log
+from pipeline.train.metrics import LossHistory, Meter, Records, loss_means, metrics_log
+from pipeline.train.saving import Saver
+from pipeline.train.setup import Setup
 from shards.storage import Storage
+from tests.helpers.objectstore import bucket_of_files
 
 ALONE = Process(rank=0, world=1, device=torch.device("cpu"))
 
@@ -63,6 +71,59 @@ def test_lines_after_the_step_of_the_checkpoint_are_forgotten(tmp_path: Path) ->
         log.write(kind="step", step=3, again=True)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [(line["step"], "again" in line) for line in lines] == [(1, False), (2, False), (3, True)]
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_a_last_line_whose_end_did_not_reach_the_disk_stays_one(tmp_path: Path, missing: int) -> None:
+    lines = b"".join(b'{"kind": "step", "step": %d}\n' % step for step in (1, 2))
+    (tmp_path / "metrics.jsonl").write_bytes(lines[: len(lines) - missing])
+    with metrics_log(Storage(tmp_path), 2, quiet=False) as log:
+        log.write(kind="step", step=3)
+    assert steps_of(Storage(tmp_path)) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_lines_up_to_a_checkpoint_are_there_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_local: bool
+) -> None:
+    run = Storage(tmp_path) if is_local else bucket_of_files(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    found = []
+
+    def publish(*given: object) -> None:
+        found.append(steps_of(run))
+
+    monkeypatch.setattr("pipeline.train.saving.save_checkpoint", publish)
+    with metrics_log(run, 0, quiet=False) as log:
+        saver = Saver(setup_of(run), log)
+        for step in (1, 2, 3):
+            log.write(kind="step", step=step)
+            if step % 2:
+                saver.save(step)
+    assert found == [[1], [1, 2, 3]]
+
+
+def steps_of(run: Storage) -> list[int]:
+    return [record["step"] for _, record in metrics_lines(run)]
+
+
+def setup_of(run: Storage) -> Setup:
+    """As much of a run as its saver looks at."""
+    trainer = SimpleNamespace(result=torch.nn.Linear(1, 1), state=dict)
+    config = SimpleNamespace(keep=2)
+    spec = ModelSpec(method="recon", window=1, items=2, height=16, width=16)
+    parts = {"run": run, "process": ALONE, "trainer": trainer, "config": config, "spec": spec}
+    return cast(Setup, SimpleNamespace(**parts, start=0, is_restored=False, steps=4, origin={}))
+
+
+def test_what_a_board_was_given_is_there_before_a_checkpoint(tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    with board(Storage(tmp_path), 0, on=True) as shown:
+        Records(shown).write(kind="step", step=1, total=2.0)
+        Records(shown).flush()
+        events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+        events.Reload()
+        assert [(point.step, point.value) for point in events.Scalars("step/total")] == [(1, 2.0)]
 
 
 def test_other_processes_write_nothing(tmp_path: Path) -> None:
