@@ -87,7 +87,7 @@ def pace(job: Job, footage: Footage, path: Path, decoder: Decoder) -> Pace:
     stride, fits = _stride(job, footage, rate)
     notes = []
     if rate is None:
-        notes.append("its rate is not known, so no alarm can be raised: give --rate")
+        notes.append(f"{timed.NO_RATE}: give --rate")
     elif not fits:
         notes.append(
             f"its {rate:g} frames/s are not those of the checkpoint, so its rarity is not known (--any-rate)"

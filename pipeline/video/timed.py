@@ -23,6 +23,8 @@ _LOOKED_AT, _REORDERED = 100, 32
 100 tell it to 1 in 2,000. And those after them of which frames that are shown before may still come."""
 RATE_TOLERANCE = Fraction(1, 10)
 """The share by which the rate of scored frames may differ from the one that was trained on."""
+NO_RATE = "its rate is not known, so no alarm can be raised"
+"""What is said of video whose frames come at a rate that nobody knows: it is held against no calibration."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ import contextlib
 import math
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import CalibrationError, ConfigError, SourceError
@@ -28,6 +29,7 @@ from pipeline.video.footage import Footage, found
 from pipeline.video.live import is_live, unheard
 from pipeline.video.profiles import profiler
 from pipeline.video.tape import Tape
+from pipeline.video.timed import NO_RATE
 from pipeline.video.zones import read_zones
 from pipeline.watch import normal
 from pipeline.watch.assembler import Assembler
@@ -96,13 +98,19 @@ def _post(
     tool, model = models.of(config, home)
     alarms = None if is_learning else alarms_of(tool, home, config.asked)
     location = revealed(config.url, f"camera {config.name}: url")
-    footage = None if is_live(location) else _file(location)
-    if footage is not None and is_by_clock(config.profile):
+    file = None if is_live(location) else _file(location, stack)
+    if file is not None and is_by_clock(config.profile):
         raise ConfigError(
             f"camera {config.name}: profile: found times of the day for a video file, which has no clock, "
             "expected the name of its profile, or chroma; give that"
         )
-    source = locations.shown(location if footage is None else locations.absolute(footage.location))
+    missing = None if file is None else _rateless(config, file, is_learning=is_learning)
+    score = "local" if alarms is None else alarms.record.belongs.score
+    if missing is None:
+        missing = unarmed(alarms, tool, config.checkpoint, mask=config.mask)
+    else:
+        alarms = None
+    source = locations.shown(location if file is None else locations.absolute(file.footage.location))
     subject = Subject(
         camera=config.name,
         source=source,
@@ -112,19 +120,18 @@ def _post(
     for inside in ("", rows.FOLDER, THUMBNAILS, CLIPS, normal.FOLDER):
         folder.clear_temporary(inside)
     # A video file is watched again with the same ids; those of a camera come once.
-    opened = stack.enter_context(log.lasting(folder, None if footage is not None else log.RECENT))
+    opened = stack.enter_context(log.lasting(folder, None if file is not None else log.RECENT))
     messages = Messages(config, folder, brokers)
     if close_interrupted(opened):
         messages.notify()
     normal.keep_all(Path(folder.path("")), opened.events)
     feed, name = Feed(expected=rate_of(tool.checkpoint.origin)), config.name
     face = Face(name, source, Path(folder.path("")), feed, lambda: slots.counts(name)[1], opened.events)
-    tapes = [Tape(2 * MARGIN) for _ in _streams(config)] if footage is None else []
-    clip = _clip_of_tapes(tapes, folder) if footage is None else _clip_of_file(footage, folder, stack)
+    tapes = [Tape(2 * MARGIN) for _ in _streams(config)] if file is None else []
+    clip = _clip_of_tapes(tapes, folder) if file is None else _clip_of_file(file, folder)
     zones = None if config.zones is None else read_zones(config.zones, tool.size)
     camera = WatchedCamera(config, folder, opened, subject, zones, feed, face, messages, clip, tapes)
-    score = "local" if alarms is None else alarms.record.belongs.score
-    camera.arm(alarms, score, unarmed(alarms, tool, config.checkpoint, mask=config.mask))
+    camera.arm(alarms, score, missing)
     if stale is not None:
         instead = "the camera is learned again" if is_learning else "the calibration of the run counts"
         camera.note(f"{stale}; {instead}")
@@ -133,6 +140,7 @@ def _post(
             _learner(config, tool, learned), lambda: alarms_of(tool, learned, Asked(profile=config.profile))
         )
     assembler = Assembler(tool.window, tool.size, profiler(config.profile))
+    footage = None if file is None else file.footage
     readers = [_reader(config.name, location, footage, tool, assembler, feed, tapes, slots)]
     readers += [_recorder(config.name, url, feed, tapes[0]) for url in _streams(config)[:-1]]
     return Post(camera=camera, tool=tool, model=model, readers=tuple(readers))
@@ -189,13 +197,40 @@ def _learner(config: CameraConfig, tool: Instrument, home: Storage) -> Learner:
     return Learner(config.name, tool, home, config.hours, rate, confidence)
 
 
-def _file(location: str) -> Footage:
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """A video file that is watched, with what looks into it and copies its clips while it is decoded."""
+
+    footage: Footage
+    path: Path
+    decoder: Decoder
+
+
+def _file(location: str, stack: contextlib.ExitStack) -> _File:
     (footage, *more) = found((location,))
     if more or footage.images:
         raise SourceError(
             f"{footage}: found a folder, expected a video file or a live camera; score watches folders"
         )
-    return footage
+    decoder = stack.enter_context(Decoder())
+    return _File(footage=footage, path=stack.enter_context(footage.local()), decoder=decoder)
+
+
+def _rateless(config: CameraConfig, file: _File, *, is_learning: bool) -> str | None:
+    """Why a file that does not say its rate raises no alarm, as `score` has it; None of one that does.
+
+    Raises:
+        ConfigError: the camera is to be learned from it.
+        SourceError: it is no video.
+    """
+    if file.decoder.rate(file.footage, file.path, None) is not None:
+        return None
+    if is_learning:
+        raise ConfigError(
+            f"camera {config.name}: --learn: found {file.footage}, a file that does not say its frame rate, "
+            "expected one that does; calibrate the run on it with --rate"
+        )
+    return f"{NO_RATE}: score it with --rate"
 
 
 def _reader(
@@ -247,14 +282,11 @@ def _clip_of_tapes(tapes: Sequence[Tape], folder: Storage) -> Clip:
     return clip
 
 
-def _clip_of_file(footage: Footage | None, folder: Storage, stack: contextlib.ExitStack) -> Clip:
-    assert footage is not None
-    copier = stack.enter_context(Decoder())
-    path = stack.enter_context(footage.local())
-
+def _clip_of_file(file: _File, folder: Storage) -> Clip:
     def clip(stem: str, span: tuple[float, float]) -> str | None:
+        shown = span[0] - MARGIN, span[1] + MARGIN
         try:
-            return copier.clip(footage, path, (span[0] - MARGIN, span[1] + MARGIN), folder, f"{CLIPS}/{stem}")
+            return file.decoder.clip(file.footage, file.path, shown, folder, f"{CLIPS}/{stem}")
         except SourceError:
             return None
 

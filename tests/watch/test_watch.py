@@ -7,13 +7,17 @@ import av
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.errors import ConfigError
 from pipeline.events.event import Event
 from pipeline.scoring.rows import SCHEMA, read_rows
+from pipeline.video.timed import NO_RATE
 from pipeline.watch.plan import watch_config
 from pipeline.watch.run import watch
+from pipeline.watch.web.standing import is_armed
 from rtsp import camera
 from shards.storage import Storage
 from tests.helpers.receivers import until
+from tests.helpers.videos import scene, write_video
 from tests.helpers.watching import events_of, watching, without_skipping
 from tests.helpers.yard import ABNORMAL, FRAMES, RATE, World
 
@@ -53,6 +57,47 @@ def test_a_file_is_watched_to_its_end_and_gives_what_scoring_gives(
     assert view.snapshot("cam").scored == FRAMES - 4
     assert view.snapshot("cam").skipped == 0
     assert view.snapshot("cam").state == "ended"
+
+
+@pytest.fixture(scope="module")
+def rateless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that does not say its rate, with something abnormal in it."""
+    pictures = scene(40, size=(48, 72), seed=1, abnormal=(20, 36))
+    return write_video(tmp_path_factory.mktemp("rateless") / "cam.h264", pictures, rate=RATE)
+
+
+def test_a_file_of_unknown_rate_is_held_against_no_calibration_as_in_scoring(
+    world: World, rateless: Path, tmp_path: Path
+) -> None:
+    result = world.score(tmp_path / "scored", rateless, overlay=False).videos[0].result
+    plan = watch_config(
+        url=str(rateless), checkpoint=str(world.run), out=str(tmp_path / "out"), name="cam", device="cpu"
+    )
+    said: list[str] = []
+    snapshot = watch(plan, said.append).view.snapshot("cam")
+    assert result.notes == (f"{NO_RATE}: give --rate",)
+    assert snapshot.missing == f"{NO_RATE}: score it with --rate"
+    assert f"note: cam: {snapshot.missing}" in said
+    assert not is_armed(snapshot) and snapshot.promise is None
+    table, other = (
+        pq.read_table(tmp_path / name / "cam" / "scores" / "scores.parquet") for name in ("out", "scored")
+    )
+    for name in ("frame", "seconds", "rarity_hours", "alarm", "event"):
+        assert table[name].to_pylist() == other[name].to_pylist()
+    assert table["evidence"].to_pylist() == pytest.approx(other["evidence"].to_pylist(), abs=1e-3)
+    assert table["rarity_hours"].null_count == len(table) == 36
+    assert events_of(tmp_path / "out", "cam") == []
+
+
+def test_a_camera_is_learned_from_no_file_of_unknown_rate(
+    world: World, rateless: Path, tmp_path: Path
+) -> None:
+    plan = watch_config(
+        url=str(rateless), checkpoint=str(world.run), out=str(tmp_path), name="cam", device="cpu", learn="24h"
+    )
+    words = r"camera cam: --learn: found .*cam\.h264, a file that does not say its frame rate, expected one"
+    with pytest.raises(ConfigError, match=words):
+        watch(plan)
 
 
 def test_a_camera_gives_what_scoring_its_file_gives(
