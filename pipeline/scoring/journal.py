@@ -5,7 +5,10 @@ its end, of a program that was killed while it wrote, is passed over.
 """
 
 import contextlib
+import errno
+import io
 import os
+import stat
 import struct
 import time
 from collections.abc import Iterator
@@ -28,8 +31,11 @@ HELD_SECONDS = 60.0
 _BATCH_BYTES, _ROW_BYTES = 64 << 10, 4096
 """The most bytes that a batch may unpack to, and for each of its rows, which takes 200 and the length of its
 names."""
-_END = (pa.ArrowException, StopIteration, OSError, EOFError, ValueError, struct.error)
-"""What reading a stream raises at its end, and where it is damaged."""
+_MESSAGE_BYTES = 2 * (_BATCH_BYTES + GROUP * _ROW_BYTES)
+"""The most bytes of a message of a journal, packed or not."""
+_END = (pa.ArrowException, StopIteration, EOFError, ValueError, struct.error)
+"""What reading a stream raises at its end, and where it is damaged; and OSErrors without a number, which are
+of Arrow and not of the system."""
 
 
 class Journal:
@@ -95,15 +101,25 @@ def recover(out: Storage) -> None:
     """Make whole tables of what killed programs have left; nobody may be writing there.
 
     Raises:
-        StorageError: one cannot be read or written.
+        StorageError: of one that cannot be read or written, which stays as it is; the others are tables then.
     """
+    refusal: StorageError | None = None
     for name in out.names(FOLDER) if Path(out.path(FOLDER)).is_dir() else ():
         if name.endswith(SUFFIX):
-            publish(out, f"{FOLDER}/{name.removesuffix(SUFFIX)}")
+            try:
+                publish(out, f"{FOLDER}/{name.removesuffix(SUFFIX)}")
+            except StorageError as error:
+                refusal = refusal or error
+    if refusal is not None:
+        raise refusal
 
 
 def publish(out: Storage, name: str) -> None:
-    """Make a table of its journal, which then goes; of one without rows there is none."""
+    """Make a table of its journal, which then goes; of one without rows there is none.
+
+    Raises:
+        StorageError: the journal cannot be read, or the table not be written; the journal stays as it is.
+    """
     path = _path(out, name)
     with _refused(path):
         groups = _groups(path)
@@ -132,13 +148,16 @@ def _groups(path: Path) -> Iterator[pa.Table]:
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:
     """The whole batches with rows of a stream, up to where it is cut off; none of what is no file of its own,
-    or not of this program."""
-    with (
-        contextlib.suppress(*_END),
-        regular_file(str(path), follow=False),
-        pa.memory_map(str(path)) as source,  # no message takes memory of its own
-    ):
-        reader = pa.ipc.MessageReader.open_stream(source)
+    or not of this program.
+
+    Raises:
+        OSError: it cannot be read: there may be more in it than was given.
+    """
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return
+    with regular_file(str(path), follow=False) as descriptor, _up_to_its_end():
+        # Not mapped into memory: a disk that fails would end the process then.
+        reader = pa.ipc.MessageReader.open_stream(pa.PythonFile(_Source(descriptor), "r"))
         if pa.ipc.read_schema(next_message(reader, "schema")) != SCHEMA:
             return
         while True:
@@ -150,6 +169,36 @@ def _batches(path: Path) -> Iterator[pa.RecordBatch]:
             batch.validate(full=True)
             if rows:
                 yield batch
+
+
+class _Source(io.FileIO):
+    """A file of which Arrow reads no more at a time than a message has, whatever the message claims."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor, closefd=False)
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= _MESSAGE_BYTES:
+            raise ValueError(f"has a message of {size} bytes")
+        pieces = []
+        while size and (piece := super().read(size)):
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
+
+
+@contextlib.contextmanager
+def _up_to_its_end() -> Iterator[None]:
+    """A block that reads a stream, and ends where that ends or is damaged."""
+    try:
+        yield
+    except MemoryError:  # one of Arrow is among its exceptions, and says nothing of the stream
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)) from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+    except _END:
+        pass
 
 
 def _path(out: Storage, name: str) -> Path:

@@ -15,7 +15,8 @@ class Parts:
     """Writes rows. A part appears, whole, when its hour is over, or all are; until then it is a journal.
 
     What a watch that was killed has left is a part from the beginning. Rows that cannot be written are left
-    out; what was written before becomes a part when there is room again.
+    out; what was written before becomes a part when there is room again. A journal that cannot be read is
+    tried again with each new part, and keeps no row from being written.
 
     Args:
         out: folder of the camera, which nobody else writes into.
@@ -27,8 +28,7 @@ class Parts:
         self._journal: Journal | None = None
         self._hour: datetime | None = None
         self._has_left = True
-        with disk.trying(FOLDER):
-            self._recover()
+        self._recover()
 
     def append(self, row: Row) -> None:
         """Add a row; those of a camera have times that go on, until its clock is set."""
@@ -60,10 +60,13 @@ class Parts:
                 self._leave(error)
 
     def _recover(self) -> None:
-        """Make parts of what was left; none is being written."""
+        """Make parts of what was left, as far as it can be done; none is being written."""
         if self._has_left:
-            recover(self._out)
-            self._has_left = False
+            try:
+                recover(self._out)
+                self._has_left = False
+            except (OSError, ShardError) as error:
+                self._disk.failed(error)  # whether rows can be written is another question
 
     def _leave(self, error: Exception) -> None:
         """Leave a journal as it is: what would follow half a batch could not be read."""

@@ -1,7 +1,11 @@
 """What was written down of a table is there after a kill, and becomes a table once."""
 
+import errno
+import os
+import resource
 import time
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -9,6 +13,7 @@ import pytest
 from pipeline.scoring import journal
 from pipeline.scoring.journal import SUFFIX, Journal, recover
 from pipeline.scoring.rows import FOLDER, read_rows
+from shards.arrowmessages import next_message
 from shards.errors import StorageError
 from shards.storage import Storage
 from tests.scoring.test_rows import row
@@ -96,3 +101,50 @@ def test_something_else_is_no_journal_and_a_place_that_is_none_is_told(tmp_path:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError):
         Journal(Storage(str(tmp_path / "file")), NAME)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_journal_that_cannot_be_opened_now_is_told_of_and_published_later(tmp_path: Path) -> None:
+    whole, out = left(tmp_path, 5), Storage(str(tmp_path))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))  # no descriptor is free
+        with pytest.raises(StorageError, match=r"a\.parquet\.journal: Too many open"):
+            journal.publish(out, NAME)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert (tmp_path / f"{NAME}{SUFFIX}").read_bytes() == whole
+    recover(out)
+    assert frames(tmp_path) == list(range(5))
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("error", [OSError(errno.EIO, os.strerror(errno.EIO)), pa.ArrowMemoryError("all")])
+def test_a_journal_that_can_be_read_in_part_is_told_of_and_published_later(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, out, calls = left(tmp_path, 5), Storage(str(tmp_path)), list[str]()
+
+    def failing(reader: Any, kind: str) -> Any:
+        calls.append(kind)
+        if len(calls) == 4:
+            raise error
+        return next_message(reader, kind)
+
+    with monkeypatch.context() as patch, pytest.raises(StorageError, match=r"a\.parquet\.journal: "):
+        patch.setattr(journal, "next_message", failing)
+        recover(out)
+    assert (tmp_path / f"{NAME}{SUFFIX}").read_bytes() == whole
+    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == [f"a.parquet{SUFFIX}"]
+    recover(out)
+    assert frames(tmp_path) == list(range(5))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_the_name_of_a_folder_in_another_code_costs_no_row(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    left(folder, 5)
+    recover(Storage(str(folder)))
+    assert frames(folder) == list(range(5))

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pipeline.scoring import journal
 from pipeline.scoring.rows import Row, read_rows
 from pipeline.watch.disk import Disk
 from pipeline.watch.parts import Parts
+from shards.localfiles import regular_file
 from shards.storage import Storage
 
 START = datetime(2026, 3, 1, 11, tzinfo=UTC)
@@ -73,6 +75,40 @@ def test_a_journal_that_is_left_is_written_over_by_no_other(
     parts.append(row(START, 3))
     parts.close()
     assert frames(tmp_path) == [0, 3]
+    assert not list((tmp_path / "scores").glob("*.journal"))
+
+
+def test_a_journal_that_cannot_be_read_now_keeps_no_row_from_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "HELD_SECONDS", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "publish", lambda out, name: None)
+        for number in range(2):  # two programs that were killed
+            parts, _ = made(tmp_path)
+            parts.append(row(START + timedelta(hours=number), number))
+            assert parts._journal is not None
+            parts._journal.abandon()
+    first = f"{START:%Y-%m-%dT%H-%M-%S}.parquet{journal.SUFFIX}"
+
+    def refused(path: str, *, follow: bool = True) -> AbstractContextManager[int]:
+        if path.endswith(first):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return regular_file(path, follow=follow)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "regular_file", refused)
+        parts, disk = made(tmp_path)
+        assert f"{first}: Input/output error" in disk.reason and not disk.fails("scores")
+        assert frames(tmp_path) == [1]
+        parts.append(row(START + timedelta(hours=2), 2))
+        parts.append(row(START + timedelta(hours=3), 3))
+        assert disk.failures == 3  # at the start, and with each part
+        disk.look()
+        assert disk.reason == "" and (tmp_path / "scores" / first).exists()
+    parts.append(row(START + timedelta(hours=4), 4))
+    parts.close()
+    assert frames(tmp_path) == list(range(5))
     assert not list((tmp_path / "scores").glob("*.journal"))
 
 
