@@ -7,6 +7,7 @@ last events are held, and those that go on (`lasting`), so that none costs more 
 """
 
 import contextlib
+import dataclasses
 import errno
 import logging
 import os
@@ -66,8 +67,8 @@ class EventLog:
         """Each event once, as it was last appended, in the order in which they began."""
         return [_last(lines) for lines in self._logged.values()]
 
-    def append(self, event: Event) -> None:
-        """Append an event that begins or is over.
+    def append(self, event: Event) -> Event:
+        """Append an event that begins or is over; returns it as the log has it then.
 
         Nothing happens if the log has that line already, as when a killed run is repeated, also if its
         figures differ in their last digits, as those of another batch size do; a label that a person has
@@ -77,10 +78,13 @@ class EventLog:
             StorageError: it cannot be written; the log is then as it was.
         """
         lines = self._logged.get(event.id, {})
+        if lines and event.label is None:
+            event = dataclasses.replace(event, label=_last(lines).label)
         # Of what is known at all the beginning is in the log, though a lasting log may not hold that line.
         before = _last(lines) if lines and event.type == "new" else lines.get(_line(event))
         if before is None or event.label not in (None, before.label):
             self.say(event)
+        return _last(self._logged[event.id])
 
     def say(self, event: Event) -> None:
         """Append what a person says of an event, however often they change it and take it back.

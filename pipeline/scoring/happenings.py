@@ -92,7 +92,8 @@ class Happenings:
         self._look = look
 
     def begin(self, episode: Episode, threshold: Threshold, *, is_suppressed: bool = False) -> Event:
-        """Write down an event that has begun, by a threshold; its strongest frame was seen.
+        """Write down an event that has begun, by a threshold; its strongest frame was seen. Returns it as the
+        log has it, which knows of an earlier run, and what a person has said.
 
         Args:
             episode: what has begun.
@@ -106,7 +107,7 @@ class Happenings:
         return self._append(episode, Files(thumbnail=self._pictured()))
 
     def end(self, episode: Episode) -> Event:
-        """Write down an event that is over, the last one that began, with its pictures."""
+        """Write down an event that is over, the last one that began, with its pictures; see `begin`."""
         assert self.current is not None and episode.end is not None
         clip = self._clip(self.current, (episode.start, episode.end))
         return self._append(episode, Files(clip=clip, thumbnail=self._pictured()))
@@ -121,9 +122,7 @@ class Happenings:
         return self._thumbnail
 
     def _append(self, episode: Episode, files: Files) -> Event:
-        event = self._event(episode, files)
-        self._log.append(event)
-        return event
+        return self._log.append(self._event(episode, files))
 
     def _event(self, episode: Episode, files: Files) -> Event:
         assert self._look is not None and self.current is not None

@@ -174,15 +174,7 @@ class WatchedCamera:
         Args:
             now: on the clock of this process.
         """
-        for event, label in self.face.asked():
-            found = next((each for each in self._log.events if each.id == event), None)
-            if found is not None:
-                if self._happenings is not None and self._happenings.current == event:
-                    self._happenings.label = label
-                self._incidents.say(event, label)
-                labelled = dataclasses.replace(found, label=label)
-                self._log.say(labelled)
-                self._told([labelled], is_said=True)
+        self._say()
         if self._is_live:
             waited = now - (self.feed.since if self.feed.seen is None else self.feed.seen)
             moment = datetime.now(UTC)
@@ -213,6 +205,8 @@ class WatchedCamera:
 
     def close(self) -> None:
         """End its events and files."""
+        self.face.close()
+        self._say()
         episode = self._watch.finish()
         if episode is not None and self._happenings is not None:
             self._told([self._happenings.end(episode)])
@@ -224,6 +218,18 @@ class WatchedCamera:
         self._parts.close()
         self._messages.finish()
 
+    def _say(self) -> None:
+        """Write down what persons have said of events."""
+        for shown, label in self.face.asked():
+            # The log may know it no more, if others have come since it was asked.
+            event = next((each for each in self._log.events if each.id == shown.id), shown)
+            if self._happenings is not None and self._happenings.current == event.id:
+                self._happenings.label = label
+            self._incidents.say(event.id, label)
+            labelled = dataclasses.replace(event, label=label)
+            self._log.say(labelled)
+            self._told([labelled], is_said=True)
+
     def _cut(self, now: float) -> None:
         """End the event that is open or could be reopened: it cannot be followed any more."""
         episode = self._watch.cut()
@@ -233,9 +239,9 @@ class WatchedCamera:
         self._messages.show(now, alarm=False, rarity_hours=None)
 
     def _told(self, events: list[Event], *, is_said: bool = False) -> None:
-        """Make events known that have been written down, or what a person has said of them."""
+        """Make events known as the log has them: written down, or labelled by a person."""
         for event in events:
-            self.face.told(event)
+            self.face.told(event, self._log.events)
             with self._disk.trying(normal.FOLDER):
                 normal.keep(self.face.folder, event)
             for tape in self._tapes if event.kind == "anomaly" and not is_said else ():

@@ -3,7 +3,7 @@
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class Face:
         folder: of its results.
         feed: of its pictures.
         skipped: gives how many windows were skipped.
-        events: that are in its log.
+        events: that its log knows.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Face:
         self.name, self.source, self.folder = name, source, folder
         self._feed, self._skipped = feed, skipped
         self._lock = threading.Lock()
-        self._events = {event.id: event for event in events[-RECENT:]}
+        self._known = {event.id: event for event in events}
         self._minutes, self._day = Strip(2, 300), Strip(300, 288)
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
         self._time: datetime | None = None
@@ -59,7 +59,8 @@ class Face:
         self._missing: str | None = None
         self._scored = self._alarms_raised = 0
         self._snoozed: datetime | None = None
-        self._asked: queue.SimpleQueue[tuple[str, Label | None]] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[tuple[Event, Label | None]] = queue.SimpleQueue()
+        self._is_closed = False
         self.blocked = ""
         """Why no alarm is raised at present, or nobody told of one, or empty."""
         self.remarks: tuple[str, ...] = ()
@@ -95,16 +96,24 @@ class Face:
         """Windows that were skipped so far."""
         return self._skipped()
 
-    def told(self, event: Event) -> None:
-        """Show an event."""
-        with self._lock:
-            self._alarms_raised += event.kind == "anomaly" and event.id not in self._events
-            self._events[event.id] = event
-            while len(self._events) > RECENT:
-                del self._events[next(iter(self._events))]
+    def told(self, event: Event, known: Iterable[Event]) -> None:
+        """Show what has become of an event.
 
-    def asked(self) -> list[tuple[str, Label | None]]:
-        """What persons have said of events since the last call."""
+        Args:
+            event: it.
+            known: all that the log knows, for of nothing else can be written down what a person says.
+        """
+        with self._lock:
+            self._alarms_raised += event.kind == "anomaly" and event.id not in self._known
+            self._known = {each.id: each for each in known}
+
+    def close(self) -> None:
+        """Refuse labels from now on: nobody would write them down."""
+        with self._lock:
+            self._is_closed = True
+
+    def asked(self) -> list[tuple[Event, Label | None]]:
+        """What persons have said of events since the last call, with each event as it was then."""
         found = []
         while not self._asked.empty():
             found.append(self._asked.get_nowait())
@@ -113,7 +122,12 @@ class Face:
     @property
     def is_snoozed(self) -> bool:
         """Whether nobody is to be told of an event that begins now."""
-        return self._snoozed is not None and datetime.now(UTC) < self._snoozed
+        return self._snoozed_until is not None
+
+    @property
+    def _snoozed_until(self) -> datetime | None:
+        until = self._snoozed  # once: another thread may end it between a look and the next
+        return until if until is not None and datetime.now(UTC) < until else None
 
     def snapshot(self) -> Snapshot:
         """As it is now."""
@@ -152,7 +166,7 @@ class Face:
                 latency_p50=_quantile(latencies, 0.5),
                 latency_p95=_quantile(latencies, 0.95),
                 reconnects=feed.reconnects,
-                snoozed_until=self._snoozed if self.is_snoozed else None,
+                snoozed_until=self._snoozed_until,
                 waiting_bytes=self.waiting_bytes,
                 left_out=self.left_out,
                 unwritten="" if self.disk is None else self.disk.reason,
@@ -200,7 +214,7 @@ class Face:
     def events(self) -> list[Event]:
         """The last events, newest first."""
         with self._lock:
-            return list(self._events.values())[::-1]
+            return list(self._known.values())[: -RECENT - 1 : -1]
 
     def snooze(self, seconds: float) -> None:
         """Tell nobody of events that begin within some seconds."""
@@ -209,9 +223,10 @@ class Face:
     def label(self, event: str, label: Label | None) -> bool:
         """Have written down what a person says of an event."""
         with self._lock:
-            if event not in self._events:
+            found = self._known.get(event)
+            if found is None or self._is_closed:
                 return False
-        self._asked.put((event, label))
+            self._asked.put((found, label))
         return True
 
 

@@ -70,8 +70,7 @@ class Incidents:
             event = dataclasses.replace(
                 begun, type="end", end=time, end_seconds=end, interrupted=is_interrupted
             )
-        self._log.append(event)
-        return [event]
+        return [self._log.append(event)]
 
     def say(self, event: str, label: Label | None) -> None:
         """Have the end of an event carry what a person has said of it."""

@@ -165,5 +165,9 @@ class View:
         self._cameras[camera].snooze(seconds)
 
     def label(self, camera: str, event: str, label: Label | None) -> bool:
-        """Write down what a person says of an event, as soon as can be; False if there is no such event."""
+        """Write down what a person says of an event, as soon as can be.
+
+        Returns:
+            False if the log knows no such event any more, or the watch ends.
+        """
         return self._cameras[camera].label(event, label)

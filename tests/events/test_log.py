@@ -125,6 +125,20 @@ def test_the_real_end_follows_that_of_a_run_that_was_cut_off(tmp_path: Path) -> 
     assert read_events(Storage(tmp_path)) == [event()]
 
 
+def test_what_a_person_said_while_an_event_went_on_stays_with_the_real_end_of_a_repeated_run(
+    tmp_path: Path,
+) -> None:
+    begun = event(type="new")
+    with writing(Storage(tmp_path)) as log:
+        assert log.append(begun) == begun
+        log.say(event(type="new", label="normal"))
+        log.append(event(interrupted=True, label="normal"))  # by the start after a kill
+        assert log.append(begun) == event(interrupted=True, label="normal")
+        assert log.append(event()) == event(label="normal")
+        assert log.append(event()) == event(label="normal")
+    assert read_events(Storage(tmp_path)) == [event(label="normal")]
+
+
 def test_what_a_person_takes_back_is_taken_back_for_good(tmp_path: Path) -> None:
     append_all(tmp_path)
     for label in ("normal", None):

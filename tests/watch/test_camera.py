@@ -10,9 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from pipeline.events import log
 from pipeline.scoring.moments import Moment
 from pipeline.video.tape import Tape
 from pipeline.video.timed import TimedFrame, timed_frames
+from pipeline.watch import face as face_module
 from pipeline.watch.assembler import Arrival, Window
 from pipeline.watch.engine import Engine
 from pipeline.watch.face import Face
@@ -202,3 +204,72 @@ def test_what_is_prepared_before_takes_none_of_a_cameras_time(made: Engine) -> N
     stop.set()
     made.run(stop)
     assert feed.since >= before
+
+
+def downs(made: Engine, moment: Moment, numbers: range) -> None:
+    """Have the camera go and come back, a minute apart."""
+    for number in numbers:
+        now = see(made, moment, later=60.0 * number)
+        made._posts["yard"].camera.tick(now + 11)
+
+
+def test_what_is_said_of_any_event_that_is_shown_is_in_the_log(
+    world: World, moments: list[Moment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (log, face_module):
+        monkeypatch.setattr(module, "RECENT", 4)
+    with prepared(planned(world, tmp_path)) as made:
+        view, camera = made.view, made._posts["yard"].camera
+        downs(made, moments[0], range(5))
+        for each in view.events("yard")[-2:]:  # the oldest
+            assert view.label("yard", each.id, "real")
+        downs(made, moments[0], range(5, 9))
+        shown = [each.id for each in view.events("yard")]
+        every = [each.id for each in events_of(tmp_path)]
+        assert len(shown) == 4 and len(every) > 8
+        taken = [each for each in every if view.label("yard", each, "normal")]
+        assert set(shown) <= set(taken)
+        for number in range(10):  # five others come before it is written down
+            time = START + timedelta(days=1, minutes=number)
+            camera._told(camera._incidents.turn("black", number % 2 == 0, 0.0, time))
+        assert not set(taken) & {each.id for each in camera._log.events if each.type == "end"}
+        camera.tick(1e6)
+        said = {each.id for each in events_of(tmp_path) if each.label == "normal"}
+        assert said == set(taken)
+        last = view.events("yard")[0].id
+        assert view.label("yard", last, "real")
+        camera.close()
+        assert [each.label for each in events_of(tmp_path) if each.id == last] == ["real"]
+        assert not view.label("yard", last, "normal")
+
+
+def replay(made: Engine, moments: list[Moment]) -> None:
+    """Have all frames of a file scored."""
+    camera = made._posts["yard"].camera
+    for moment in moments:
+        frame = TimedFrame(
+            number=moment.frame, seconds=moment.seconds, picture=moment.picture, is_corrupt=False
+        )
+        last = Arrival(frame=frame, at=moment.seconds, time=None)
+        window = Window(frames=(moment.picture,) * 5, last=last, profile=None, gap=moment.gap)
+        camera.see(window, moment, moment.seconds)
+
+
+def test_a_file_that_is_watched_again_keeps_what_was_said_and_the_clips_of_what_is_normal(
+    world: World, moments: list[Moment], tmp_path: Path
+) -> None:
+    plan = watch_config(
+        url=str(world.video), checkpoint=str(world.run), out=str(tmp_path), name="yard", device="cpu"
+    )
+    with prepared(plan) as made:
+        replay(made, moments)
+        first = made.view.events("yard")[-1]
+        assert made.view.label("yard", first.id, "normal")
+    kept, before = list((tmp_path / "yard" / "normal").iterdir()), events_of(tmp_path)
+    assert len(kept) == 1
+    with prepared(plan) as made:
+        replay(made, moments)
+        assert list((tmp_path / "yard" / "normal").iterdir()) == kept
+        assert made.view.events("yard") == before[::-1]
+    assert list((tmp_path / "yard" / "normal").iterdir()) == kept
+    assert events_of(tmp_path) == before and before[0].label == "normal"

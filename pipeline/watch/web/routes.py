@@ -219,7 +219,7 @@ def _html(page: str, status: int = 200) -> web.Response:
 
 
 def _no_event() -> web.HTTPNotFound:
-    return web.HTTPNotFound(text="There is no such event, or it was too long ago.\n")
+    return web.HTTPNotFound(text="There is no such event, it was too long ago, or the watch ends.\n")
 
 
 async def _form(request: web.Request) -> dict[str, str]:
