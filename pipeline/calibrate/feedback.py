@@ -15,7 +15,7 @@ from pipeline.events.event import Event
 from pipeline.events.listing import folders
 from pipeline.events.log import read_events
 from pipeline.processes.locking import sole
-from pipeline.runs.armed import Armed, load_armed
+from pipeline.runs.armed import Armed, in_force, load_armed
 from pipeline.runs.calibration import (
     RECORD,
     CalibrationRecord,
@@ -94,11 +94,12 @@ def feedback(config: FeedbackConfig) -> list[Counted]:
     cameras: dict[str, list[Camera]] = {}
     homes = {run.path(""): run}
     for path in folders(config.watched):
-        folder, own = Storage(str(path)), Storage(str(path / LEARNED))
-        home = own if (path / LEARNED).is_dir() and calibrated_profiles(own) else run
+        folder = Storage(str(path))
+        armed = load_armed(folder)
+        home, _ = in_force(Storage(str(path / LEARNED)), run, armed.refuse_others)
         homes[home.path("")] = home
         events = tuple(event for event in read_events(folder) if event.kind == KIND)
-        cameras.setdefault(home.path(""), []).append(Camera(armed=load_armed(folder), events=events))
+        cameras.setdefault(home.path(""), []).append(Camera(armed=armed, events=events))
     return [one for path, found in cameras.items() for one in _counted(homes[path], found)]
 
 

@@ -5,11 +5,17 @@ Evidence is measured by a calibration. An event that began before means nothing 
 
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipeline.runs.calibration import CalibrationRecord
+from pipeline.errors import CalibrationError
+from pipeline.runs.calibration import (
+    CalibrationRecord,
+    calibrated_profiles,
+    load_calibration,
+    record_name,
+)
 from pipeline.runs.entries import entries
 from shards.jsonfile import read_json
 from shards.storage import Storage
@@ -53,8 +59,24 @@ class Armed:
         digest = record.standard_digest
         return next((each.time for each in self.standards if each.digest == digest), None)
 
+    def refuse_others(self, records: Mapping[str, CalibrationRecord]) -> None:
+        """Keep calibrations from being taken for those that frames are held against now.
+
+        Args:
+            records: by where each lies. Of a camera that was never armed none is another.
+
+        Raises:
+            CalibrationError: they are others.
+        """
+        digests = {record.standard_digest for record in records.values()}
+        if self.standards and self.standards[-1].digest not in digests:
+            raise CalibrationError(
+                f"{next(iter(records))}: found a calibration of another time, expected the one that the "
+                "camera is held against; learn the camera again"
+            )
+
     def turned(self, records: Iterable[CalibrationRecord], now: datetime) -> "Armed":
-        """The same with calibrations that frames are held against from now on."""
+        """The same with calibrations that frames are held against from now on, which stand last."""
         known = {each.digest: each for each in self.standards}
         made = {}
         for record in records:
@@ -63,6 +85,30 @@ class Armed:
             made[record.profile] = known.get(digest, new)
         others = [each for each in self.standards if each.profile not in made]
         return Armed(standards=(*others, *made.values()))
+
+
+def in_force(
+    learned: Storage, run: Storage, refuse: Callable[[Mapping[str, CalibrationRecord]], None]
+) -> tuple[Storage, str | None]:
+    """Which calibrations a watched camera is held against: what it has learned, or else those of the run.
+
+    Args:
+        learned: of the camera; it need not be there.
+        run: of its checkpoint.
+        refuse: raises a CalibrationError if what was learned, by where each calibration lies, is not for the
+            camera: `watch` goes by what the camera is now, and who reads what a watch has left by `Armed`.
+
+    Returns:
+        Where they lie, and why those that were learned do not count; None if they do, or there are none.
+    """
+    names = [record_name(profile) for profile in calibrated_profiles(learned)]
+    if not names:
+        return run, None
+    try:
+        refuse({f"{learned}/{name}": load_calibration(learned, name) for name in names})
+    except CalibrationError as error:
+        return run, str(error).rpartition(";")[0]
+    return learned, None
 
 
 def load_armed(folder: Storage) -> Armed:

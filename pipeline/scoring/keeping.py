@@ -75,6 +75,10 @@ class Keeper:
         )
         self._home.write(_path(key), buffer.getvalue())
 
+    def drop(self, identity: str, profile: str | None) -> None:
+        """Remove what a recording shows of a profile."""
+        self._home.delete(_path(self._key(identity, profile)))
+
     def clear(self) -> None:
         """Remove all traces, those of earlier work, too."""
         for name in self._home.names(FOLDER):

@@ -33,6 +33,8 @@ from shards.storage import Storage
 
 PIECE_SECONDS = 600.0
 """The most seconds of what is seen that a kill may lose."""
+_FIRST = "0"
+"""The first piece; the others have numbers that go on."""
 _AGAIN_SECONDS = 60.0
 """Seconds after which what could not be written is tried again."""
 
@@ -142,6 +144,7 @@ class Learner:
         for profile in calibrated_profiles(self._home):
             if profile not in made:  # of a model that the camera had before
                 self._home.delete(record_name(profile))
+        self._keeper.drop(_FIRST, self._profiles[0])  # from now on it is learned, see `is_cut_off`
         self._keeper.clear()
         return True
 
@@ -177,6 +180,18 @@ class Learner:
                 return None
             found[profile] = trace
         return found
+
+
+def is_cut_off(tool: Instrument, home: Storage) -> bool:
+    """Whether a watch was killed as it wrote the calibrations that it had learned: what they are made of
+    goes when all of them are there, its first piece first. They are made again of it.
+
+    Args:
+        tool: that scores the camera's frames.
+        home: where calibrations lie that belong to these.
+    """
+    keeper = Keeper(home, tool.belongings("local"), of_version=False)
+    return keeper.load(_FIRST, profiles(tool.profile)[0]) is not None
 
 
 def _hours(piece: dict[str | None, Trace]) -> float:

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from pipeline.events.event import Model
 from pipeline.events.sinks import delivery
 from pipeline.processes.distributed import Process
 from pipeline.runs import promises
-from pipeline.runs.calibration import calibrated_profiles, load_calibration, record_name
+from pipeline.runs.armed import in_force
+from pipeline.runs.calibration import CalibrationRecord, calibrated_profiles
 from pipeline.runs.layout import LEARNED, home_of
 from pipeline.runs.ownership import refuse_links
 from pipeline.runs.trainedon import rate_of
@@ -39,7 +40,7 @@ from pipeline.watch.engine import Engine, Post
 from pipeline.watch.face import Face
 from pipeline.watch.feed import Feed, guarded
 from pipeline.watch.incidents import close_interrupted
-from pipeline.watch.learning import Learner
+from pipeline.watch.learning import Learner, is_cut_off
 from pipeline.watch.messages import Brokers, Messages
 from pipeline.watch.models import Models
 from pipeline.watch.plan import Plan
@@ -87,14 +88,12 @@ def _post(
     run = Storage(home_of(config.checkpoint))
     learned = Storage(f"{folder.path('')}/{LEARNED}")
     refuse_links(learned, (keeping.FOLDER,))
-    stale = _stale(config, models, learned)
-    is_learned = bool(calibrated_profiles(learned)) and stale is None
-    is_learning = config.hours is not None and not is_learned
+    home, stale = in_force(learned, run, lambda records: _refuse_stale(config, models, learned, records))
+    is_learning = config.hours is not None and home is not learned
     if stale is not None and not is_learning and not calibrated_profiles(run):
         raise CalibrationError(
             f"camera {config.name}: {stale}; learn the camera again with --learn 24h, or calibrate the run"
         )
-    home = learned if is_learned else run
     tool, model = models.of(config, home)
     alarms = None if is_learning else alarms_of(tool, home, config.asked)
     location = revealed(config.url, f"camera {config.name}: url")
@@ -146,19 +145,23 @@ def _post(
     return Post(camera=camera, tool=tool, model=model, readers=tuple(readers))
 
 
-def _stale(config: CameraConfig, models: Models, learned: Storage) -> str | None:
-    """Why what was learned means nothing for the camera as it is watched now; None unless it is so."""
-    names = [record_name(profile) for profile in calibrated_profiles(learned)]
-    if not names:
-        return None
-    try:
-        tool, _ = models.of(config, learned)
-        belongs = tool.belongings("local")
-        for name in names:
-            load_calibration(learned, name).refuse_other(belongs, f"{learned}/{name}")
-    except CalibrationError as error:
-        return str(error).rpartition(";")[0]
-    return None
+def _refuse_stale(
+    config: CameraConfig, models: Models, learned: Storage, records: Mapping[str, CalibrationRecord]
+) -> None:
+    """Keep a camera from being held against what was learned for another, or was not written whole.
+
+    Raises:
+        CalibrationError: it was.
+    """
+    tool, _ = models.of(config, learned)
+    belongs = tool.belongings("local")
+    for where, record in records.items():
+        record.refuse_other(belongs, where)
+    if is_cut_off(tool, learned):
+        raise CalibrationError(
+            f"{learned}: found a part of what was learned, expected all of it, for the program was killed as "
+            "it wrote it; learn the camera again"
+        )
 
 
 def _streams(config: CameraConfig) -> list[str]:

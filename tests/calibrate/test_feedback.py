@@ -39,7 +39,7 @@ def run(record: CalibrationRecord, tmp_path: Path) -> Path:
 def watched(folder: Path, record: CalibrationRecord, labels: dict[float, Label | None]) -> None:
     """A camera that is held against a calibration since `NOW`; an event by its evidence, a minute apart."""
     storage = Storage(str(folder))
-    save_armed(storage, Armed().turned([record], NOW))
+    save_armed(storage, load_armed(storage).turned([record], NOW))
     with writing(storage) as log:
         for number, (evidence, label) in enumerate(labels.items(), 1):
             log.say(alarm(folder.name, NOW + timedelta(minutes=number), evidence, label))
@@ -137,6 +137,21 @@ def test_a_camera_that_was_learned_has_its_own(record: CalibrationRecord, run: P
     assert one.file.endswith("out/yard/learned/calibration.json")
     assert [each.evidence for each in one.after.labelled] == [30.0]
     assert load_calibration(Storage(str(run))) == record
+
+
+def test_what_was_learned_for_another_model_counts_no_more_than_in_a_watch(
+    record: CalibrationRecord, run: Path, tmp_path: Path
+) -> None:
+    stale = dataclasses.replace(made_of([noise(3), noise(4)]), profile="day")
+    folder = Storage(str(tmp_path / "out/yard"))
+    save_armed(folder, Armed().turned([stale], NOW - timedelta(hours=1)))
+    watched(tmp_path / "out/yard", record, {30.0: "normal"})
+    stale.save(Storage(str(tmp_path / "out/yard/learned")))
+    one = told(run, tmp_path / "out")
+    assert one.file.endswith("run/calibration.json")
+    assert ([each.evidence for each in one.after.labelled], one.strangers) == ([30.0], 0)
+    (tmp_path / "out/yard/learned/calibration-day.json").write_text("{}")
+    assert told(run, tmp_path / "out").file.endswith("run/calibration.json")
 
 
 def test_there_must_be_a_calibration_and_a_log(run: Path, tmp_path: Path, record: CalibrationRecord) -> None:

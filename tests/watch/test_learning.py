@@ -2,22 +2,30 @@
 
 import dataclasses
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pipeline.calibrate.config import FeedbackConfig
+from pipeline.calibrate.feedback import feedback
 from pipeline.errors import CalibrationError, ConfigError
-from pipeline.runs.calibration import Trace, calibrated_profiles, load_calibration
+from pipeline.runs.calibration import CalibrationRecord, Trace, calibrated_profiles, load_calibration
 from pipeline.scoring import keeping
 from pipeline.scoring.keeping import Keeper
+from pipeline.video.profiles import profiles
+from pipeline.video.timed import TimedFrame
 from pipeline.watch import learning
-from pipeline.watch.plan import watch_config
+from pipeline.watch.assembler import Arrival, Window
+from pipeline.watch.engine import Engine
+from pipeline.watch.learning import Learner
+from pipeline.watch.plan import Plan, watch_config
 from pipeline.watch.run import watch
 from shards.storage import Storage
-from tests.helpers.videos import write_video
+from tests.helpers.videos import scene, write_video
 from tests.helpers.watching import events_of, prepared
-from tests.helpers.yard import FRAMES, RATE, World, abnormal_video, normal_video
+from tests.helpers.yard import ALARMS_PER_HOUR, FRAMES, RATE, World, abnormal_video, normal_video
 
 
 @pytest.fixture
@@ -92,6 +100,9 @@ def test_what_was_learned_for_another_model_keeps_no_watch_from_starting(
             assert snapshot.limit_hours is not None
         else:
             assert note.endswith("; the camera is learned again")
+    if learn is None:  # as whoever counts what was called normal has it
+        (one,) = feedback(FeedbackConfig(run=str(world.run), watched=str(tmp_path)))
+        assert one.file == f"{world.run}/calibration.json"
 
 
 def test_what_was_learned_for_another_model_is_refused_where_nothing_takes_its_place(
@@ -116,6 +127,88 @@ def test_an_upgrade_keeps_what_was_seen_so_far(
     monkeypatch.setattr(keeping, "code_version", lambda: "9.9.9")
     assert Keeper(home, belongs, of_version=False).load("0", None) is not None
     assert Keeper(home, belongs).load("a", None) is None
+
+
+class KilledError(BaseException):
+    """In place of a kill."""
+
+
+def killed(*given: object) -> None:
+    raise KilledError
+
+
+@pytest.fixture
+def seen(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Plan, Storage]:
+    """A camera with two profiles that has seen enough of both; its calibrations are those of its run."""
+    record = load_calibration(Storage(str(world.run)))
+
+    def made(self: Learner, profile: str | None) -> CalibrationRecord:
+        return dataclasses.replace(record, profile=profile)
+
+    monkeypatch.setattr(Learner, "_record", made)
+    home = Storage(str(tmp_path / "yard" / "learned"))
+    trace = Trace(seconds=np.arange(0, 130, 0.5), values=np.zeros((260, len(record.boxes))), restarts=[])
+    for profile in profiles("chroma"):
+        Keeper(home, record.belongs, of_version=False).save("0", profile, trace)
+    plan = watch_config(
+        **given(world, tmp_path),
+        url="rtsp://127.0.0.1:1/s",
+        profile="chroma",
+        learn="2m",
+        alarms_per_hour=ALARMS_PER_HOUR,
+    )
+    return plan, home
+
+
+def next_frame(made: Engine) -> None:
+    """Have a frame scored."""
+    post = made._posts["yard"]
+    pictures = scene(5, size=(48, 72))
+    frames = [
+        TimedFrame(number=number, seconds=number / RATE, picture=picture, is_corrupt=False)
+        for number, picture in enumerate(pictures)
+    ]
+    (moment,) = post.tool.moments(frames)
+    last = Arrival(frame=frames[-1], at=1.0, time=datetime(2026, 5, 4, 12, tzinfo=UTC))
+    post.camera.see(Window(frames=(*pictures,), last=last, profile=moment.profile, gap=False), moment, 1.0)
+
+
+def test_a_kill_between_the_calibrations_of_two_profiles_ends_no_learning(
+    seen: tuple[Plan, Storage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (plan, home), real = seen, CalibrationRecord.save
+    with monkeypatch.context() as patch, prepared(plan) as made:
+
+        def save(self: CalibrationRecord, folder: Storage) -> None:
+            if calibrated_profiles(home):
+                raise KilledError
+            real(self, folder)
+
+        patch.setattr(CalibrationRecord, "save", save)
+        with pytest.raises(KilledError):
+            next_frame(made)
+    assert len(calibrated_profiles(home)) == 1
+    with prepared(plan) as made:
+        snapshot = made.view.snapshot("yard")
+        assert snapshot.learning and "found a part of what was learned" in snapshot.notes[0]
+        next_frame(made)
+        assert not made.view.snapshot("yard").learning
+    assert calibrated_profiles(home) == sorted(profiles("chroma"), key=str)
+    assert not (Path(home.path("")) / "calibration").exists()
+
+
+def test_a_kill_while_what_was_seen_is_removed_has_the_camera_learned(
+    seen: tuple[Plan, Storage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, home = seen
+    with monkeypatch.context() as patch, prepared(plan) as made:
+        patch.setattr(Keeper, "clear", killed)
+        with pytest.raises(KilledError):
+            next_frame(made)
+    assert list((Path(home.path("")) / "calibration").iterdir())
+    with prepared(plan) as made:
+        snapshot = made.view.snapshot("yard")
+        assert not snapshot.learning and snapshot.notes == () and snapshot.limit_hours is not None
 
 
 def test_too_little_for_the_rate_is_refused_with_what_is_needed(bare: World, tmp_path: Path) -> None:
