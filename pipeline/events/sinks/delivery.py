@@ -18,7 +18,7 @@ from pipeline.errors import SourceError
 from pipeline.events.event import MOST_BYTES, Event, from_json, to_json
 from pipeline.events.log import LOG
 from pipeline.events.sinks.sink import DoubtfulError, Sink, UndeliverableError, UnreachableError
-from shards.errors import ShardError
+from shards.errors import ShardError, StorageError, os_error_line
 from shards.jsonfile import read_json
 from shards.storage import Storage
 
@@ -202,13 +202,19 @@ class Delivery:
         return True
 
     def _line_at(self, place: int) -> bytes | None:
-        """The line at a place, its end included; None while there is no whole one."""
+        """The line at a place, its end included; None while there is no whole one.
+
+        Raises:
+            StorageError: it cannot be read, which says nothing of whether there is one.
+        """
         try:
             with self._log.open("rb") as file:
                 file.seek(place)
                 line = file.readline(MOST_BYTES + 1)
-        except OSError:
+        except FileNotFoundError:
             return None
+        except OSError as error:
+            raise StorageError(os_error_line(error, str(self._log))) from error
         return line if line.endswith(b"\n") else None
 
     def _is_done(self, line: bytes) -> bool:

@@ -1,12 +1,15 @@
 """Delivery: each event at least once and in order, whatever fails and whoever is killed."""
 
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +22,7 @@ from pipeline.events.sinks.delivery import LONGEST_PAUSE, Delivery, close_all
 from pipeline.events.sinks.sink import DoubtfulError, UndeliverableError, UnreachableError
 from pipeline.events.sinks.webhook import Webhook
 from pipeline.processes.children import module_environment
+from shards.errors import StorageError
 from shards.storage import Storage
 from tests.helpers.events import event
 from tests.helpers.receivers import receiver, until
@@ -111,6 +115,46 @@ def test_a_new_sink_is_not_told_of_the_past_and_an_old_one_goes_on(tmp_path: Pat
     until(lambda: second.got)
     delivery.close()
     assert (first.got, second.got) == ([], [event(1)])
+
+
+def refused(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Have no descriptor free so many times when the log is opened to be read."""
+    real, left = Path.open, [None] * times
+
+    def opened(self: Path, *given: Any, **more: Any) -> Any:
+        if self.name == LOG and left:
+            left.pop()
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(self))
+        return real(self, *given, **more)
+
+    monkeypatch.setattr(Path, "open", opened)
+
+
+def test_a_log_that_cannot_be_read_at_the_start_is_not_taken_for_another_and_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Storage(tmp_path)
+    delivered_story(folder, Recorder())
+    with monkeypatch.context() as patch, pytest.raises(StorageError, match=r"events\.jsonl: Too many open"):
+        refused(patch, 1)
+        Delivery(folder, Recorder())
+    sink = Recorder()
+    Delivery(folder, sink).close()
+    assert sink.got == []
+
+
+def test_an_event_waits_for_no_other_because_the_log_could_not_be_read_at_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, sink = Storage(tmp_path), Recorder()
+    delivery = Delivery(folder, sink, first_pause=0.0005)
+    with writing(folder) as log:
+        log.append(event(0))
+    refused(monkeypatch, 3)
+    delivery.notify()
+    until(lambda: sink.got == [event(0)])
+    delivery.close()
+    assert delivery.failure is None
 
 
 def test_half_a_line_waits_for_its_other_half(tmp_path: Path) -> None:
