@@ -107,7 +107,7 @@ def prepare(folder: Path, videos: int) -> None:
     storage, config = Storage(folder / "set"), _config(folder)
     write_manifest(storage, manifest)
     layout = recognise(list_tree(config.source), config.dataset, config.split)
-    stamps = {video.name: stamp(video) for video in layout.videos}
+    stamps = {video.name: stamp(config.source, video) for video in layout.videos}
     storage.write(stamps_name(tables), memoryview(encoded(stamps_batch([stamps[name] for name in names]))))
     storage.write(CONFIG, recorded_config(config))
 

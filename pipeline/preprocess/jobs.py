@@ -1,6 +1,7 @@
 """What a worker is told and what it leaves behind: jobs, part files, and what identifies a source file."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,7 @@ from pipeline.preprocess.sources.source import Source
 from pipeline.preprocess.sources.tree import SourceFile
 from pipeline.preprocess.sources.videos import SourceMasks, SourceVideo
 from pipeline.processes.heartbeat import Heartbeat
+from shards import locations
 from shards.choices import Split
 from shards.codecs import Codec
 from shards.digests import digest_of, sum_line
@@ -115,11 +117,31 @@ def part_name(split: Split, name: str) -> str:
     return f"{PARTS}/{video_stem(split, name)}{PART_SUFFIX}"
 
 
-def stamp(video: SourceVideo) -> str:
-    """Changes when the name, size or time of a source file does: if it is the same, so are the files."""
-    files = video.files if video.masks is None else (*video.files, *video.masks.files)
-    text = "".join([f"{file.path}\0{file.size}\0{file.modified}\n" for file in files])
+def stamp(location: str, video: SourceVideo) -> str:
+    """Changes when the place, name, size or time of a source file does: if it is the same, so are the files.
+
+    The place counts because other files may have all of the rest: archives give each file one time, and masks
+    drawn anew the size of those before. Files that moved are only read again, for their digest.
+
+    Args:
+        location: of the source.
+        video: of it.
+    """
+    text = _listed(location, video.files)
+    if video.masks is not None:
+        text += _listed(video.masks.location, video.masks.files)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _listed(location: str, files: Iterable[SourceFile]) -> str:
+    lines = [f"{file.path}\0{file.size}\0{file.modified}\n" for file in files]
+    return "".join([_place(location), "\n", *lines])
+
+
+@functools.lru_cache(maxsize=16)  # there are two for 100,000 videos
+def _place(location: str) -> str:
+    """A location without credentials and query, which may change while the files stay where they are."""
+    return locations.shown(locations.absolute(location))
 
 
 def fingerprint(source: Source, video: SourceVideo, heartbeat: Heartbeat) -> dict[str, Any]:

@@ -184,9 +184,12 @@ def _of_file(facts: dict[str, Any], frames: int) -> Iterator[_Note]:
         text = f"the header says {facts['frames_header']} frames, {frames} were decoded"
         yield _Note("the header says another number of frames", text)
     if "rate_header" in facts:
+        rate, header = facts["rate"], facts["rate_header"]
         text = (
-            f"its frames come at {facts['rate']:g} per second, not at the {facts['rate_header']:g} of its "
-            "header; the former is recorded"
+            f"its frames come at {rate:g} per second, not at the {header:g} of its header; the former is "
+            "recorded"
+            if rate
+            else f"its header says {header:g} frames per second, which cannot be; no rate is recorded"
         )
         yield _Note("the frames come at another rate than the header says", text)
     if not facts["even"]:

@@ -51,7 +51,7 @@ def standing(state: State, source: Source, videos: Iterable[SourceVideo]) -> Sta
         source: is read where a stamp says that a file may have changed.
         videos: of the source.
     """
-    kept, others = state.unchanged(videos)
+    kept, others = state.unchanged(source, videos)
     parts: dict[Key, Part] = {}
     missing: list[SourceVideo] = []
     known = state.known()

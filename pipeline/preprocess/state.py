@@ -95,7 +95,9 @@ class State:
         assert self.manifest is not None
         return self.manifest.videos.source(self.numbers[key]).get("file")
 
-    def unchanged(self, videos: Iterable[SourceVideo]) -> tuple[dict[Key, Kept], list[SourceVideo]]:
+    def unchanged(
+        self, source: Source, videos: Iterable[SourceVideo]
+    ) -> tuple[dict[Key, Kept], list[SourceVideo]]:
         """Whole videos of the manifest whose source files have the stamps that they had, and all others."""
         titles = [*self.numbers]
         again = {*self.parts, *(titles[number] for number in self.lost)}
@@ -104,10 +106,12 @@ class State:
         for video in videos:
             key = video.key
             number = self.numbers.get(key)
-            if number is not None and key not in again and (now := stamp(video)) == self.stamps[number]:
-                found[key] = Kept(number, now)
-            else:
-                others.append(video)
+            if number is not None and key not in again:
+                now = stamp(source.location, video)
+                if now == self.stamps[number]:
+                    found[key] = Kept(number, now)
+                    continue
+            others.append(video)
         return found, others
 
     def finished(self, source: Source, video: SourceVideo, heartbeat: Heartbeat) -> Kept | Part | None:
@@ -116,7 +120,7 @@ class State:
         part, number = self.parts.get(key), self.numbers.get(key)
         if part is None and (number is None or number in self.lost):
             return None
-        now = stamp(video)
+        now = stamp(source.location, video)
         if part is not None:
             return replace(part, stamp=now) if _holds(part, now, source, video, heartbeat) else None
         assert number is not None

@@ -80,7 +80,7 @@ def process_video(job: Job, heartbeat: Heartbeat, folder: Path | None = None) ->
             shards=shards,
             masks=stored_masks,
         ),
-        stamp=stamp(video),
+        stamp=stamp(job.source, video),
         waits=job.waits and is_small(shards),
     )
     if job.leaves_part:

@@ -23,7 +23,7 @@ from pipeline.video.pyav_files import (
     opened,
     video_tracks,
 )
-from pipeline.video.steps import believed_rate, is_even
+from pipeline.video.steps import is_even, rate_of_file
 
 _MOST_COMPLAINTS = 16
 """The most complaints that are kept; a demuxer finds a new one at every few bytes of rubbish."""
@@ -60,8 +60,8 @@ class Header:
 
 @dataclass(frozen=True, kw_only=True)
 class Audit(Header):
-    """What demuxing a video file tells. Its rate is that of the times of its frames, where these are even and
-    come at another one than the header says.
+    """What demuxing a video file tells. Its rate is that of the times of its frames, where these are even, or
+    the first of them are, and come at another one than the header says; 0 where that cannot be.
 
     Attributes:
         rate_header: frames per second by the header, where that is not believed.
@@ -186,7 +186,7 @@ class Demuxed:
     def audit(self) -> Audit:
         """What was found, once the packets are drawn; the file may be closed by then."""
         times = np.array(self._times, np.int64)
-        rate = believed_rate(times, self._unit, self._rate, fields=self.header.fields)
+        rate = rate_of_file(times, self._unit, self._rate, fields=self.header.fields)
         return Audit(
             **vars(self.header) | {"rate": float(rate or 0)},
             rate_header=None if self._rate in (None, rate) else float(self._rate or 0),

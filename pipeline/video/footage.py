@@ -17,10 +17,11 @@ from pipeline.runs.ownership import holds_results
 from pipeline.video.images import decode_image, read_image
 from pipeline.video.naming import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from pipeline.video.pyav_frames import Findings
-from pipeline.video.sequence import in_order
+from pipeline.video.sequence import in_order, refuse_doubled
 from pipeline.video.timed import TimedFrame, timed_frames
 from pipeline.video.walking import Oddities, is_below, remote_results, walk
 from shards import locations
+from shards.digests import digest_of
 from shards.errors import StorageError, os_error_line
 from shards.storage import Storage, storage_of
 from shards.text import listed, natural_key, printable
@@ -56,6 +57,9 @@ class Footage:
     def stamp(self) -> dict[str, Any]:
         """What changes when its files do: bytes, images, and the time of the last change where it is known.
 
+        Of images also a digest of the name, the bytes and the time of each, for they may take one another's
+        places.
+
         Raises:
             SourceError: it is gone, or cannot be looked at.
             StorageError: a remote storage does not answer, or refuses.
@@ -74,11 +78,16 @@ class Footage:
                 f"{self}: cannot be read: {error.strerror}; make it readable, or leave it out with "
                 "--on-error skip"
             ) from error
-        return {
+        stamp: dict[str, Any] = {
             "bytes": sum(state.st_size for state in states),
             "modified": max(state.st_mtime_ns for state in states),
             "images": len(self.images),
         }
+        if self.images:
+            each = zip(self.images, states, strict=True)
+            lines = (f"{Path(path).name}\0{state.st_size}\0{state.st_mtime_ns}\n" for path, state in each)
+            stamp["digest"] = digest_of(line.encode("utf-8", "surrogateescape") for line in lines)
+        return stamp
 
     @contextlib.contextmanager
     def local(self) -> Iterator[Path]:
@@ -159,7 +168,8 @@ def found(arguments: Sequence[str], notes: list[str] | None = None) -> list[Foot
         notes: is told of links, and of what of a folder was left out.
 
     Raises:
-        SourceError: one of them names nothing, a live stream, or a pipe or device.
+        SourceError: one of them names nothing, a live stream, or a pipe or device; or two images of a folder
+            differ only in the suffix.
         ShardError: a remote storage does not answer, or refuses.
     """
     videos: dict[str, Footage] = {}
@@ -221,6 +231,7 @@ def _local(path: Path, notes: list[str]) -> list[Footage]:
         if images and not clips:
             name = path.resolve().name if below == Path() else str(below)
             frames, others = in_order(images)
+            refuse_doubled(frames, locations.shown(str(path / below)), printable(name))
             strays += [str(below / other) for other in others]
             pictures = tuple(str(path / below / frame) for frame in frames)
             videos.append(Footage(name=name, location=str(path / below), images=pictures))

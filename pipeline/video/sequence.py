@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import PurePosixPath
 
-from shards.text import natural_key
+from pipeline.errors import SourceError
+from shards.text import natural_key, printable
 
 _NUMBER = re.compile(r"\d+")
 _DECIMAL = re.compile(r"(.*?)(?<!\d)(?<!\d\.)(\d+)(?:\.(\d+))?(\D*)")
@@ -33,6 +34,29 @@ def in_order(names: Sequence[str]) -> tuple[list[str], list[str]]:
         frames = _alike(names, r"\d+")
     kept = set(frames)
     return frames, [name for name in names if name not in kept]
+
+
+def refuse_doubled(paths: Sequence[str], where: str, video: str) -> None:
+    """Refuse each frame twice, as `001.jpg` and `001.png`: it would be a video that stops after each.
+
+    Args:
+        paths: of the images of one folder.
+        where: these begin, for the message.
+        video: what it is called, for the message.
+
+    Raises:
+        SourceError: two have the same name but for the suffix.
+    """
+    if len({path.rpartition(".")[2] for path in paths}) == 1:
+        return
+    seen: dict[str, str] = {}
+    for path in paths:
+        other = seen.setdefault(_stem(path), path)
+        if other is not path:
+            raise SourceError(
+                f"{where}: found {printable(other)} and {printable(PurePosixPath(path).name)}, expected one "
+                f"image of each name in {video}; move those of one kind out of the folder"
+            )
 
 
 def _alike(images: Sequence[str], number: str) -> list[str]:

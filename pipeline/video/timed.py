@@ -14,13 +14,13 @@ import numpy as np
 from pipeline.errors import ConfigError
 from pipeline.video.pyav_files import TIMELESS, header_rate, is_interlaced, opened, video_tracks
 from pipeline.video.pyav_frames import Findings, stamped
-from pipeline.video.steps import RATES, believed_rate
+from pipeline.video.steps import LOOKED_AT, rate_of_file
 
 USUAL_RATE = Fraction(25)
 """Frames per second of a file that does not say."""
-_LOOKED_AT, _REORDERED = 100, 32
-"""Packets whose times are held against the header's rate, of thousands of files before the first is scored:
-100 tell it to 1 in 2,000. And those after them of which frames that are shown before may still come."""
+_REORDERED = 32
+"""Packets after those of the first frames, of which frames that are shown before may still come. No more are
+read, for that is done with thousands of files before the first is scored."""
 RATE_TOLERANCE = Fraction(1, 10)
 """The share by which the rate of scored frames may differ from the one that was trained on."""
 NO_RATE = "its rate is not known, so no alarm can be raised"
@@ -86,28 +86,26 @@ def _timed(path: Path, name: str, findings: Findings, given: float | None) -> It
 def rate(path: Path, name: str) -> Fraction | None:
     """Frames per second of a file; None if it does not say, or says what cannot be.
 
-    It is the rate by its header, unless its first frames come evenly at another one. A header that lists the
-    frames has their mean rate, which is believed.
+    It is the rate by its header, unless its first frames come evenly at another one, see `rate_of_file`.
 
     Raises:
         SourceError: it is not a video file.
     """
     with av.logging.Capture(local=False), opened(path, name) as container:
         stream = video_tracks(container, name)[0]
-        found = header_rate(container, stream)
-        if container.format.name not in TIMELESS and (found is None or not stream.frames):
-            fields, unit = is_interlaced(stream), stream.time_base
-            found = believed_rate(_first_times(container, stream), unit, found, fields=fields)
-    return found if found is not None and RATES[0] <= found <= RATES[1] else None
+        header, unit, fields = header_rate(container, stream), stream.time_base, is_interlaced(stream)
+        is_stamped = container.format.name not in TIMELESS
+        times = _first_times(container, stream) if is_stamped else np.array([], np.int64)
+        return rate_of_file(times, unit, header, fields=fields)
 
 
 def _first_times(container: av.container.InputContainer, stream: av.VideoStream) -> np.ndarray:
     """Ticks at which the first frames of a track are shown, int64 (N,), ascending."""
     times: list[int] = []
-    packets = itertools.islice(container.demux(stream), _LOOKED_AT + _REORDERED)
+    packets = itertools.islice(container.demux(stream), LOOKED_AT + _REORDERED)
     with contextlib.suppress(av.FFmpegError):  # what was read until then tells enough
         times += (packet.pts for packet in packets if packet.pts is not None)
-    return np.sort(np.array(times, np.int64))[:_LOOKED_AT]
+    return np.sort(np.array(times, np.int64))[:LOOKED_AT]
 
 
 def every(rate_of_file: float | Fraction, rate_of_model: float | Fraction, name: str) -> int:

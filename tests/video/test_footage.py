@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
+from pipeline.preprocess.datasets.layouts import recognise
 from pipeline.preprocess.sources.source import list_tree
 from pipeline.preprocess.sources.videos import image_video
 from pipeline.video.footage import Footage, _told_apart, found
@@ -50,6 +51,19 @@ def test_images_are_in_the_order_of_preprocess_without_those_of_no_sequence(tmp_
     stored = image_video(tree, "training", "a", "")
     assert [Path(image).name for image in video.images] == [file.name for file in stored.files] == times
     assert notes == [f"{tmp_path}: left out images that are not of the sequence: thumbnail.png"]
+
+
+def test_each_frame_twice_is_refused_in_the_words_of_preprocess(tmp_path: Path) -> None:
+    for name in ("000.jpg", "000.png", "001.jpg", "001.png"):
+        (tmp_path / "yard" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "yard" / name).touch()
+    words = "found {}000.jpg and 000.png, expected one image of each name in {}; move those of one kind out"
+    with pytest.raises(SourceError) as refused:
+        found([str(tmp_path)])
+    assert str(refused.value).startswith(f"{tmp_path}/yard: {words.format('', 'yard')}")
+    with pytest.raises(SourceError) as refused:
+        recognise(list_tree(str(tmp_path)), "auto", "training")
+    assert str(refused.value).startswith(f"{tmp_path}: {words.format('yard/', 'training/yard')}")
 
 
 def test_files_patterns_and_folders_of_images_are_found_once(source: Path) -> None:
@@ -152,6 +166,18 @@ def test_the_stamp_changes_with_the_file(tmp_path: Path) -> None:
     file.unlink()
     with pytest.raises(SourceError, match="not found"):
         footage.stamp()
+
+
+def test_the_stamp_changes_when_images_change_places(tmp_path: Path) -> None:
+    for number in range(6):
+        (tmp_path / f"{number}.bmp").write_bytes(bytes([number]) * 100)
+    before = found([str(tmp_path)])[0].stamp()
+    assert found([str(tmp_path)])[0].stamp() == before
+    for number in range(6):
+        (tmp_path / f"{number}.bmp").rename(tmp_path / f"x{5 - number}.bmp")
+    after = found([str(tmp_path)])[0].stamp()
+    assert after != before
+    assert {**after, "digest": before["digest"]} == before
 
 
 def test_a_file_of_a_web_server_is_fetched(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.video.steps import believed_rate, is_even
+from pipeline.video.steps import LOOKED_AT, believed_rate, is_even, rate_of_file
 
 UNIT = Fraction(1, 1000)
 
@@ -53,3 +53,24 @@ def test_missing_frames_add_up_where_a_tick_is_as_long_as_a_frame() -> None:
     times = np.delete(np.arange(1000), np.arange(100, 110, 2))
     assert not is_even(times)
     assert is_even(np.delete(np.arange(1000), 500))
+
+
+@given(
+    rate=st.fractions(min_value=1, max_value=60, max_denominator=1001),
+    gaps=st.sets(st.integers(110, 298), max_size=5),
+    header=st.sampled_from([None, Fraction(25)]),
+)
+def test_the_whole_and_the_first_frames_tell_the_same_rate(
+    rate: Fraction, gaps: set[int], header: Fraction | None
+) -> None:
+    times = np.delete(ticks(rate, 300), list(gaps))
+    whole = rate_of_file(times, UNIT, header, fields=False)
+    start = rate_of_file(times[:LOOKED_AT], UNIT, header, fields=False)
+    assert whole is not None
+    assert start is not None
+    assert abs(LOOKED_AT / whole - LOOKED_AT / start) <= 3 * UNIT
+
+
+@pytest.mark.parametrize("header", [Fraction(90_000), Fraction(1, 10_000)])
+def test_a_rate_that_cannot_be_is_none(header: Fraction) -> None:
+    assert rate_of_file(np.array([0, 100, 300]), UNIT, header, fields=False) is None

@@ -4,6 +4,7 @@ import itertools
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, SourceError
 from pipeline.video import timed
+from pipeline.video.audit import audit
 from pipeline.video.pyav_frames import Findings, frames
 from pipeline.video.timed import TimedFrame, every, rate, thinned, timed_frames
 from tests.helpers.videos import scene, write_video
@@ -180,3 +182,34 @@ def test_thinning_keeps_every_nth_and_forgets_no_damage(corrupt: list[bool], str
     assert [frame.number for frame in kept] == list(range(0, len(corrupt), stride))
     for frame in kept:
         assert frame.is_corrupt == any(corrupt[max(0, frame.number - stride + 1) : frame.number + 1])
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.flv"])
+@pytest.mark.parametrize("missing", [None, 130])
+def test_a_file_has_one_rate_whether_it_is_read_through_or_not(
+    name: str, missing: int | None, tmp_path: Path
+) -> None:
+    times = [100 * number for number in range(150) if number != missing]
+    path = write_video(tmp_path / name, scene(len(times)), times=times)
+    found = audit(path, name, lambda *_: None)
+    assert (found.rate, found.even) == (10.0, missing is None)
+    assert rate(path, name) == 10
+
+
+def test_a_last_frame_that_lasts_long_does_not_slow_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "0"})
+        stream.height, stream.width = scene(1)[0].shape[:2]
+        stream.codec_context.time_base = Fraction(1, 1000)
+        packets = []
+        for number, picture in enumerate(scene(50)):
+            frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
+            frame.pts, frame.time_base = 100 * number, Fraction(1, 1000)
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        packets[-1].duration = 5000
+        container.mux(packets)
+    assert rate(path, path.name) == 10
+    found = audit(path, path.name, lambda *_: None)
+    assert (found.rate, round(found.rate_header or 0)) == (10.0, 5)

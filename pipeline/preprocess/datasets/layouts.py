@@ -12,10 +12,10 @@ from pipeline.preprocess.config import DatasetName
 from pipeline.preprocess.datasets import DATASETS
 from pipeline.preprocess.datasets.dataset import Asked, Dataset, Form
 from pipeline.preprocess.datasets.folder import FOLDER
-from pipeline.preprocess.sources.tree import SourceFile, Tree, join
+from pipeline.preprocess.sources.tree import Tree, join
 from pipeline.preprocess.sources.videos import Layout, SourceVideo
+from pipeline.video.sequence import refuse_doubled
 from shards.choices import Split
-from shards.text import printable
 
 _DEPTH = 2
 """Archives often unpack into a folder in a folder."""
@@ -37,7 +37,7 @@ def recognise(tree: Tree, dataset: DatasetName, split: Split) -> Layout:
     layout = _recognise(tree, dataset, split)
     for video in layout.videos:
         if video.is_images:
-            _refuse_doubled(tree, video)
+            refuse_doubled([file.path for file in video.files], str(tree.source), video.title)
     if len({video.key for video in layout.videos}) == len(layout.videos):
         return layout
     seen: dict[tuple[str, str], SourceVideo] = {}
@@ -49,20 +49,6 @@ def recognise(tree: Tree, dataset: DatasetName, split: Split) -> Layout:
                 f"{video.title}; move one of them away"
             )
     return layout
-
-
-def _refuse_doubled(tree: Tree, video: SourceVideo) -> None:
-    """Each frame twice, as `001.jpg` and `001.png`, would be a video that stops after each."""
-    if len({file.path.rpartition(".")[2] for file in video.files}) == 1:
-        return
-    seen: dict[str, SourceFile] = {}
-    for file in video.files:
-        other = seen.setdefault(file.stem, file)
-        if other is not file:
-            raise SourceError(
-                f"{tree.source}: found {printable(other.path)} and {printable(file.name)}, expected one "
-                f"image of each name in {video.title}; move those of one kind out of the folder"
-            )
 
 
 def _recognise(tree: Tree, name: DatasetName, split: Split) -> Layout:

@@ -18,7 +18,7 @@ from pipeline.preprocess.labels.names import shown, some
 from pipeline.preprocess.labels.readers import TABLES, located, read_labels
 from pipeline.preprocess.sources.source import list_tree
 from pipeline.preprocess.sources.tree import SourceFile, Tree, join
-from pipeline.preprocess.sources.videos import Layout
+from pipeline.preprocess.sources.videos import Layout, SourceMasks
 from shards.storage import Storage
 from shards.text import printable
 
@@ -59,13 +59,19 @@ def find_labels(tree: Tree, layout: Layout, given: str | None) -> tuple[Layout, 
     if file is not None:
         return layout, read_labels(tree, file, layout)
     labels = _frame_labels(tree, layout.root, layout)
-    return layout, labels or mask_labels(tree, layout, lambda masks: True)
+    return layout, labels or mask_labels(tree, layout)
 
 
-def _without_masks(layout: Layout) -> Layout:
-    if all(video.masks is None for video in layout.videos):
+def _without_masks(layout: Layout, only_in: str | None = None) -> Layout:
+    """The layout without masks, or with those alone that lie in one location."""
+
+    def stay(masks: SourceMasks | None) -> bool:
+        return masks is None or masks.location == only_in
+
+    if all(stay(video.masks) for video in layout.videos):
         return layout
-    return replace(layout, videos=tuple(video._replace(masks=None) for video in layout.videos))
+    videos = (video if stay(video.masks) else video._replace(masks=None) for video in layout.videos)
+    return replace(layout, videos=tuple(videos))
 
 
 def _find_given(source: Tree, layout: Layout, given: str) -> tuple[Layout, Labels]:
@@ -84,9 +90,9 @@ def _find_given(source: Tree, layout: Layout, given: str) -> tuple[Layout, Label
     labels = _frame_labels(tree, "", layout) or read_frame_labels(tree, "", layout)
     if labels is not None:
         return layout, labels
-    layout = with_pixel_masks(tree, layout)
-    # The masks of the source are not what was asked for.
-    labels = mask_labels(tree, layout, lambda masks: masks.location == tree.source.location)
+    # Those of the source are not what was asked for, nor labels of a video that none were given for.
+    layout = _without_masks(with_pixel_masks(tree, layout), only_in=tree.source.location)
+    labels = mask_labels(tree, layout)
     if labels is None:
         names = [shown(printable(name)) for name in (*tree.folders(), *(f.name for f in tree.children()))]
         there = some(names) or "nothing"

@@ -129,15 +129,14 @@ def _with_masks(
     return replace(layout, videos=tuple(masked(video) for video in layout.videos))
 
 
-def mask_labels(tree: Tree, layout: Layout, is_wanted: Callable[[SourceMasks], bool]) -> MaskLabels | None:
+def mask_labels(tree: Tree, layout: Layout) -> MaskLabels | None:
     """Labels from the masks that testing videos have; None if none has any.
 
     Args:
         tree: that the masks are in.
         layout: with masks.
-        is_wanted: whether some masks count.
     """
-    masked = [v.masks for v in layout.testing() if v.masks is not None and is_wanted(v.masks)]
+    masked = [video.masks for video in layout.testing() if video.masks is not None]
     if not masked:
         return None
     title = printable(PurePosixPath(masked[0].files[0].path).parent.name or "masks")

@@ -118,6 +118,18 @@ def test_masks_of_more_videos_are_said(tmp_path: Path) -> None:
     assert found(tmp_path / "source", None).notes == (note,)
 
 
+def test_masks_that_were_given_for_some_videos_leave_the_others_without_labels(tmp_path: Path) -> None:
+    source = datasets.avenue(tmp_path / "source")
+    given = tmp_path / "masks"
+    given.mkdir()
+    np.save(given / "01.npy", np.ones((12, 4, 4)))
+    tree = list_tree(str(source))
+    layout, labels = find_labels(tree, recognise(tree, "auto", "testing"), str(given))
+    assert labels is not None
+    assert labels.source == "masks (abnormal = any marked pixel)"
+    assert [video.masks and video.masks.location for video in layout.testing()] == [str(given), None, None]
+
+
 def test_an_array_over_all_frames_cannot_be_cut_for_some(tmp_path: Path) -> None:
     source = source_of(tmp_path / "source", "01", "02")
     np.save(tmp_path / "labels.npy", np.zeros(36, int))
