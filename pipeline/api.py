@@ -94,6 +94,8 @@ class Moment:
 class Video:
     """A video, whose frames are decoded as they are drawn, from the first one each time; see `read_video`.
 
+    Of 16-bit images these are the highest 8 bits; a `Detector` that takes the video sees what its model saw.
+
     Attributes:
         name: of the video.
         rate: images per second of a folder of images, or of frames of a file that does not say, if it was
@@ -284,7 +286,7 @@ class Detector:
         if not isinstance(frames, Video):
             yield from self._told(_timed(frames, self.rate), self._job.alarms)
             return
-        footage = frames._footage
+        footage = dataclasses.replace(frames._footage, depth=self._job.depth)
         with Decoder() as decoder, footage.local() as path:
             job = dataclasses.replace(
                 self._job, config=dataclasses.replace(self._job.config, rate=frames.rate)

@@ -7,6 +7,7 @@ from pipeline.calibrate.config import CalibrateConfig
 from pipeline.calibrate.material import Material, files, overlapping, training_set, whole
 from pipeline.errors import CalibrationError
 from pipeline.runs.calibration import Belongings, Calibrated
+from pipeline.runs.trainedon import depth_of
 from pipeline.scoring.instrument import Instrument
 from pipeline.video.decoding import Decoder
 from pipeline.video.pyav_frames import Findings
@@ -31,8 +32,9 @@ def chosen(
 ) -> tuple[list[Material], bool]:
     """What to calibrate on, and whether the model was trained on it."""
     if config.videos:
+        depth = depth_of(tool.checkpoint.origin)
         given = files(
-            config.videos, tool.size, belongs.rate, config.rate, decoder, notes.findings, notes.said
+            config.videos, tool.size, belongs.rate, config.rate, decoder, notes.findings, notes.said, depth
         )
         if not config.on_training_video:
             _refuse_trained(given, config, tool, notes)

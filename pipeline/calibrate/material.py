@@ -1,6 +1,7 @@
 """Normal video to calibrate on: what train kept aside, what it trained on, or files."""
 
 import contextlib
+import dataclasses
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pipeline.errors import CalibrationError, ConfigError, SourceError
 from pipeline.runs.checkpoint import Checkpoint
 from pipeline.runs.layout import home_of
 from pipeline.runs.ownership import recorded_location
-from pipeline.runs.trainedon import held_out_of, rate_of
+from pipeline.runs.trainedon import Depth, held_out_of, rate_of
 from pipeline.video.decoding import Decoder
 from pipeline.video.footage import Footage, found
 from pipeline.video.pyav_frames import Findings
@@ -196,6 +197,7 @@ def files(
     decoder: Decoder,
     findings: Findings,
     notes: list[str] | None = None,
+    depth: Depth | None = None,
 ) -> list[Material]:
     """Video files and folders of images.
 
@@ -207,12 +209,13 @@ def files(
         decoder: of their frames.
         findings: is told what is damaged.
         notes: is told what of folders was left out, and of links.
+        depth: what the model saw of 16-bit images.
 
     Raises:
         SourceError: one names nothing, or cannot be read.
         ConfigError: the rate of one does not fit that of the model, or nobody knows it.
     """
-    footages = found(arguments, notes)
+    footages = [dataclasses.replace(footage, depth=depth) for footage in found(arguments, notes)]
     return [_file(footage, size, model_rate, image_rate, decoder, findings) for footage in footages]
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import SourceError
-from pipeline.preprocess.depth import DepthMap, chosen_range
 from pipeline.preprocess.jobs import (
     MOST_LISTED,
     PARTS,
@@ -28,6 +27,7 @@ from pipeline.preprocess.sources.source import Source
 from pipeline.preprocess.sources.tree import SourceFile
 from pipeline.preprocess.sources.videos import SourceVideo
 from pipeline.processes.heartbeat import Heartbeat, Pulse
+from pipeline.video.depth import DepthMap, chosen_range
 from pipeline.video.files import decoded_file
 from pipeline.video.imageheaders import check_size
 from pipeline.video.images import Picture, decode_image, resize_into

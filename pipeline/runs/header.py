@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.errors import CheckpointError
 from pipeline.runs.spec import ModelSpec, is_within
-from pipeline.runs.trainedon import held_out_of, rate_of
+from pipeline.runs.trainedon import depth_of, held_out_of, rate_of
 from pipeline.runs.virtualranks import virtual_ranks_of
 from shards.holdout import HeldOut
 from shards.jsonfile import parse_json
@@ -126,6 +126,7 @@ def _check(header: Header, file: str) -> None:
     try:
         rate_of(header.origin)
         held_out_of(header.origin)
+        depth_of(header.origin)
         virtual_ranks_of(header.origin)
     except ValueError as error:
         raise CheckpointError(f"{file}: {error}; train or import it again") from None

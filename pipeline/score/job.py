@@ -8,7 +8,7 @@ import torch
 from pipeline.processes.distributed import Process
 from pipeline.runs.checkpoint import Checkpoint, load_checkpoint
 from pipeline.runs.layout import home_of
-from pipeline.runs.trainedon import rate_of
+from pipeline.runs.trainedon import Depth, depth_of, rate_of
 from pipeline.score.config import ScoreConfig
 from pipeline.scoring.alarms import Alarms, alarms_of, unarmed
 from pipeline.scoring.choices import Score
@@ -53,6 +53,11 @@ class Job:
     def rate(self) -> float | None:
         """Frames per second that are to be scored; None where nobody knows."""
         return rate_of(self.checkpoint.origin)
+
+    @property
+    def depth(self) -> Depth | None:
+        """What the model saw of 16-bit images."""
+        return depth_of(self.checkpoint.origin)
 
     @property
     def score(self) -> Score:

@@ -63,6 +63,7 @@ def score_video(
         ConfigError: the folder holds the results of another video.
         StorageError: they cannot be written.
     """
+    footage = dataclasses.replace(footage, depth=job.depth)
     work = {**job.work(), "stamp": footage.stamp()}
     record = ScoreRecord(source=_source(footage), work=work, result=None)
     before = load_record(folder)

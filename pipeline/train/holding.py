@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pipeline.errors import ConfigError
 from pipeline.runs.layout import checkpoint_steps
 from pipeline.runs.ownership import CONFIG, recorded_options
+from pipeline.runs.trainedon import Depth, common_depth
 from pipeline.train.config import HOLD_OUT, HoldOut, TrainConfig
 from shards.entries import Video
 from shards.holdout import HeldOut, hold_out
@@ -51,6 +52,11 @@ class Holding:
     def rate(self) -> float | None:
         """Frames per second of what is trained on; None where it is unknown, or videos differ."""
         return common_rate(self.trained)
+
+    @property
+    def depth(self) -> Depth | None:
+        """What was made of 16-bit images that are trained on, see `trained_on`."""
+        return common_depth(video.source for video in self.trained)
 
     @property
     def notes(self) -> list[str]:

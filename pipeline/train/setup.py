@@ -183,7 +183,7 @@ def prepare(config: TrainConfig, process: Process, held: contextlib.ExitStack) -
             "dataset": manifest.dataset,
             "manifest_sha256": manifest.digest,
             SPLIT: split_identity(manifest, SPLIT),
-            **trained_on(aside.rate, aside.held_out),
+            **trained_on(aside.rate, aside.held_out, aside.depth),
         },
         "torch": torch.__version__,
     }

@@ -14,6 +14,8 @@ from typing import Any
 
 from pipeline.errors import SourceError
 from pipeline.runs.ownership import holds_results
+from pipeline.runs.trainedon import Depth
+from pipeline.video.depth import DepthMap
 from pipeline.video.images import decode_image, read_image
 from pipeline.video.naming import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from pipeline.video.pyav_frames import Findings
@@ -45,11 +47,14 @@ class Footage:
         name: what it is called; it is also the name of a folder, and unique among those found together.
         location: of its file, or of the folder of its images; may carry credentials.
         images: paths of its images in order; none of a video file.
+        depth: what a model saw of 16-bit images as black and white, see `pipeline.runs.trainedon`; None for
+            their highest 8 bits.
     """
 
     name: str
     location: str
     images: tuple[str, ...] = ()
+    depth: Depth | None = None
 
     def __str__(self) -> str:
         return locations.shown(self.location)
@@ -123,7 +128,8 @@ class Footage:
             rate: images per second, or frames of a file that does not say; None counts images, one a second.
 
         Raises:
-            SourceError: it is no video, one of its images cannot be read, or none can be decoded.
+            SourceError: it is no video, one of its images cannot be read, or has 16 bits that nobody knows
+                how to map, or none can be decoded.
         """
         if not self.images:
             yield from timed_frames(path, str(self), findings, rate)
@@ -133,6 +139,7 @@ class Footage:
     def _of_images(self, findings: Findings, rate: float) -> Iterator[TimedFrame]:
         """One that cannot be decoded gives no frame, and the next is corrupt, as in a video file."""
         is_broken, some, first_error = False, False, None
+        depth = DepthMap((self.depth[0], self.depth[1])) if self.depth and self.depth != "several" else None
         for number, image in enumerate(self.images):
             name = locations.shown(image)
             data = read_image(Path(image), name)
@@ -148,9 +155,14 @@ class Footage:
             if is_broken and findings.first is None:
                 findings.first = number
             if picture is not None:
-                yield TimedFrame(
-                    number=number, seconds=number / rate, picture=picture.pixels, is_corrupt=is_broken
-                )
+                if picture.deep is not None and self.depth == "several":
+                    raise SourceError(
+                        f"{name}: found 16 bits per channel, expected 8, for the model was trained on images "
+                        "that were mapped by several ranges; preprocess these with one --depth-range "
+                        "LOW:HIGH and train again, or convert the images"
+                    )
+                pixels = picture.pixels if depth is None else depth.frame(picture, name)
+                yield TimedFrame(number=number, seconds=number / rate, picture=pixels, is_corrupt=is_broken)
                 is_broken, some = False, True
         if first_error is not None and not some:
             raise first_error

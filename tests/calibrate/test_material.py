@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.calibrate.material import files
 from pipeline.errors import ConfigError
 from pipeline.video.decoding import Decoder
 from pipeline.video.pyav_frames import Findings
-from tests.helpers.videos import scene, write_video
+from tests.helpers.videos import scene, write_images, write_video
 
 
 def test_an_elementary_stream_counts_at_the_rate_that_it_is_given(tmp_path: Path) -> None:
@@ -26,3 +27,16 @@ def test_an_elementary_stream_counts_at_the_rate_that_it_is_given(tmp_path: Path
             ConfigError, match="does not say its frame rate, expected one; give it with --rate"
         ):
             without.opened().__enter__()
+
+
+def test_images_of_16_bits_are_what_the_model_saw_of_them(tmp_path: Path) -> None:
+    values = np.linspace(20_000, 21_000, 64).astype(np.uint16).reshape(8, 8)
+    folder = write_images(tmp_path / "deep", [values] * 2)
+    grays: list[tuple[int, int]] = []
+    with Decoder() as decoder:
+        for depth in (None, (20_000, 21_000)):
+            (images,) = files([str(folder)], (8, 8), 10, 10, decoder, Findings(), depth=depth)
+            with images.opened() as frames:
+                picture = next(frames).picture
+            grays.append((int(picture.min()), int(picture.max())))
+    assert grays == [(78, 82), (0, 255)]

@@ -13,7 +13,7 @@ from pipeline.errors import CheckpointError
 from pipeline.inspect.overview import overview
 from pipeline.runs.checkpoint import checkpoint_from_bytes
 from pipeline.runs.header import FORMAT, VERSION, Header, read_header
-from pipeline.runs.trainedon import trained_on
+from pipeline.runs.trainedon import common_depth, depth_of, trained_on
 from pipeline.terminal.tables import print_table
 from shards.holdout import HeldOut
 from shards.storage import Storage
@@ -21,7 +21,7 @@ from tests.helpers.mutation import mutated_json
 
 FILE = "best.safetensors"
 HELD_OUT = (HeldOut(video="day/01", start=0, end=90), HeldOut(video="é", start=80, end=100, gap=10))
-DATA = trained_on(12.5, HELD_OUT)
+DATA = trained_on(12.5, HELD_OUT, (7000, 7510))
 SPEC = {"method": "pred", "window": 5, "items": 4, "height": 16, "width": 16}
 OUTCOMES: Counter[str] = Counter()
 """What came of the mutated inputs; printed by `pytest -s`."""
@@ -44,12 +44,13 @@ def written(folder: Path, data: Any) -> Header:
 def test_a_header_gives_rate_and_what_was_kept_aside(folder: Path) -> None:
     header = written(folder, DATA)
     assert (header.rate, header.held_out) == (12.5, HELD_OUT)
+    assert depth_of(header.origin) == (7000, 7510)
 
 
 @pytest.mark.parametrize("data", [None, "training", {}, {"dataset": "folder", "training": "0" * 64}])
 def test_a_checkpoint_of_before_says_neither(folder: Path, data: Any) -> None:
     header = written(folder, data)
-    assert (header.rate, header.held_out) == (None, ())
+    assert (header.rate, header.held_out, depth_of(header.origin)) == (None, (), None)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,10 @@ def test_a_checkpoint_of_before_says_neither(folder: Path, data: Any) -> None:
         ({"held_out": [["a", 5, 10, 6]]}, "found held_out"),
         ({"held_out": [["a", 5, True, 0]]}, "found held_out"),
         ({"held_out": [["", 5, 10, 0]]}, "found held_out"),
+        ({"depth_range": "auto"}, "found depth_range 'auto', expected two values of 16 bits"),
+        ({"depth_range": [510, 7]}, "found depth_range"),
+        ({"depth_range": [0, 65536]}, "found depth_range"),
+        ({"depth_range": [0, True]}, "found depth_range"),
     ],
 )
 def test_what_cannot_be_is_refused(folder: Path, data: Any, message: str) -> None:
@@ -70,6 +75,27 @@ def test_what_cannot_be_is_refused(folder: Path, data: Any, message: str) -> Non
         written(folder, data)
     with pytest.raises(CheckpointError, match=message):
         checkpoint_from_bytes((folder / FILE).read_bytes(), "x")
+
+
+@pytest.mark.parametrize(
+    ("ranges", "expected"),
+    [
+        ([], None),
+        ([None, None], None),
+        ([[7, 9], [7, 9]], (7, 9)),
+        ([[7, 9], [7, 8]], "several"),
+        ([[7, 9], None], "several"),
+        (["all"], "several"),
+    ],
+)
+def test_videos_have_one_range_or_several(ranges: list[object], expected: object) -> None:
+    sources: list[dict[str, Any]] = [
+        {"kind": "video"},
+        *({"depth": {"bits": 16, "range": each}} for each in ranges),
+    ]
+    depth = common_depth(sources)
+    assert depth == expected
+    assert depth_of({"data": trained_on(None, (), depth)}) == expected
 
 
 @settings(max_examples=400, deadline=None)

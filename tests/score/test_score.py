@@ -17,7 +17,10 @@ from pipeline.events.event import to_json
 from pipeline.events.log import read_events
 from pipeline.processes.locking import sole
 from pipeline.runs.calibration import load_calibration
+from pipeline.runs.trainedon import Depth, trained_on
 from pipeline.score import video
+from pipeline.score.config import ScoreConfig
+from pipeline.score.run import score as score_videos
 from pipeline.score.summary import Summary
 from pipeline.scoring import telling
 from pipeline.scoring.rows import SCHEMA
@@ -573,3 +576,40 @@ def test_a_mask_that_the_calibration_does_not_have_is_refused(world: World, tmp_
     write_images(tmp_path, [keep], pattern="mask.png")
     with pytest.raises(CalibrationError, match="found a calibration of no mask, expected one of the mask"):
         world.score(tmp_path / "out", mask=str(tmp_path / "mask.png"))
+
+
+def test_images_of_16_bits_are_seen_as_the_model_saw_them(tmp_path: Path) -> None:
+    low, high = 20_000, 21_000
+    file = tmp_path / "run" / "checkpoints" / "model-00000003.safetensors"
+    checkpoint = make_checkpoint(file, size=(16, 16))
+
+    def given(depth: Depth | None) -> None:
+        data = trained_on(10.0, (), depth)
+        file.write_bytes(dataclasses.replace(checkpoint, origin={"data": data}).to_bytes())
+
+    values = np.random.default_rng(0).integers(low - 9, high + 9, (7, 16, 16), np.uint16)
+    mapped = np.floor((np.clip(values, low, high).astype(float) - low) * 255 / (high - low) + 0.5)
+    for name, images in (("deep", values), ("plain", mapped.astype(np.uint8))):
+        write_images(tmp_path / name, [*images])
+
+    def errors() -> list[list[float]]:
+        names = ("deep", "plain")
+        score_videos(
+            ScoreConfig(
+                videos=tuple(str(tmp_path / name) for name in names),
+                checkpoint=str(tmp_path / "run"),
+                out=str(tmp_path / "out"),
+                device="cpu",
+                rate=10.0,
+                format="parquet",
+            )
+        )
+        tables = (tmp_path / "out" / name / "scores" / "scores.parquet" for name in names)
+        return [pq.read_table(table)["psnr"].to_pylist() for table in tables]
+
+    given((low, high))
+    deep, plain = errors()
+    assert deep == plain
+    given("several")
+    with pytest.raises(SourceError, match=r"000\.png: found 16 bits per channel, expected 8, for the model"):
+        errors()

@@ -317,3 +317,13 @@ def test_the_command_says_it_and_inspect_shows_it(tmp_path: Path) -> None:
     assert "kept aside from training" in shown.stdout
     assert all(f"│ {name} " in shown.stdout for name in names)
     assert shown.stdout.count("0 to 13") == 2
+
+
+def test_the_range_of_16_bit_images_is_that_of_the_videos_that_are_trained_on() -> None:
+    videos = [
+        Video(name=name, split="training", frames=9, shards=(), source={"depth": {"range": [7, 9 + more]}})
+        for more, name in enumerate("ab")
+    ]
+    aside = (HeldOut(video="b", start=0, end=9),)
+    assert Holding(asked=0.5, share=0.5, videos=videos, held_out=aside).depth == (7, 9)
+    assert Holding(asked=0.0, share=0.0, videos=videos, held_out=()).depth == "several"

@@ -1,12 +1,11 @@
-"""Images of more than 8 bits: which 8 are stored, and how many gray levels these leave."""
+"""Images of more than 8 bits: which 8 a model sees, and how many gray levels these leave."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from pipeline.errors import SourceError
-from pipeline.preprocess.config import DepthRange
 from pipeline.video.images import Picture
 
 _VALUES = 1 << 16
@@ -69,7 +68,7 @@ class DepthMap:
         }
 
 
-def chosen_range(option: DepthRange | None, pictures: Iterable[Picture]) -> Range | None:
+def chosen_range(option: Range | Literal["auto"] | None, pictures: Iterable[Picture]) -> Range | None:
     """The range for a video: as given, or for `auto` from the lowest to the highest value of its pictures.
 
     Args:
