@@ -48,7 +48,11 @@ def table_name(table: str, digest: str) -> str:
 
 
 def video_stem(split: Split, name: str) -> str:
-    """File name stem for a video: readable, ASCII, without dots, and unique through a hash of the name."""
+    """File name stem for a video: readable, ASCII, without dots, and told apart by a hash of the name.
+
+    Among 100,000 names whose first 40 characters are the same, one or two pairs have the same stem all the
+    same; `preprocess` refuses these. Longer hashes would give the files of sets that exist other names.
+    """
     readable = re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:40]
     return f"{split}-{readable}-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 

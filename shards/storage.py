@@ -247,8 +247,8 @@ class Storage:
         """
         expected = self._announced(name)
         most = MOST_UNANNOUNCED_BYTES if expected is None else expected
-        position, wanted, count = 0, 0, 0
-        while count == wanted:
+        position, is_over = 0, False
+        while not is_over:
             wanted = min(_PIECE, most + 1 - position)  # one more than there may be, which tells of more
             buffer = bytearray(wanted)
             count, _ = self.read_into(name, position, [memoryview(buffer)])
@@ -261,6 +261,8 @@ class Storage:
                 )
             if count:
                 yield bytes(buffer[:count])
+            # A short piece is no end where none was announced: servers may give less than they are asked for.
+            is_over = not count or (count < wanted and position == expected)
         if expected is not None and position < expected:
             raise StorageError(
                 f"{self}/{name}: found {position} bytes, expected {expected}, as were announced; fetch it by "

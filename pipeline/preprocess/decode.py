@@ -2,9 +2,10 @@
 
 import contextlib
 
+from pipeline.errors import SourceError
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.dask_engine import run_dask
-from pipeline.preprocess.jobs import Part, part_name
+from pipeline.preprocess.jobs import MOST_PART_BYTES, Part, part_name
 from pipeline.preprocess.partfiles import part_from_json
 from pipeline.preprocess.pool import crew, run_pool
 from pipeline.preprocess.sourceprogress import SourceProgress
@@ -18,8 +19,10 @@ from pipeline.preprocess.tasks import Ended, ended, refuse_failed, task_of
 from pipeline.preprocess.worker import Worker
 from pipeline.runs.ownership import CONFIG
 from pipeline.terminal.progress import progress
-from shards.jsonfile import MOST_BYTES
+from shards.errors import CorruptShardError
+from shards.names import video_stem
 from shards.storage import Storage
+from shards.text import printable
 
 
 def decode_missing(
@@ -44,11 +47,13 @@ def decode_missing(
         The record of each video, and the errors of those that cannot be read, by title.
 
     Raises:
-        SourceError: videos cannot be read, and are not to be skipped; or the disk is too small.
+        SourceError: two videos would have files of the same names; or videos cannot be read, and are not to
+            be skipped; or the disk is too small.
     """
     videos = standing.missing
     if not videos:
         return {}, {}
+    _refuse_shared_stems(source, standing)
     ends = Ended({}, {})
     with crew(min(config.workers, len(videos)), config.stall_seconds) as members:
         left = [*videos]
@@ -99,8 +104,38 @@ def _decode(
 def _part(storage: Storage, video: SourceVideo, told: str | None) -> Part:
     """The record of a video, which its worker told or left in a part file."""
     name = part_name(*video.key)
-    data = storage.read(name, most=MOST_BYTES) if told is None else told.encode()
-    return part_from_json(data, f"{storage}/{name}")
+    data = storage.read(name, most=MOST_PART_BYTES) if told is None else told.encode()
+    part = part_from_json(data, f"{storage}/{name}")
+    if (found := (part.video.split, part.video.name)) != video.key:
+        raise CorruptShardError(
+            f"{storage}/{name}: found the record of {printable('/'.join(found))}, expected that of "
+            f"{video.title}; preprocess again"
+        )
+    return part
+
+
+def _refuse_shared_stems(source: Source, standing: Standing) -> None:
+    """Refuse videos whose files would be called alike: of 100,000 that begin alike there may be two.
+
+    Raises:
+        SourceError: names two, of which one is to be decoded.
+    """
+    fresh: dict[str, SourceVideo] = {}
+    for video in standing.missing:
+        other = fresh.setdefault(video_stem(*video.key), video)
+        if other is not video:
+            raise _shared_stem(source, video, other.title)
+    for key in (*standing.kept, *standing.parts):
+        if (same := fresh.get(video_stem(*key))) is not None:
+            raise _shared_stem(source, same, "/".join(key))
+
+
+def _shared_stem(source: Source, video: SourceVideo, other: str) -> SourceError:
+    stem = video_stem(*video.key)
+    return SourceError(
+        f"{source}: found videos {video.title} and {other}, whose shards would both be called {stem}, "
+        "expected names that are told apart; rename one of them"
+    )
 
 
 def record_options(storage: Storage, config: PreprocessConfig, recorded: bytes | None) -> None:

@@ -26,6 +26,11 @@ listing of a few names finds them."""
 MOST_LISTED = 1000
 """Gaps, strays and sizes of one video that its facts list: a set is read only where each row is small."""
 PART_SUFFIX = ".part.json"
+MOST_FRAMES = 1 << 24
+"""The most frames of a video: 7.8 days at 25 per second."""
+MOST_PART_BYTES = 192 << 20
+"""The largest part file in bytes. A video of MOST_FRAMES has 524,288 segments, each of which takes up to 280
+bytes."""
 JobKind = Literal["decode", "open", "look"]
 """Write the shards of a video, only open its file (milliseconds), or look at its first frame, too."""
 

@@ -1,6 +1,6 @@
 """Part files read back; not by workers, which start a quarter sooner without the tables of a manifest."""
 
-from pipeline.preprocess.jobs import Part
+from pipeline.preprocess.jobs import MOST_PART_BYTES, Part
 from shards.errors import CorruptShardError
 from shards.jsonfile import parse_json
 from shards.videojson import video_from_json
@@ -13,7 +13,7 @@ def part_from_json(data: bytes, where: str) -> Part:
         CorruptShardError: naming the file `where`, if it is anything else.
     """
     try:
-        record = parse_json(data, where)
+        record = parse_json(data, where, most=MOST_PART_BYTES)
         part = Part(video=video_from_json(record["video"]), stamp=record["stamp"], waits=record["waits"])
         types = type(part.stamp), type(part.waits)
         if types != (str, bool) or part.video.abnormal is not None:

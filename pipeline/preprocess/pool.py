@@ -4,12 +4,15 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 from pipeline.preprocess.worker import Worker
+
+_KILL_SECONDS = 0.1
+"""Between two rounds of killing: a process takes a few milliseconds to start."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +88,10 @@ def run_pool(
 
     executor = ThreadPoolExecutor(len(members), thread_name_prefix="preprocess")
     left = len(tasks)
+    futures: dict[Future[str | None], Task] = {}
     try:
-        futures: dict[Future[str | None], Task] = {executor.submit(work, task): task for task in tasks}
+        for task in tasks:
+            futures[executor.submit(work, task)] = task
         for future in as_completed(futures):
             error = future.exception()
             if error is not None and not isinstance(error, Exception):
@@ -96,9 +101,11 @@ def run_pool(
     finally:
         stopped.set()
         executor.shutdown(wait=False, cancel_futures=True)
-        if left:
+        # A process that is being started is missed by a kill, and would go through its whole video.
+        while left and (running := [future for future in futures if not future.done()]):
             for worker in members:
                 worker.kill()
+            wait(running, timeout=_KILL_SECONDS)
         executor.shutdown(wait=True)
         if left:
             for worker in members:  # one may have been started again in between

@@ -11,7 +11,7 @@ from pipeline.config import dump_config, parse_toml
 from pipeline.errors import ConfigError
 from pipeline.options import Declared, declared_as
 from pipeline.preprocess.config import PreprocessConfig
-from pipeline.preprocess.jobs import PART_SUFFIX, PARTS, Part, fingerprint, stamp
+from pipeline.preprocess.jobs import MOST_PART_BYTES, PART_SUFFIX, PARTS, Part, fingerprint, stamp
 from pipeline.preprocess.partfiles import part_from_json
 from pipeline.preprocess.rates import takes_rate
 from pipeline.preprocess.sources.source import Source
@@ -20,7 +20,6 @@ from pipeline.processes.heartbeat import Heartbeat
 from pipeline.runs.ownership import CONFIG
 from shards.choices import Split
 from shards.errors import CorruptShardError, NoSetError, ShardError, StorageError, TooLargeError
-from shards.jsonfile import MOST_BYTES
 from shards.manifest import MANIFEST, Manifest, load_manifest
 from shards.names import table_name
 from shards.rows import Videos
@@ -164,7 +163,7 @@ def load_state(storage: Storage, config: PreprocessConfig, recorded: bytes | Non
         if not name.endswith(PART_SUFFIX):
             continue
         try:
-            part = part_from_json(storage.read(name, most=MOST_BYTES), f"{storage}/{name}")
+            part = part_from_json(storage.read(name, most=MOST_PART_BYTES), f"{storage}/{name}")
         except (CorruptShardError, TooLargeError) as error:
             damage.append(_made_again(error, "its video was decoded again"))
         else:

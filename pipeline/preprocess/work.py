@@ -14,6 +14,7 @@ import numpy as np
 
 from pipeline.errors import SourceError
 from pipeline.preprocess.jobs import (
+    MOST_FRAMES,
     MOST_LISTED,
     PARTS,
     Job,
@@ -103,12 +104,16 @@ def _write(
 
     def draws() -> Iterator[Draw]:
         for number, frame in enumerate(decoded):
+            if number == MOST_FRAMES:
+                raise _too_long(job, f"more than {MOST_FRAMES}")
             if len(sizes) < MOST_LISTED:
                 sizes.setdefault((frame.shape[0], frame.shape[1]), number)
             yield partial(resize_into, frame, is_rgb=is_rgb)
             heartbeat(number + 1, expected)
 
     video = job.video
+    if expected > MOST_FRAMES:
+        raise _too_long(job, f"about {expected}")
     frames, shards = write_video(
         storage,
         video.split,
@@ -120,6 +125,13 @@ def _write(
         aside=PARTS if job.waits else "",
     )
     return frames, shards, [[first, height, width] for (height, width), first in sizes.items()]
+
+
+def _too_long(job: Job, frames: str) -> SourceError:
+    return SourceError(
+        f"{Source(job.source)}/{job.video.files[0].path}: found a video of {frames} frames, expected at most "
+        f"{MOST_FRAMES}; cut it into several"
+    )
 
 
 def _process_images(

@@ -57,7 +57,7 @@ class WorkerProcess:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._noise: Any = None
-        self._pending = b""
+        self._pending = bytearray()
 
     @property
     def pid(self) -> int | None:
@@ -75,7 +75,7 @@ class WorkerProcess:
                     with contextlib.suppress(BrokenPipeError):
                         pipe.close()
             self._noise.close()
-            self._pending = b""
+            self._pending = bytearray()
             if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -124,7 +124,9 @@ class WorkerProcess:
         """The next line; EOFError when the worker died, TimeoutError when it stays silent."""
         assert process.stdout is not None
         deadline = time.monotonic() + self._stall_seconds
-        while b"\n" not in self._pending:
+        looked_at = 0  # a record may have 150 MB, which come 64 KiB at a time
+        while self._pending.find(b"\n", looked_at) < 0:
+            looked_at = len(self._pending)
             rest = max(0.0, deadline - time.monotonic())
             try:
                 waiting = select.poll()  # select.select takes no descriptor from 1024 on
@@ -141,7 +143,7 @@ class WorkerProcess:
                 raise EOFError
             self._pending += data
         line, _, self._pending = self._pending.partition(b"\n")
-        return line
+        return bytes(line)
 
     def _obituary(self, process: subprocess.Popen[bytes]) -> str:
         """How a worker whose output has ended ended itself, or that it did not."""

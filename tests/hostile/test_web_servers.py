@@ -150,12 +150,13 @@ def test_an_answer_that_is_long_but_steady_is_read(steady: int) -> None:
 
 
 @contextlib.contextmanager
-def endless_file(announced: int | None, there: int | None) -> Iterator[int]:
+def endless_file(announced: int | None, there: int | None, most: int | None = None) -> Iterator[int]:
     """A server of one file.
 
     Args:
         announced: bytes that it says the file has; None says nothing.
         there: bytes that it has; None has every range that is asked for.
+        most: bytes that it gives at a time, whatever is asked for.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -168,6 +169,7 @@ def endless_file(announced: int | None, there: int | None) -> Iterator[int]:
         def do_GET(self) -> None:
             first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
             end = last + 1 if there is None else min(last + 1, there)
+            end = end if most is None else min(end, first + most)
             if first >= end:
                 self.send_error(416)
                 return
@@ -226,8 +228,11 @@ def test_a_file_ends_where_it_was_announced_to(
     assert measured.peak < MEGABYTES << 20
 
 
+@pytest.mark.parametrize("most", [None, 1 << 20, 5_000_000])
 @pytest.mark.parametrize("announced", [None, 8 << 20])
-def test_a_file_of_the_announced_size_is_fetched(announced: int | None) -> None:
-    with endless_file(announced, 8 << 20) as port:
+def test_a_file_is_fetched_whole_however_little_a_server_gives_at_a_time(
+    announced: int | None, most: int | None
+) -> None:
+    with endless_file(announced, 8 << 20, most) as port:
         body = f"{FETCHES['footage']}\n    assert path.stat().st_size == 8 << 20"
         assert limited(body, f"http://127.0.0.1:{port}", imports=FETCH_IMPORTS).error is None
