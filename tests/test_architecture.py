@@ -85,7 +85,7 @@ def is_in(name: str, package: str) -> bool:
 
 @pytest.mark.parametrize("source", [s for s in SOURCES if s.startswith("mnad/")])
 def test_the_method_imports_only_torch_and_numpy(source: str) -> None:
-    standard = ("copy", "dataclasses", "typing", "collections", "itertools", "math")
+    standard = ("bisect", "copy", "dataclasses", "typing", "collections", "itertools", "math")
     allowed = ("torch", "numpy", "mnad", *standard)
     assert [name for name in imports(source) if not any(is_in(name, a) for a in allowed)] == []
 
