@@ -119,10 +119,10 @@ def test_masks_of_more_videos_are_said(tmp_path: Path) -> None:
 
 
 def test_masks_that_were_given_for_some_videos_leave_the_others_without_labels(tmp_path: Path) -> None:
-    source = datasets.avenue(tmp_path / "source")
+    source = datasets.ucsd(tmp_path / "source")  # has masks of the first and the third clip
     given = tmp_path / "masks"
     given.mkdir()
-    np.save(given / "01.npy", np.ones((12, 4, 4)))
+    np.save(given / "Test001.npy", np.ones((12, 4, 4)))
     tree = list_tree(str(source))
     layout, labels = find_labels(tree, recognise(tree, "auto", "testing"), str(given))
     assert labels is not None
