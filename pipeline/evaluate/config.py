@@ -6,11 +6,9 @@ from typing import Annotated
 from urllib.parse import unquote
 
 from pipeline.config import DEVICE, THREADS, Device, manifest_digest_option
-from pipeline.errors import ConfigError
 from pipeline.options import Argument, Option, check, described
 from pipeline.runs.layout import FOLDER
 from pipeline.runs.limits import MOST_SMOOTHING
-from pipeline.runs.provenance import Preset
 from pipeline.scoring.choices import (
     BATCH,
     PRECISION,
@@ -77,19 +75,10 @@ class EvaluateConfig:
             "Method",
         ),
     ] = _USUAL.memory
-    preset: Annotated[
-        Preset,
-        Option(
-            "What the anomaly score weighs. published: the PSNR and the feature distance, as in the paper; "
-            "robust: the local error and the distance from places under a causal mean, which depends less "
-            "on the seed of the training.",
-            "Method",
-        ),
-    ] = _USUAL.preset
     alpha: Annotated[
         float | None,
         Option(
-            "Weight of the PSNR against the feature distance, or of what the preset has in their place.",
+            "Weight of the PSNR against the feature distance.",
             "Method",
             least=0,
             most=1,
@@ -106,12 +95,11 @@ class EvaluateConfig:
         ),
     ] = _USUAL.threshold
     distance: Annotated[
-        DistanceChoice | None,
+        DistanceChoice,
         Option(
             "What the feature distance is measured to. items: the nearest memory item, as published; "
             "places: what the set's training videos have at the same place of the frame.",
             "Method",
-            default="items; robust: places",
         ),
     ] = _USUAL.distance
     smoothing: Annotated[
@@ -142,10 +130,6 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.preset == "robust" and self.distance == "items":
-            raise ConfigError(
-                "--preset robust: found --distance items, expected places; leave one of the two out"
-            )
 
     @property
     def wanted(self) -> Wanted:

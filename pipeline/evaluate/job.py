@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from mnad.evidence import TAU
 from mnad.networks import STRIDE
 from pipeline.errors import CheckpointError, ConfigError, ShardError
 from pipeline.evaluate.config import EvaluateConfig
@@ -16,7 +15,6 @@ from pipeline.scoring.works import works_of
 from pipeline.version import code_version
 from shards.choices import Split
 from shards.manifest import Manifest, load_manifest
-from shards.rates import rate_of
 from shards.rows import Videos
 from shards.storage import Storage
 
@@ -72,8 +70,6 @@ def prepare(config: EvaluateConfig, process: Process, out: Storage) -> Job:
             f"{storage}: no {split} video with at least {checkpoint.spec.window} frames; "
             "choose another --split or preprocess longer videos"
         )
-    if config.preset == "robust":
-        _check_rates(manifest, split, str(storage))
     size = manifest.geometry.height, manifest.geometry.width
     ready = network_of(checkpoint, size, process.device, config.runtime, config.precision)
     provenance = Provenance(
@@ -102,20 +98,6 @@ def prepare(config: EvaluateConfig, process: Process, out: Storage) -> Job:
         out=out,
         works=works_of(provenance, manifest, split, scored, device=process.device.type, model=exported),
     )
-
-
-def _check_rates(manifest: Manifest, split: Split, shards: str) -> None:
-    """Refuse videos of which nobody knows how fast their frames follow one another.
-
-    Raises:
-        ConfigError: naming the first.
-    """
-    unknown = [video.name for video in manifest.split(split) if rate_of(video) is None]
-    if unknown:
-        raise ConfigError(
-            f"--preset robust: found {len(unknown)} {split} videos of unknown frame rate in {shards}, first "
-            f"{unknown[0]!r}, expected a rate, for its mean is over {TAU} s; preprocess again with --rate"
-        )
 
 
 def check_fit(checkpoint: Checkpoint, manifest: Manifest, shards: str) -> None:

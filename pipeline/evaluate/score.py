@@ -63,7 +63,7 @@ def score(job: Job, process: Process) -> None:
 
 
 def _distance(job: Job, process: Process, model: MNAD) -> Distance:
-    if job.provenance.distance == "items":
+    if job.config.distance == "items":
         return feature_distance
     return normal_places(
         model,

@@ -80,7 +80,6 @@ def _record(
         videos,
         job.provenance.alpha,
         job.config.smoothing,
-        preset=job.provenance.preset,
         order=order,
         binned=isinstance(videos, StreamedScores),
     )

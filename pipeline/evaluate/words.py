@@ -15,10 +15,9 @@ def lines(summary: Summary) -> Iterator[str]:
         yield f"{summary.reused} of {len(record.videos)} videos have the scores of the evaluation before"
     yield f"{timing.frames} frames at {timing.frames_per_second:.1f} frames/s with {provenance.runtime}"
     if record.auc is not None:
-        preset = "" if provenance.preset == "published" else f"preset {provenance.preset}, "
         yield (
-            f"AUC {100 * record.auc:.2f} % ({preset}all frames, min-max per video, memory "
-            f"{provenance.memory}; labels: {', '.join(record.label_source)})"
+            f"AUC {100 * record.auc:.2f} % (all frames, min-max per video, memory {provenance.memory}; "
+            f"labels: {', '.join(record.label_source)})"
         )
     if online is not None and online.local_error is not None and online.psnr is not None:
         yield (

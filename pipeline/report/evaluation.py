@@ -112,11 +112,11 @@ def _most_interesting(videos: Sequence[VideoFigures], most_rows: int) -> list[st
 
 def _difference(record: EvaluationRecord, videos: Iterable[VideoScores]) -> str | None:
     """Where a record contradicts its scores, or these one another; or None."""
-    alpha, preset = record.provenance.alpha, record.provenance.preset
+    alpha = record.provenance.alpha
     order = [video.name for video in record.videos]
     binned = record.bounds is not None
-    figures = compute_figures(videos, alpha, record.smoothing, preset=preset, order=order, binned=binned)
+    figures = compute_figures(videos, alpha, record.smoothing, order=order, binned=binned)
     expected = dataclasses.asdict(figures)
     written = dataclasses.asdict(record)
     found = {name: written[name] for name in expected}
-    return score_difference(videos, alpha, preset) or first_difference(found, expected)
+    return score_difference(videos, alpha) or first_difference(found, expected)

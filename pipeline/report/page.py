@@ -101,11 +101,10 @@ def _unlike_labels(evaluations: Sequence[Evaluation]) -> list[str]:
 def _subtitle(evaluation: Evaluation) -> str:
     record, work = evaluation.record, evaluation.record.provenance
     labels = ", ".join(record.label_source) or "none"
-    preset = "" if work.preset == "published" else f", preset {work.preset}"
     return (
         f"{record.frames.scored} frames of {len(record.videos)} {work.split} videos; memory "
         f"{work.memory}, alpha {work.alpha}, threshold {work.threshold}, feature distance to "
-        f"{work.distance}{preset}; labels: {labels}"
+        f"{work.distance}; labels: {labels}"
     )
 
 

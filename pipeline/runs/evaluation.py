@@ -251,8 +251,6 @@ def record_from_json(value: Any) -> EvaluationRecord:
         ValueError: one line that names the first entry that cannot be right.
     """
     known = {**dict.fromkeys(_SINCE), **value} if isinstance(value, dict) else value
-    if isinstance(known, dict) and isinstance(work := known.get("provenance"), dict):
-        known["provenance"] = {"preset": "published", **work}
     record = entries(EvaluationRecord, known)
     if value.get("format") != _FORMAT:
         raise ValueError("of another program")

@@ -5,10 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
-
-Preset = Literal["published", "robust"]
-"""What the anomaly score of an evaluation is made of."""
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +17,6 @@ class Provenance:
         checkpoint, checkpoint_sha256: the model.
         shards, manifest_sha256: the data.
         split, memory, alpha, threshold, distance, runtime, precision, batch_size: the options, resolved.
-        preset: of the anomaly score, an option that evaluations of before did not have.
         processes: how many shared the work.
         report, maps: whether pictures and error maps were gathered beside the scores.
     """
@@ -41,14 +37,10 @@ class Provenance:
     processes: int
     report: bool
     maps: bool
-    preset: Preset = "published"
 
     def to_json(self) -> dict[str, Any]:
-        """As it is written down: as before there were presets, where it is the published one."""
-        written = dataclasses.asdict(self)
-        if self.preset == "published":
-            del written["preset"]
-        return written
+        """As it is written down."""
+        return dataclasses.asdict(self)
 
 
 def work_digest(provenance: Mapping[str, Any]) -> str:

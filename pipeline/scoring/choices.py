@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 from pipeline.options import Custom
 from pipeline.runs.layout import is_profile
-from pipeline.runs.provenance import Preset
 
 MemoryMode = Literal["carry", "video", "frozen"]
 """How scored frames update the memory: from video to video, anew in each video, or never."""
@@ -64,16 +63,15 @@ class Wanted:
     """How an evaluation is to score. The defaults are those of `evaluate`.
 
     Attributes:
-        split, memory, preset, runtime, precision: the options of these names.
-        alpha, threshold, distance: likewise; None takes what belongs to the method or to the preset.
+        split, memory, distance, runtime, precision: the options of these names.
+        alpha, threshold: likewise; None takes what belongs to the method.
     """
 
     split: SplitChoice = "auto"
     memory: MemoryMode = "carry"
-    preset: Preset = "published"
     alpha: float | None = None
     threshold: float | None = None
-    distance: DistanceChoice | None = None
+    distance: DistanceChoice = "items"
     runtime: RuntimeChoice = "torch"
     precision: Precision = "fp32"
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from mnad import normality
 from pipeline.runs.evaluation import Bounds, Figures, FrameCounts, VideoFigures
-from pipeline.runs.provenance import Preset
 from pipeline.scoring.histogram import BINS, Histogram
 from pipeline.scoring.metrics import Extents, MetricsTally, OnlineTally, micro_auc
-from pipeline.scoring.presets import anomaly
 from pipeline.scoring.ranking import AllScores, Tally
 from pipeline.scoring.videoscores import VideoScores, grouped
 
@@ -27,7 +26,6 @@ def compute_figures(
     alpha: float,
     smoothing: float,
     *,
-    preset: Preset = "published",
     order: Sequence[str] | None = None,
     binned: bool = False,
 ) -> Figures:
@@ -37,14 +35,12 @@ def compute_figures(
         videos: all that have scores; they are walked through twice.
         alpha: weight of the PSNR in the anomaly score.
         smoothing: sigma in frames, or 0.
-        preset: of the evaluation.
         order: names of the videos; None if they come in order.
         binned: whether figures over all frames are from histograms, which hold no rows.
     """
-    extents, weighed, found = Extents(), Extents(preset=preset), []
+    extents, found = Extents(), []
     for video in videos:
         extents.add(video)
-        weighed.add(video)
         found.append(_of_video(video))
     if order is not None:
         places = {name: place for place, name in enumerate(order)}
@@ -52,8 +48,7 @@ def compute_figures(
     labelled = [video for video in found if video.abnormal is not None]
     frames = sum(video.scored for video in labelled)
     abnormal = sum(video.abnormal or 0 for video in labelled)
-    names = [video.name for video in labelled]
-    whole = _over_all(videos, extents, weighed, alpha, smoothing, names, binned=binned)
+    whole = _over_all(videos, extents, alpha, smoothing, [video.name for video in labelled], binned=binned)
     return Figures(
         **whole,
         base_rate=abnormal / frames if frames else None,
@@ -70,7 +65,6 @@ def tally_kind(*, binned: bool) -> type[Tally]:
 def _over_all(
     videos: Iterable[VideoScores],
     extents: Extents,
-    weighed: Extents,
     alpha: float,
     smoothing: float,
     labelled: Sequence[str],
@@ -81,12 +75,9 @@ def _over_all(
     if not labelled:
         return dict.fromkeys(("auc", "metrics", "smoothed"))
     kind = tally_kind(binned=binned)
-    tallies = {
-        "anomaly_score": MetricsTally(alpha, 0.0, weighed, kind),
-        "psnr": MetricsTally(1.0, 0.0, extents, kind),
-        "feature_distance": MetricsTally(0.0, 0.0, extents, kind),
-    }
-    smoothed = MetricsTally(alpha, smoothing, weighed, kind) if smoothing else None
+    weights = {"anomaly_score": alpha, "psnr": 1.0, "feature_distance": 0.0}
+    tallies = {name: MetricsTally(weight, 0.0, extents, kind) for name, weight in weights.items()}
+    smoothed = MetricsTally(alpha, smoothing, extents, kind) if smoothing else None
     online = OnlineTally(extents, kind)
     for group in grouped((video for video in videos if video.labels is not None), _GROUP_ROWS):
         for tally in tallies.values():
@@ -124,10 +115,10 @@ def _of_video(video: VideoScores) -> VideoFigures:
     )
 
 
-def score_difference(videos: Iterable[VideoScores], alpha: float, preset: Preset) -> str | None:
-    """Where an anomaly score is not the one of the values that it is made of; or None."""
+def score_difference(videos: Iterable[VideoScores], alpha: float) -> str | None:
+    """Where an anomaly score is not the one of its PSNR and feature distance; or None."""
     for video in videos:
-        expected = anomaly(video, alpha, preset)
+        expected = 1 - normality(video.scores.psnr, video.scores.feature_distance, alpha)
         bad = np.flatnonzero(~(np.abs(video.anomaly - expected) <= _CLOSE))
         if len(bad):
             row = bad[0]

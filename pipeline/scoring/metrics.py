@@ -13,8 +13,6 @@ from mnad import normality
 from mnad.evidence import causal_mean
 from mnad.scoring import between, weighed
 from pipeline.runs.evaluation import Metrics, Online
-from pipeline.runs.provenance import Preset
-from pipeline.scoring.presets import as_weighed
 from pipeline.scoring.ranking import AllScores, Ranking, Tally
 from pipeline.scoring.videoscores import VideoScores
 
@@ -44,18 +42,12 @@ class Extent:
 class Extents:
     """What must be known of all labelled videos before the first score of one can be ranked.
 
-    Args:
-        videos: to begin with.
-        preset: by which their values are weighed; the extents are of what is in their place.
-
     Attributes:
-        preset: as given.
         psnr, bounded_psnr, distance, local_error: their extents; a bounded PSNR is at most 90 dB.
         have_local_errors, have_seconds: whether all videos do.
     """
 
-    def __init__(self, videos: Iterable[VideoScores] = (), preset: Preset = "published") -> None:
-        self.preset: Preset = preset
+    def __init__(self, videos: Iterable[VideoScores] = ()) -> None:
         self.psnr, self.bounded_psnr, self.distance, self.local_error = (Extent() for _ in range(4))
         self.have_local_errors = self.have_seconds = True
         for video in videos:
@@ -65,7 +57,6 @@ class Extents:
         """Take the next video."""
         if video.labels is None:
             return
-        video = as_weighed(video, self.preset)
         self.psnr.add(video.scores.psnr)
         self.bounded_psnr.add(np.minimum(video.scores.psnr, MOST_PSNR))
         self.distance.add(video.scores.feature_distance)
@@ -83,7 +74,7 @@ class MetricsTally:
     Args:
         alpha: weight of the PSNR.
         smoothing: sigma in frames of a Gaussian over each video's score; 0 for none.
-        extents: of all videos that are going to be added, by the preset that the score is of.
+        extents: of all videos that are going to be added.
         kind: of tally that figures over all frames are from.
     """
 
@@ -104,7 +95,6 @@ class MetricsTally:
         """Take videos, all with labels; at least one."""
         labels = [video.labels for video in videos if video.labels is not None]
         truth = np.concatenate(labels)
-        videos = [as_weighed(video, self._extents.preset) for video in videos]
         psnr = np.concatenate([video.scores.psnr for video in videos])
         distance = np.concatenate([video.scores.feature_distance for video in videos])
         ends = np.cumsum([len(values) for values in labels])[:-1]

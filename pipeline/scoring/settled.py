@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from pipeline.runs.provenance import Preset
 from pipeline.runs.spec import Method
 from pipeline.scoring.choices import (
     ALPHA,
@@ -23,7 +22,6 @@ class Settled:
 
     split: Split
     memory: MemoryMode
-    preset: Preset
     alpha: float
     threshold: float
     distance: DistanceChoice
@@ -42,10 +40,9 @@ def settled(wanted: Wanted, manifest: Manifest, method: Method) -> Settled:
     return Settled(
         split=_split_of(manifest) if wanted.split == "auto" else wanted.split,
         memory=wanted.memory,
-        preset=wanted.preset,
         alpha=ALPHA[method] if wanted.alpha is None else wanted.alpha,
         threshold=THRESHOLD[method] if wanted.threshold is None else wanted.threshold,
-        distance=wanted.distance or ("places" if wanted.preset == "robust" else "items"),
+        distance=wanted.distance,
         runtime=wanted.runtime,
         precision=wanted.precision,
     )

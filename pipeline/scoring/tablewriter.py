@@ -1,6 +1,5 @@
 """The sink that keeps scores: one process's part of the table."""
 
-import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 
@@ -10,11 +9,10 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from mnad import FrameScores
+from mnad import FrameScores, normality
 from mnad.local_error import TABLE_SCALES, LocalError
 from pipeline.runs.provenance import Provenance
 from pipeline.scoring.parts import Timing, Works, marked, part_name
-from pipeline.scoring.presets import anomaly
 from pipeline.scoring.scorer import ScoredBatch
 from pipeline.scoring.table import SCHEMA
 from pipeline.scoring.videoscores import VideoScores, grouped
@@ -110,18 +108,16 @@ class TableWriter:
     def _finish_video(self) -> None:
         if self._frames:
             video, labels = self._videos[self._video], self._videos[self._video].labels
-            frames = np.concatenate(self._frames)
-            found = VideoScores(
+            frames, scores = np.concatenate(self._frames), FrameScores.join(self._scores)
+            self._done[self._video] = VideoScores(
                 name=video.name,
                 frames=frames,
-                scores=FrameScores.join(self._scores),
-                anomaly=np.zeros(0),
+                scores=scores,
+                anomaly=1 - normality(scores.psnr, scores.feature_distance, self._provenance.alpha),
                 labels=None if labels is None else labels[frames],
                 seconds=None if (rate := rate_of(video)) is None else frames / rate,
                 local_error=np.concatenate(self._local_errors),
             )
-            scores = anomaly(found, self._provenance.alpha, self._provenance.preset)
-            self._done[self._video] = dataclasses.replace(found, anomaly=scores)
             self._frames, self._scores, self._local_errors = [], [], []
 
 

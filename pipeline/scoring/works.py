@@ -25,7 +25,6 @@ _OPTIONS = (
     "alpha",
     "threshold",
     "distance",
-    "preset",
     "runtime",
     "precision",
     "batch_size",

@@ -80,5 +80,7 @@ def test_an_unknown_choice_is_refused(option: str, value: str) -> None:
 
 def test_what_is_wanted_by_default_is_what_the_options_say_by_default() -> None:
     assert EvaluateConfig(shards="set", checkpoint="run").wanted == Wanted()
-    wanted = EvaluateConfig(shards="set", checkpoint="run", preset="robust", alpha=0.2, memory="video").wanted
-    assert wanted == Wanted(preset="robust", alpha=0.2, memory="video")
+    wanted = EvaluateConfig(
+        shards="set", checkpoint="run", distance="places", alpha=0.2, memory="video"
+    ).wanted
+    assert wanted == Wanted(distance="places", alpha=0.2, memory="video")

@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import itertools
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from cli import main
@@ -28,13 +26,11 @@ from pipeline.evaluate.config import EvaluateConfig
 from pipeline.evaluate.run import evaluate
 from pipeline.evaluate.summary import Summary
 from pipeline.report import plotfiles
-from pipeline.report.evaluation import load_evaluation
 from pipeline.runs.checkpoint import load_checkpoint
 from pipeline.runs.evaluation import FrameCounts
 from pipeline.scoring import maps, places, scorer, tablewriter
 from pipeline.scoring.choices import DistanceChoice
 from pipeline.scoring.table import SCHEMA
-from shards.choices import Split
 from shards.errors import ShardError
 from shards.names import video_stem
 from tests.helpers.checkpoints import make_checkpoint
@@ -184,69 +180,6 @@ def test_the_distance_from_places_changes_nothing_else(
         assert np.array_equal(found[name], expected[name]), name
     np.testing.assert_allclose(found["feature_distance"], from_places(run, chosen), rtol=1e-2, atol=1e-3)
     assert not np.allclose(found["anomaly_score"], expected["anomaly_score"])
-
-
-@pytest.fixture
-def timed(tmp_path: Path) -> Path:
-    """The same set, of videos whose frame rate is known."""
-    splits: dict[Split, list[np.ndarray]] = {"training": [smooth_frames(14, SIZE)], "testing": videos()}
-    make_set(tmp_path / "timed", splits, labels=labels(), rate=10.0)
-    return tmp_path / "timed"
-
-
-def weighed_by_hand(found: dict[str, np.ndarray], alpha: float) -> np.ndarray:
-    """The robust score, frame by frame, from the columns that it is made of."""
-    scores: list[np.ndarray] = []
-    for name in np.unique(found["video"]):
-        of_video = found["video"] == name
-        parts = []
-        for column in ("local_error", "feature_distance"):
-            mean, means = found[column][of_video][0], []
-            for value in found[column][of_video]:
-                mean += (1 - math.exp(-0.1 / 0.3)) * (value - mean)
-                means.append(mean)
-            low, high = min(means), max(means)
-            parts.append((np.array(means) - low) / (high - low))
-        scores.append(alpha * parts[0] + (1 - alpha) * parts[1])
-    return np.concatenate(scores)
-
-
-def test_the_robust_score_is_of_local_error_and_places_under_the_causal_mean(
-    evaluated: Callable[..., Summary], timed: Path
-) -> None:
-    given = {"shards": str(timed), "memory": "video", "alpha": 0.7, "report": True, "smoothing": 2.0}
-    plain, robust = (evaluated(**given, **each) for each in ({"distance": "places"}, {"preset": "robust"}))
-    found, expected = table(robust), weighed_by_hand(table(robust), 0.7)
-    assert robust.record.provenance.distance == "places"
-    np.testing.assert_allclose(found["anomaly_score"], expected, atol=1e-9)
-    assert robust.record.auc == pytest.approx(roc_auc_score(found["label"], expected))
-    assert plain.record.metrics is not None
-    assert robust.record.metrics is not None
-    for name in ("psnr", "feature_distance"):
-        assert robust.record.metrics[name] == plain.record.metrics[name]
-    assert robust.record.online == plain.record.online
-    assert robust.record.metrics["anomaly_score"] != plain.record.metrics["anomaly_score"]
-    assert load_evaluation(robust.out).record == robust.record
-    assert "places, preset robust" in Path(robust.report or "").read_text()
-
-
-def test_evaluations_of_both_presets_do_not_take_scores_from_one_another(
-    evaluated: Callable[..., Summary], timed: Path, tmp_path: Path
-) -> None:
-    given = {"shards": str(timed), "memory": "video", "distance": "places"}
-    alone = table(evaluated(**given, out=str(tmp_path / "alone")))
-    evaluated(**given, out=str(tmp_path / "out"), preset="robust")
-    after = evaluated(**given, out=str(tmp_path / "out"))
-    assert after.record.timing.frames == len(alone["frame"])
-    assert np.array_equal(table(after)["anomaly_score"], alone["anomaly_score"])
-
-
-def test_the_robust_score_needs_a_frame_rate_and_places(shards: Path, run: Path) -> None:
-    options: dict[str, Any] = {"shards": str(shards), "checkpoint": str(run), "preset": "robust"}
-    with pytest.raises(ConfigError, match=r"found 4 testing videos of unknown frame rate in .*, first '01'"):
-        evaluate(EvaluateConfig(**options))
-    with pytest.raises(ConfigError, match="--preset robust: found --distance items, expected places"):
-        EvaluateConfig(**options, distance="items")
 
 
 def test_the_distance_from_places_needs_training_videos(tmp_path: Path, run: Path) -> None:

@@ -59,7 +59,6 @@ def make_set(
     codec: Codec | None = None,
     labels: Sequence[ArrayLike] | None = None,
     shard_bytes: int = SHARD_BYTES,
-    rate: float | None = None,
 ) -> Manifest:
     """Write a shard set and return its manifest.
 
@@ -70,11 +69,9 @@ def make_set(
         codec: raw unless given.
         labels: one (F,) per testing video, True (or 1) where abnormal.
         shard_bytes: small values give several shards per video.
-        rate: frames per second; unknown unless given.
     """
     storage = Storage(location)
     codec = codec or Codec()
-    facts = {} if rate is None else {"rate": rate}
     made = []
     for split in sorted(videos):
         for index, frames in enumerate(videos[split]):
@@ -95,7 +92,7 @@ def make_set(
                     name=name,
                     split=split,
                     frames=count,
-                    source={"bytes": frames.nbytes, "digest": digest_of([frames.tobytes()]), **facts},
+                    source={"bytes": frames.nbytes, "digest": digest_of([frames.tobytes()])},
                     shards=shards,
                     abnormal=abnormal,
                     label_source=None if abnormal is None else "test",

@@ -148,14 +148,6 @@ def test_a_record_of_before_there_was_an_entry_is_read(entry: str) -> None:
     assert record_from_json(changed(lambda value: value.pop(entry))) == dataclasses.replace(RECORD, **without)
 
 
-def test_a_record_of_before_there_were_presets_is_of_the_published_one() -> None:
-    found = record_from_json(changed(lambda value: value["provenance"].pop("preset")))
-    assert found == RECORD
-    assert "preset" not in RECORD.provenance.to_json()  # so that parts of before are of the same work
-    robust = dataclasses.replace(RECORD.provenance, preset="robust")
-    assert robust.to_json()["preset"] == "robust"
-
-
 def test_figures_are_found_by_score() -> None:
     assert RECORD.of("psnr") == (RECORD.metrics or {})["psnr"]
     assert RECORD.of("loudness") is None
@@ -183,7 +175,7 @@ def paths(value: Any, *above: str) -> Iterator[tuple[str, ...]]:
             yield from paths(inner, *above, name)
 
 
-PASSED_OVER = {("format",), ("version",), ("online",), ("bounds",), ("provenance", "preset")}
+PASSED_OVER = {("format",), ("version",), ("online",), ("bounds",)}
 RELIED_ON = [path for path in paths(json.loads(RECORD.to_json())) if path not in PASSED_OVER]
 
 
@@ -217,10 +209,6 @@ def test_a_missing_entry_is_named(path: tuple[str, ...]) -> None:
         (lambda m: m["provenance"].update(alpha=1.5), "found alpha 1.5, expected 0 to 1"),
         (lambda m: m["provenance"].update(processes=0), "found 0 processes"),
         (lambda m: m["provenance"].update(maps=1), "found provenance.maps of type int"),
-        (
-            lambda m: m["provenance"].update(preset="best"),
-            "found provenance.preset 'best', expected published or robust",
-        ),
         (lambda m: m["model"].update(method="gan"), "found model.method 'gan', expected pred or recon"),
         (lambda m: m["model"].update(step=None), "found model.step of type NoneType"),
         (lambda m: m["config"].pop("smoothing"), "found no number config.smoothing"),

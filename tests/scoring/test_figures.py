@@ -3,7 +3,6 @@
 import dataclasses
 import tracemalloc
 from pathlib import Path
-from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mnad import FrameScores, normality
-from pipeline.errors import ReportError
 from pipeline.runs.evaluation import Figures, Metrics, Online
-from pipeline.runs.provenance import Preset
 from pipeline.scoring.figures import compute_figures
 from pipeline.scoring.parts import Timing
 from pipeline.scoring.table import StreamedScores, read_scores
@@ -87,16 +84,10 @@ def check(found: Metrics | Online, exact: Metrics | Online, bounds: Metrics | On
 
 
 @settings(deadline=None)
-@given(videos(), st.sampled_from([0.0, 1.5]), st.sampled_from(get_args(Preset)))
-def test_figures_of_histograms_are_within_their_bounds(
-    videos: list[VideoScores], smoothing: float, preset: Preset
-) -> None:
-    if any(
-        video.labels is not None and (video.local_error is None or video.seconds is None) for video in videos
-    ):
-        preset = "published"
-    exact = compute_figures(videos, ALPHA, smoothing, preset=preset)
-    found = compute_figures(videos, ALPHA, smoothing, preset=preset, binned=True)
+@given(videos(), st.sampled_from([0.0, 1.5]))
+def test_figures_of_histograms_are_within_their_bounds(videos: list[VideoScores], smoothing: float) -> None:
+    exact = compute_figures(videos, ALPHA, smoothing)
+    found = compute_figures(videos, ALPHA, smoothing, binned=True)
     assert exact.bounds is None
     assert (found.videos, found.frames, found.base_rate) == (exact.videos, exact.frames, exact.base_rate)
     if exact.metrics is None:
@@ -117,13 +108,6 @@ def test_figures_of_histograms_are_within_their_bounds(
             for each in (exact, found)
         )
         check(smoothed, expected, found.bounds.smoothed)
-
-
-@pytest.mark.parametrize("missing", ["seconds", "local_error"])
-def test_a_table_without_what_the_robust_score_is_made_of_is_refused(missing: str) -> None:
-    without = dataclasses.replace(simulated(0, 5), **dict[str, Any]({missing: None}))
-    with pytest.raises(ReportError, match="no local errors of video 'v0', expected both"):
-        compute_figures([without], ALPHA, 0.0, preset="robust")
 
 
 def simulated(number: int, count: int) -> VideoScores:

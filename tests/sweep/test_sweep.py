@@ -71,7 +71,6 @@ OTHERWISE = {
     "manifest_sha256": "another",
     "split": "training",
     "memory": "frozen",
-    "preset": "robust",
     "alpha": 0.1,
     "threshold": 0.1,
     "distance": "places",
