@@ -10,6 +10,8 @@ from shards.storage import Storage
 MOST_BYTES = 32 << 20
 """The largest text in bytes, unless its owner knows better. Parsed it takes up to 21 times as much, so 0.7
 GB: `[],` is 3 bytes, an empty list with its place in a list 64."""
+_MOST_COMMAS, _MOST_BRACKETS = MOST_BYTES // 2, MOST_BYTES // 3
+"""Of a text that is longer than that, so that its values take 1 GB at most beside it."""
 _MOST_DEPTH = 64
 """Levels of nesting; what the program writes has at most 8."""
 _MOST_INTEGER = 2**64
@@ -30,6 +32,10 @@ def parse_json(data: bytes, where: str, *, most: int = MOST_BYTES) -> Any:
             Unicode.
     """
     _check_size(len(data), where, most)
+    if len(data) > MOST_BYTES and (
+        data.count(b",") > _MOST_COMMAS or data.count(b"[") + data.count(b"{") > _MOST_BRACKETS
+    ):
+        raise ValueError(f"{where}: found too many values in {len(data)} bytes, expected fewer")
     try:
         value = json.loads(
             data.decode(),

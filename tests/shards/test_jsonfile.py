@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from shards.errors import StorageError
-from shards.jsonfile import parse_json, read_json
+from shards.jsonfile import MOST_BYTES, parse_json, read_json
 from shards.storage import Storage
 from tests.helpers.mutation import mutated_bytes, mutated_json
 
@@ -22,6 +22,16 @@ def test_what_the_program_writes_is_read() -> None:
     assert parse_json(json.dumps(GOOD).encode(), "x") == GOOD
     assert parse_json(json.dumps(GOOD, ensure_ascii=False, indent=1).encode(), "x") == GOOD
     assert parse_json(b'"\\ud83d\\ude00"', "x") == "😀"  # a whole pair
+
+
+def test_a_long_text_has_no_more_values_than_the_longest_usual_one() -> None:
+    few = json.dumps(["x" * 1000] * (MOST_BYTES // 1000)).encode()
+    assert len(few) > MOST_BYTES
+    assert len(parse_json(few, "x", most=2 * MOST_BYTES)) == MOST_BYTES // 1000
+    for piece in (b"[],", b"[[[]]],", b"0,"):
+        many = b"[" + piece * (MOST_BYTES // len(piece) + 1) + b"0]"
+        with pytest.raises(ValueError, match=r"^x: found too many values in \d+ bytes, expected fewer$"):
+            parse_json(many, "x", most=2 * MOST_BYTES)
 
 
 @pytest.mark.parametrize(
