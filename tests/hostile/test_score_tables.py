@@ -90,17 +90,19 @@ def journal(folder: Path, *batches: pa.RecordBatch) -> Path:
 
 
 JOURNALS = {
-    "rows": equal(3_000_000, ""),
-    "long names": equal(4096, "a" * 100_000),
-    "one name": equal(1, "a" * 300_000_000),
+    "rows": (3_000_000, 0),
+    "long names": (4096, 100_000),
+    "one name": (1, 300_000_000),
 }
+"""Rows and the length of their names; 2 GB of batches, which are made when they are needed."""
 
 
 @pytest.mark.parametrize("attack", JOURNALS)
 def test_a_batch_of_a_journal_that_unpacks_to_more_than_any_is_passed_over(
     attack: str, tmp_path: Path
 ) -> None:
-    path = journal(tmp_path, equal(5, "cam"), JOURNALS[attack])
+    count, length = JOURNALS[attack]
+    path = journal(tmp_path, equal(5, "cam"), equal(count, "a" * length))
     assert path.stat().st_size < 300_000
     body = "recover(Storage(sys.argv[1]))"
     found = limited(body, tmp_path, imports=RECOVER, seconds=SECONDS)
