@@ -7,12 +7,11 @@
 `Automaton` takes frames as they come. `Stretch` finds the same alarms of many automata in a recording that is
 there as a whole, from its high frames alone.
 
-Dimension letters: F frames, V automata.
+Dimension letters: F frames, R frames that are records of their runs, V levels.
 """
 
 import bisect
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -164,7 +163,9 @@ class Stretch:
         runs = self._runs(off)
         heights, seconds = self._evidence[runs.record], self._seconds[runs.record]
         walk = _Walk(self._closed[runs.last] + COOLDOWN)
-        for number, second in _firsts(runs.number[heights > high], seconds[heights > high]):
+        opened = np.flatnonzero(heights > high)
+        opened = opened[_firsts(runs.number[opened])]
+        for number, second in zip(runs.number[opened].tolist(), seconds[opened].tolist(), strict=True):
             walk.open(number, second)
         events = np.flatnonzero((low < heights) & (heights <= high))
         events = events[np.argsort(-heights[events], kind="stable")]
@@ -191,10 +192,10 @@ class Stretch:
     def _alarms(self, on: float, off: float, runs: "_Runs") -> np.ndarray:
         self._check(on, off)
         opening = np.flatnonzero(self._evidence[runs.record] >= on)
-        number = runs.number[opening]
-        first = _beginning(number[1:] > number[:-1], len(number))
-        opening = runs.record[opening[first]]
-        opened, closed = self._seconds[opening], self._closed[runs.last[number[first]]]
+        opening = opening[_firsts(runs.number[opening])]
+        closed = self._closed[runs.last[runs.number[opening]]]
+        opening = runs.record[opening]
+        opened = self._seconds[opening]
         raised = _beginning(opened[1:] > closed[:-1] + COOLDOWN, len(opened))
         alarms: np.ndarray = self._frames[opening[raised]]
         return alarms
@@ -256,10 +257,9 @@ class _Walk:
         return place == 0 or self._opened[self._runs[place]] > self._ends[self._runs[place - 1]]
 
 
-def _firsts(number: np.ndarray, seconds: np.ndarray) -> Iterator[tuple[int, float]]:
-    """Each run once, with the first of its seconds."""
-    first = _beginning(number[1:] > number[:-1], len(number))
-    yield from zip(number[first].tolist(), seconds[first].tolist(), strict=True)
+def _firsts(number: np.ndarray) -> np.ndarray:
+    """Which of some frames, given the run of each, are the first of their runs."""
+    return _beginning(number[1:] > number[:-1], len(number))
 
 
 def _beginning(later: np.ndarray, length: int) -> np.ndarray:

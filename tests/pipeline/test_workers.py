@@ -32,39 +32,38 @@ def many_descriptors() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.mark.usefixtures("many_descriptors")
-def test_a_worker_answers_a_process_of_many_descriptors() -> None:
-    worker = WorkerProcess(MODULE, stall_seconds=60)
+def assert_answers(stall_seconds: float) -> None:
+    worker = WorkerProcess(MODULE, stall_seconds=stall_seconds)
     worker.tell("answer")
     try:
         assert worker.answer() == {"done": True}
     finally:
         worker.kill()
+
+
+def assert_given_up(task: str, words: str, stall_seconds: float) -> None:
+    worker = WorkerProcess(MODULE, stall_seconds=stall_seconds)
+    worker.tell(task)
+    with pytest.raises(LostWorkerError, match=words):
+        worker.answer()
+    assert worker.pid is None
+
+
+@pytest.mark.usefixtures("many_descriptors")
+def test_a_worker_answers_a_process_of_many_descriptors() -> None:
+    assert_answers(stall_seconds=60)
 
 
 @pytest.mark.usefixtures("many_descriptors")
 def test_a_silent_worker_of_a_process_of_many_descriptors_is_given_up() -> None:
-    worker = WorkerProcess(MODULE, stall_seconds=0.5)
-    worker.tell("be silent")
-    with pytest.raises(LostWorkerError, match=r"^hung for 0\.5 s$"):
-        worker.answer()
-    assert worker.pid is None
+    assert_given_up("be silent", r"^hung for 0\.5 s$", stall_seconds=0.5)
 
 
 def test_a_worker_that_closes_its_output_and_lives_on_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "ENDING_SECONDS", 0.1)
-    worker = WorkerProcess(MODULE, stall_seconds=60)
-    worker.tell("close")
-    with pytest.raises(LostWorkerError, match=r"^closed its output and did not end$"):
-        worker.answer()
-    assert worker.pid is None
+    assert_given_up("close", r"^closed its output and did not end$", stall_seconds=60)
 
 
 def test_a_worker_is_waited_for_as_long_as_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "_MOST_MILLISECONDS", 1)  # what the kernel can wait is no limit of ours
-    worker = WorkerProcess(MODULE, stall_seconds=1e12)
-    worker.tell("answer")
-    try:
-        assert worker.answer() == {"done": True}
-    finally:
-        worker.kill()
+    assert_answers(stall_seconds=1e12)
