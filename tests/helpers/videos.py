@@ -12,6 +12,9 @@ import cv2
 import numpy as np
 
 _MILLISECOND = Fraction(1, 1000)
+_REPEATABLE = {"libx264": {"mbtree": "0"}}
+"""Options by encoder without which the same frames give other bytes, by what the process did before: with
+AVX-512, x264's macroblock tree reads memory that nobody has written (core 165)."""
 
 
 def scene(
@@ -63,7 +66,9 @@ def write_video(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate, options=options or {})
+        stream = container.add_stream(
+            codec, rate=rate, options={**_REPEATABLE.get(codec, {}), **(options or {})}
+        )
         assert isinstance(stream, av.VideoStream)
         stream.pix_fmt = pixels
         stream.codec_context.thread_count = 1  # by their number, encoders give other bytes
