@@ -127,9 +127,10 @@ def test_what_fails_is_named_without_credentials(store: ObjectStore) -> None:
     for args, message in (
         (("train", nowhere, out), "error: s3://tests/nowhere/manifest.json: not found"),
         (("train", shards, out, "--batch-size=99"), "error: s3://tests/set: found 16 training windows"),
+        (("sweep", nowhere, out), "error: s3://tests/nowhere/manifest.json: not found"),
         (
-            ("sweep", nowhere, out),
-            "error: train s3://tests/nowhere s3://tests/out/seed-0 --seed 0 --device auto: exit code 1",
+            ("sweep", shards, out, "--batch-size=0"),
+            "error: train s3://tests/set s3://tests/out/seed-0 --seed 0 --device auto --batch-size=0: exit",
         ),
         (("import-reference", inside(nowhere, "m.pth"), shards, out), "s3://tests/nowhere/m.pth: not found"),
         (("import-reference", inside(shards, "manifest.json"), shards, out), "s3://tests/set: not found"),

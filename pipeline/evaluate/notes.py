@@ -3,6 +3,7 @@
 from pipeline.evaluate.job import Job
 from pipeline.report.plotfiles import MOST_TIMELINES
 from pipeline.runs.evaluation import RECORD, Bounds, Figures
+from pipeline.runs.trainedon import Depth, common_depth, depth_of
 
 
 def notes(job: Job, figures: Figures) -> list[str]:
@@ -18,6 +19,7 @@ def notes(job: Job, figures: Figures) -> list[str]:
             f"--threshold {job.config.threshold:g} has no effect: with --memory frozen no frame updates the "
             "memory"
         )
+    found += _of_depth(job)
     short = [video.name for video in job.videos if video.name not in scored]
     if short:
         found.append(f"{len(short)} videos shorter than {window} frames have no scores: {', '.join(short)}")
@@ -48,6 +50,26 @@ def notes(job: Job, figures: Figures) -> list[str]:
                 f"the first {window - 1} frames of each video have no score; their labels are unused"
             )
     return found
+
+
+def _of_depth(job: Job) -> list[str]:
+    """A sentence where 16-bit images of the set lie otherwise than those that the model was trained on.
+
+    No error: with `--depth-range auto` the range is that of each video.
+    """
+    deep = [source for source in job.videos.sources() if "depth" in source]
+    trained, here = depth_of(job.checkpoint.origin), common_depth(deep)
+    if not deep or trained == here or "several" in (trained, here):
+        return []
+    return [
+        f"16-bit images are mapped otherwise than those that the model was trained on: {_mapped(here)} here, "
+        f"{_mapped(trained)} there; unless both are from --depth-range auto, preprocess with that of the "
+        "training set"
+    ]
+
+
+def _mapped(depth: Depth | None) -> str:
+    return "their highest 8 bits" if depth is None else f"{depth[0]}:{depth[1]}"
 
 
 def _of_bounds(figures: Figures, bounds: Bounds) -> str:

@@ -18,7 +18,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pipeline.errors import ShardError, SourceError, UserError
 from pipeline.processes.children import module_command, module_environment
@@ -80,12 +80,15 @@ class WorkerProcess:
                 shutil.rmtree(self._folder, ignore_errors=True)
 
     def tell(self, line: str) -> None:
-        """Give it a line; that it is gone is found by who waits for the answer."""
+        """Give it a line; that it is gone, or does not read it, is found by who waits for the answer."""
         process = self._process or self._start()
         assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(line.encode() + b"\n")
-            process.stdin.flush()
+        data = memoryview(line.encode() + b"\n")
+        deadline = time.monotonic() + self._stall_seconds
+        with contextlib.suppress(BrokenPipeError, ValueError):  # the latter: another thread has killed it
+            while data and self._is_ready(process.stdin, select.POLLOUT, deadline):
+                with contextlib.suppress(BlockingIOError):
+                    data = data[os.write(process.stdin.fileno(), data) :]
 
     def answer(self) -> dict[str, Any]:
         """Its next answer.
@@ -118,7 +121,24 @@ class WorkerProcess:
             env=module_environment() | KEEP_MEMORY,
             pass_fds=self._files,
         )
+        assert self._process.stdin is not None
+        os.set_blocking(self._process.stdin.fileno(), False)  # a pipe holds 64 KiB, a job may be longer
         return self._process
+
+    def _is_ready(self, pipe: IO[bytes], event: int, deadline: float) -> bool:
+        """Whether a pipe can be read or written at once; waits for that until a time of the monotonic clock.
+
+        Raises:
+            ValueError: another thread has killed the worker, and closed the pipe.
+        """
+        waiting = select.poll()  # select.select takes no descriptor from 1024 on
+        waiting.register(pipe, event)
+        while True:
+            rest = max(0.0, deadline - time.monotonic())
+            if waiting.poll(min(1000 * rest, _MOST_MILLISECONDS)):
+                return True
+            if time.monotonic() >= deadline:
+                return False
 
     def _line(self, process: subprocess.Popen[bytes]) -> bytes:
         """The next line; EOFError when the worker died, TimeoutError when it stays silent."""
@@ -127,17 +147,12 @@ class WorkerProcess:
         looked_at = 0  # a record may have 150 MB, which come 64 KiB at a time
         while self._pending.find(b"\n", looked_at) < 0:
             looked_at = len(self._pending)
-            rest = max(0.0, deadline - time.monotonic())
             try:
-                waiting = select.poll()  # select.select takes no descriptor from 1024 on
-                waiting.register(process.stdout, select.POLLIN)
-                is_readable = bool(waiting.poll(min(1000 * rest, _MOST_MILLISECONDS)))
+                is_readable = self._is_ready(process.stdout, select.POLLIN, deadline)
                 data = os.read(process.stdout.fileno(), 65536) if is_readable else b""
             except ValueError:  # another thread has killed it, and closed the pipe
                 raise EOFError from None
             if not is_readable:
-                if time.monotonic() < deadline:
-                    continue
                 raise TimeoutError
             if not data:
                 raise EOFError

@@ -10,6 +10,7 @@ from pipeline.scoring.choices import (
     MemoryMode,
     Precision,
     RuntimeChoice,
+    SplitChoice,
     Wanted,
 )
 from shards.choices import Split
@@ -38,7 +39,7 @@ def settled(wanted: Wanted, manifest: Manifest, method: Method) -> Settled:
         method: of the model.
     """
     return Settled(
-        split=_split_of(manifest) if wanted.split == "auto" else wanted.split,
+        split=split_of(wanted.split, manifest),
         memory=wanted.memory,
         alpha=ALPHA[method] if wanted.alpha is None else wanted.alpha,
         threshold=THRESHOLD[method] if wanted.threshold is None else wanted.threshold,
@@ -48,6 +49,8 @@ def settled(wanted: Wanted, manifest: Manifest, method: Method) -> Settled:
     )
 
 
-def _split_of(manifest: Manifest) -> Split:
-    """Testing videos where there are any, else training videos."""
+def split_of(wanted: SplitChoice, manifest: Manifest) -> Split:
+    """The split that is scored: as asked for, or for auto testing videos if there are any, else training."""
+    if wanted != "auto":
+        return wanted
     return "testing" if manifest.split("testing") else "training"

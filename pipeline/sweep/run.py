@@ -16,7 +16,7 @@ from pipeline.runs.header import MOST_BYTES, header_from_start
 from pipeline.runs.layout import checkpoint_steps, model_name
 from pipeline.runs.ownership import refuse_links
 from pipeline.scoring.choices import Wanted
-from pipeline.scoring.settled import settled
+from pipeline.scoring.settled import settled, split_of
 from pipeline.sweep.config import SweepConfig
 from pipeline.version import code_version
 from shards.locations import inside, shown
@@ -56,8 +56,12 @@ def sweep(config: SweepConfig) -> dict[str, Spread]:
 
     Raises:
         CommandError: a training or an evaluation failed.
+        ShardError: the set cannot be read.
         TrainingError: there are no labels to evaluate with.
     """
+    manifest = load_manifest(Storage(config.shards))
+    if not manifest.split(split_of("auto", manifest)).labelled.any():
+        raise _unlabelled(config)
     figures = {seed: _one_seed(config, seed) for seed in config.seeds}
     spreads = {name: _spread({seed: figures[seed][name] for seed in config.seeds}) for name in FIGURES}
     result = {
@@ -82,10 +86,15 @@ def _one_seed(config: SweepConfig, seed: int) -> dict[str, float]:
     found = {name: _auc(record, score) for name, score in FIGURES.items()}
     known = {name: auc for name, auc in found.items() if auc is not None}
     if len(known) < len(found):
-        raise TrainingError(
-            f"{shown(config.shards)}: found no frame labels of both kinds, which a sweep compares by"
-        )
+        raise _unlabelled(config)
     return known
+
+
+def _unlabelled(config: SweepConfig) -> TrainingError:
+    return TrainingError(
+        f"{shown(config.shards)}: found no frame labels of both kinds, which a sweep compares by; preprocess "
+        "with --labels, or train and evaluate without a sweep"
+    )
 
 
 def _is_evaluated(shards: str, run: str, out: Storage) -> bool:

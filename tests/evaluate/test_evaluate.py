@@ -28,11 +28,15 @@ from pipeline.evaluate.summary import Summary
 from pipeline.report import plotfiles
 from pipeline.runs.checkpoint import load_checkpoint
 from pipeline.runs.evaluation import FrameCounts
+from pipeline.runs.trainedon import Depth, trained_on
 from pipeline.scoring import maps, places, scorer, tablewriter
 from pipeline.scoring.choices import DistanceChoice
 from pipeline.scoring.table import SCHEMA
 from shards.errors import ShardError
+from shards.manifest import load_manifest, write_manifest
 from shards.names import video_stem
+from shards.rows import Videos
+from shards.storage import Storage
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.shards import make_set, smooth_frames
 
@@ -89,6 +93,54 @@ def test_a_threshold_that_has_no_effect_is_noted(
 ) -> None:
     notes = evaluated(memory=memory, threshold=threshold).record.notes
     assert any(note.startswith("--threshold 0.5 has no effect") for note in notes) is is_noted
+
+
+DEEP = "16-bit images are mapped otherwise than those that the model was trained on: "
+
+
+@pytest.mark.parametrize(
+    ("trained", "here", "noted"),
+    [
+        ((7, 510), [[7, 510]], ""),
+        ((7, 510), [[9, 80]], DEEP + "9:80 here, 7:510 there"),
+        ((7, 510), [None], DEEP + "their highest 8 bits here, 7:510 there"),
+        (None, [[9, 80]], DEEP + "9:80 here, their highest 8 bits there"),
+        ((7, 510), [[9, 80], [7, 510]], ""),
+        ("several", [[9, 80]], ""),
+        ((7, 510), [], ""),
+    ],
+    ids=[
+        "as trained",
+        "another range",
+        "no range",
+        "no range in training",
+        "auto",
+        "auto in training",
+        "8 bits",
+    ],
+)
+def test_another_mapping_of_16_bit_images_than_in_training_is_noted(
+    evaluated: Callable[..., Summary],
+    shards: Path,
+    run: Path,
+    trained: Depth | None,
+    here: list[list[int] | None],
+    noted: str,
+) -> None:
+    storage = Storage(shards)
+    manifest = load_manifest(storage)
+    deep = [{"depth": {"bits": 16, "range": each}} for each in here]
+    made = [
+        dataclasses.replace(video, source={**video.source, **(deep[index % len(deep)] if deep else {})})
+        for index, video in enumerate(manifest.videos)
+    ]
+    write_manifest(storage, dataclasses.replace(manifest, videos=Videos.of(made)))
+    file = run / "checkpoints" / "model-00000003.safetensors"
+    checkpoint = load_checkpoint(str(file))
+    data = trained_on(None, (), trained)
+    file.write_bytes(dataclasses.replace(checkpoint, origin={"data": data}).to_bytes())
+    found = [note for note in evaluated().record.notes if note.startswith(DEEP)]
+    assert [note.partition(";")[0] for note in found] == ([noted] if noted else [])
 
 
 def table(summary: Summary) -> dict[str, np.ndarray]:

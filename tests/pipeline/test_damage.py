@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +26,7 @@ from shards.storage import Storage
 from tests.helpers.checkpoints import make_checkpoint
 from tests.helpers.evaluations import RECORD
 from tests.helpers.mutation import mutated_bytes, mutated_json
+from tests.helpers.shards import make_set, smooth_frames
 
 EVALUATION: dict[str, Any] = json.loads(RECORD.to_json())
 LINES = [
@@ -106,7 +108,9 @@ def test_a_sweep_evaluates_again_over_what_is_no_evaluation(
             (out / EVALUATED).write_text(json.dumps(EVALUATION))
 
     monkeypatch.setattr(module, "run_command", run_command)
-    spreads = module.sweep(SweepConfig(shards="x", out=str(tmp_path / "out"), seeds=(0,)))
+    frames = smooth_frames(8, (16, 16))
+    make_set(tmp_path / "set", {"training": [frames], "testing": [frames]}, labels=[np.arange(8) >= 6])
+    spreads = module.sweep(SweepConfig(shards=str(tmp_path / "set"), out=str(tmp_path / "out"), seeds=(0,)))
     assert commands == ["train", "evaluate"]
     assert str(spreads["AUC"]) == "50.00 %"
 

@@ -10,6 +10,8 @@ from pipeline.processes import workers
 from pipeline.processes.workers import LostWorkerError, WorkerProcess
 
 MODULE = "tests.helpers.oddworker"
+LARGE = 1 << 16
+"""Bytes that a pipe holds."""
 MANY = 1024
 """Descriptors, from which on `select` takes none."""
 
@@ -67,3 +69,21 @@ def test_a_worker_that_closes_its_output_and_lives_on_is_given_up(monkeypatch: p
 def test_a_worker_is_waited_for_as_long_as_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "_MOST_MILLISECONDS", 1)  # what the kernel can wait is no limit of ours
     assert_answers(stall_seconds=1e12)
+
+
+def test_a_worker_that_does_not_read_what_it_is_told_is_given_up() -> None:
+    worker = WorkerProcess(MODULE, stall_seconds=0.5)
+    worker.tell("be silent")
+    worker.tell(10 * LARGE * "x")
+    with pytest.raises(LostWorkerError, match=r"^hung for 0\.5 s$"):
+        worker.answer()
+    assert worker.pid is None
+
+
+def test_a_worker_is_told_more_than_a_pipe_holds() -> None:
+    worker = WorkerProcess(MODULE, stall_seconds=60)
+    worker.tell("answer" + 10 * LARGE * " ")
+    try:
+        assert worker.answer() == {"done": True}
+    finally:
+        worker.kill()

@@ -14,7 +14,7 @@ import torch
 from click.testing import CliRunner
 
 import cli
-from pipeline.errors import CommandError, ConfigError
+from pipeline.errors import CommandError, ConfigError, TrainingError
 from pipeline.evaluate.config import EvaluateConfig
 from pipeline.evaluate.job import prepare
 from pipeline.processes.distributed import Process
@@ -103,7 +103,7 @@ def test_an_evaluation_with_other_options_than_those_of_the_sweep_is_made_again(
 
 @pytest.mark.parametrize("name", ["seed-3", "seed-3/evaluation"])
 def test_a_link_out_of_the_sweep_is_refused(tmp_path: Path, name: str) -> None:
-    made = config(tmp_path, seeds=(3,), labels=None)
+    made = config(tmp_path, seeds=(3,), labels=np.arange(12) >= 6)
     (tmp_path / "sweep" / name).parent.mkdir(parents=True)
     (tmp_path / "sweep" / name).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ConfigError, match=f"sweep/{name}: found a link to {tmp_path}/elsewhere"):
@@ -111,8 +111,15 @@ def test_a_link_out_of_the_sweep_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_a_command_that_fails_ends_the_sweep(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match=r"train .*nowhere.*: exit code 1"):
-        sweep(SweepConfig(shards=str(tmp_path / "nowhere"), out=str(tmp_path / "out")))
+    made = config(tmp_path, seeds=(3,), labels=np.arange(12) >= 6)
+    with pytest.raises(CommandError, match=r"train .*seed-3.*: exit code 2"):
+        sweep(dataclasses.replace(made, train_options=("--batch-size", "0")))
+
+
+def test_a_set_without_labels_is_refused_before_it_is_trained_on(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"shards: found no frame labels .*; preprocess with --labels"):
+        sweep(config(tmp_path, seeds=(3,), labels=None))
+    assert not (tmp_path / "sweep").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -162,7 +169,8 @@ def test_what_the_sweep_gives_each_training_is_not_given_again(given: str) -> No
 def test_a_sweep_trains_and_evaluates_on_its_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[tuple[str, ...]] = []
     monkeypatch.setattr("pipeline.sweep.run.run_command", lambda *words: commands.append(words))
-    words = ["sweep", "shards", str(tmp_path), "--epochs", "2", "--device", "cpu", "--seeds=1"]
+    shards = config(tmp_path, seeds=(1,), labels=np.arange(12) >= 6).shards
+    words = ["sweep", shards, str(tmp_path / "out"), "--epochs", "2", "--device", "cpu", "--seeds=1"]
     CliRunner().invoke(cli.main, words)
     assert [given[0] for given in commands] == ["train", "evaluate"]
     for given in commands:
