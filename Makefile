@@ -1,4 +1,4 @@
-# make demo   everything once on a small generated set      make demo DATASET=folder   the same on your video
+# make demo   everything once on a small generated set      make demo DATASET=folder   all but score on your video
 # make test   all tests that this machine can run           make help                  all targets
 
 PYTHON ?= python3
@@ -31,7 +31,7 @@ venv: .venv/test-ready  ## make .venv with everything the project needs
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-demo: .venv/ready  ## preprocess, train, evaluate, score: on a generated set, or DATASET=folder [LABELS=file SIZE=48 EPOCHS=3]
+demo: .venv/ready  ## preprocess, train, evaluate and score a generated set; DATASET=folder [LABELS=file SIZE=48 EPOCHS=3]: all but score
 ifeq ($(DATASET),)
 	@test -e data/demo/videos/frame_labels.npy || { rm -rf data/demo/videos; $(MNAD) synthesize data/demo/videos; }
 endif

@@ -12,7 +12,7 @@ class EventsConfig:
     """Which events to list."""
 
     folder: Annotated[
-        str, Argument("DIR", "A folder that score wrote, or that of one video or camera in it.")
+        str, Argument("DIR", "A folder that score or watch wrote, or that of one video or camera in it.")
     ]
     since: Annotated[
         str | None,

@@ -19,7 +19,7 @@ from typing import IO
 
 from pipeline.errors import SourceError
 from pipeline.events.event import MOST_BYTES, Event, from_json, to_json
-from pipeline.events.schema import VERSION
+from pipeline.events.schema import EVENT_ID, VERSION
 from pipeline.processes.locking import sole
 from shards.errors import StorageError, os_error_line
 from shards.storage import Storage
@@ -32,7 +32,7 @@ RECENT = 200
 """Events that are over of which a lasting log knows, beside all that go on."""
 _MOST_UNWRITTEN = 1000
 """Lines that wait for room on the disk: 2 MB, weeks of alarms."""
-_HEAD = re.compile(rb'\{"version":1,"id":"([0-9a-f]{16})","type":"(new|end)"')
+_HEAD = re.compile(rf'\{{"version":{VERSION},"id":"({EVENT_ID})","type":"(new|end)"'.encode())
 """How a line of this program begins, by which it is looked at without being parsed: 100 times as fast."""
 _LASTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 """What keeps a log from being opened for a while only."""

@@ -8,6 +8,8 @@ VERSION = 1
 TYPES = ("new", "update", "end")
 KINDS: Final = ("anomaly", "camera_down", "black", "frozen", "moved", "drift")
 LABELS = ("normal", "real")
+EVENT_ID: Final = "[0-9a-f]{16}"
+"""The pattern of an event's id."""
 
 _MOST_NUMBER = 2**53
 _MOST_TEXT = 4096
@@ -86,7 +88,7 @@ SCHEMA: Final[dict[str, Any]] = {
             "id": {
                 "description": "The same video, calibration and start give the same",
                 "type": "string",
-                "pattern": "^[0-9a-f]{16}$",
+                "pattern": f"^{EVENT_ID}$",
             },
             "type": {"enum": [*TYPES]},
             "kind": {"enum": [*KINDS]},
@@ -103,7 +105,10 @@ SCHEMA: Final[dict[str, Any]] = {
             "frames": {"description": "Scored frames in it so far", **_COUNT},
             "max_gap_seconds": _number("Longest time in it without a scored frame", minimum=0),
             "interrupted": {"description": "Whether the program stopped in it", "type": "boolean"},
-            "suppressed": {"description": "Whether nobody was told: snoozed or quiet", "type": "boolean"},
+            "suppressed": {
+                "description": "Whether nobody was told: snoozed, quiet, black or moved",
+                "type": "boolean",
+            },
             "label": {"description": "What a person said of it", "enum": [*LABELS, None]},
             "files": _object(
                 "Paths inside the folder of the results; null where there is none",

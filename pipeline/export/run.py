@@ -12,13 +12,13 @@ from mnad.evidence import TAU
 from mnad.local_error import TABLE_SCALES, box_sizes
 from mnad.rates import Threshold
 from pipeline.config import dump_config
-from pipeline.errors import CalibrationError, ConfigError
+from pipeline.errors import ConfigError
 from pipeline.export.config import ExportConfig
 from pipeline.export.example_text import example_text
 from pipeline.export.material import GENERATED, Material, generated, material
 from pipeline.processes.locking import sole
 from pipeline.runs.calibration import RECORD as CALIBRATION
-from pipeline.runs.calibration import delta_of, load_calibration
+from pipeline.runs.calibration import calibrated_profiles, delta_of, load_calibration
 from pipeline.runs.checkpoint import Checkpoint, load_checkpoint
 from pipeline.runs.layout import home_of
 from pipeline.runs.ownership import CONFIG, refuse_foreign_folder
@@ -72,6 +72,7 @@ def export(config: ExportConfig) -> Summary:
     Raises:
         ConfigError: the runtime is not installed or cannot do it, or the folder is another command's.
         CheckpointError: the model cannot be exported, or does not give the same scores.
+        CalibrationError: the run's calibration cannot be read.
     """
     out = Storage(config.out)
     if not out.is_local:
@@ -87,6 +88,7 @@ def export(config: ExportConfig) -> Summary:
 
 
 def _exported(config: ExportConfig, out: Storage, checkpoint: Checkpoint, size: tuple[int, int]) -> Summary:
+    alarm, about_alarm = _alarm(config, checkpoint, size)
     found = material(checkpoint, config.checkpoint, config.shards, config.threads)
     windows = generated(checkpoint, size, WINDOWS) if found is None else found.sampled(WINDOWS)
     model = checkpoint.model()
@@ -97,7 +99,6 @@ def _exported(config: ExportConfig, out: Storage, checkpoint: Checkpoint, size: 
     buffer = io.BytesIO()
     np.savez(buffer, **check)  # type: ignore[arg-type]
     files = {**contents, CHECK: buffer.getvalue()}
-    alarm, about_alarm = _alarm(config, checkpoint, size)
     spec = checkpoint.spec
     record = ExportRecord(
         runtime=config.format,
@@ -165,7 +166,8 @@ def _alarm(config: ExportConfig, checkpoint: Checkpoint, size: tuple[int, int]) 
         return None, f"levels of alarms are none of {config.precision}'s, so the model carries none"
     home = Storage(home_of(config.checkpoint))
     if not home.exists(CALIBRATION):
-        return None, "the run has no calibration, so the model carries no alarm"
+        kind = "one of profiles alone" if calibrated_profiles(home) else "none"
+        return None, f"the run's calibration is {kind}, so the model carries no alarm"
     record = load_calibration(home)
     found = dataclasses.replace(
         record.belongs,  # whatever its runtime
@@ -188,9 +190,9 @@ def _alarm(config: ExportConfig, checkpoint: Checkpoint, size: tuple[int, int]) 
         )
     threshold = record.calibration.threshold(record.alarms_per_hour, delta_of(record.confidence))
     if not isinstance(threshold, Threshold):
-        raise CalibrationError(
-            f"{home}/{CALIBRATION}: found hours that do not carry its rate, expected more; run calibrate "
-            "again"
+        return None, (
+            "the hours of the run's calibration do not carry its rate, so the model carries no alarm; "
+            "calibrate on more, or for another rate"
         )
     alarm = Alarm(
         tau=record.belongs.tau,

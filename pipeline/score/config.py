@@ -100,7 +100,10 @@ class ScoreConfig:
     ] = "fail"
     alarms_per_hour: Annotated[float | None, ALARMS_OPTION] = None
     confidence: Annotated[float | str | None, CONFIDENCE_OPTION] = None
-    fail_on_alarm: Annotated[bool, Option("Ends with exit code 3 if there was an alarm.", "Alarms")] = False
+    fail_on_alarm: Annotated[
+        bool,
+        Option("Ends with exit code 3 if there was an alarm; refused where none can be raised.", "Alarms"),
+    ] = False
     score: Annotated[
         Score | None,
         Option(

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.config import dump_config
-from pipeline.errors import ConfigError, SourceError
+from pipeline.errors import CalibrationError, ConfigError, SourceError
 from pipeline.events.event import Event
 from pipeline.events.log import read_events
 from pipeline.processes.distributed import Process, processes
@@ -49,6 +49,7 @@ def score(config: ScoreConfig, opened: Job | None = None) -> Summary:
         refuse_foreign_folder(out, COMMAND)
         refuse_links(out, [footage.name for footage in videos])
         job = prepare(config, process) if opened is None else opened
+        _refuse_blind(job)
         out.clear_temporary()
         out.write(CONFIG, dump_config(COMMAND, config).encode())
         with full_float32():
@@ -71,6 +72,13 @@ def _drift(job: Job, scored: list[Scored]) -> Drift | None:
     """How all videos together compare with the calibration."""
     seen = [video.result.seen for video in scored if video.result.seen is not None]
     return drift(job.alarms.record, together(seen)) if job.alarms is not None and seen else None
+
+
+def _refuse_blind(job: Job) -> None:
+    """Whoever waits for the exit code of an alarm must not be told that all is well where none can come."""
+    reason = missing(job)
+    if job.config.fail_on_alarm and reason is not None:
+        raise CalibrationError(f"--fail-on-alarm: {reason}")
 
 
 def _refuse_several(process: Process) -> None:

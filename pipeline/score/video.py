@@ -23,7 +23,7 @@ from pipeline.scoring import rows
 from pipeline.scoring.alarms import Alarms, Watch
 from pipeline.scoring.choices import Form
 from pipeline.scoring.drifting import drift
-from pipeline.scoring.happenings import CLIPS, SUFFIXES, THUMBNAILS, Happenings, Subject
+from pipeline.scoring.happenings import CLIPS, NAMES, THUMBNAILS, Happenings, Subject
 from pipeline.scoring.moments import Moment
 from pipeline.scoring.rows import table_name, writing_rows
 from pipeline.scoring.telling import heat, known, row_of, tell
@@ -102,9 +102,9 @@ def _clear(folder: Storage) -> None:
     calibrations = map(record_name, calibrated_profiles(folder))
     for name in (RECORD, log.LOG, log.CURRENT, OVERLAY, PAGE, *calibrations, *tables):
         folder.delete(name)
-    for inside, suffixes in SUFFIXES.items():
+    for inside, own in NAMES.items():
         for name in folder.names(inside):
-            if Path(name).suffix in suffixes:
+            if own.fullmatch(name):
                 folder.delete(f"{inside}/{name}")
 
 

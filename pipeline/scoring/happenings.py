@@ -1,19 +1,21 @@
 """Events of a video or camera, as they begin and end: their lines in the log, thumbnails and clips."""
 
 import contextlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.events.event import Box, Event, Files, Kind, Label, Model, Peak, Threshold, event_id
 from pipeline.events.log import EventLog
+from pipeline.events.schema import EVENT_ID
 from pipeline.scoring.watching import Episode, Top
 from shards.storage import Storage
 
 THUMBNAILS = "thumbs"
 CLIPS = "clips"
-SUFFIXES = {THUMBNAILS: (".jpg",), CLIPS: (".mp4", ".mkv")}
-"""The suffixes of the files that are written into each of the two folders."""
+NAMES = {THUMBNAILS: re.compile(rf"{EVENT_ID}\.jpg"), CLIPS: re.compile(rf"{EVENT_ID}\.(mp4|mkv)")}
+"""How the files are called that are written into each of the two folders; others are not the program's."""
 KIND: Kind = "anomaly"
 
 Trying = Callable[[str], contextlib.AbstractContextManager[None]]

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 from datetime import datetime
 
 from pipeline.scoring.journal import SUFFIX, Journal, recover
@@ -9,6 +10,9 @@ from pipeline.scoring.rows import FOLDER, Row, table_name
 from pipeline.watch.disk import Disk
 from shards.errors import ShardError
 from shards.storage import Storage
+
+PART = re.compile(r"scores\.parquet|\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(_\d+)?\.parquet")
+"""How a part is called, in its folder."""
 
 
 class Parts:

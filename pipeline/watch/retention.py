@@ -11,10 +11,10 @@ from pipeline.events.event import MOST_BYTES, from_json
 from pipeline.events.log import LOG
 from pipeline.runs.ownership import CONFIG
 from pipeline.scoring import rows
-from pipeline.scoring.happenings import SUFFIXES
+from pipeline.scoring.happenings import NAMES
 from pipeline.watch.config import NAME
+from pipeline.watch.parts import PART
 from shards.localfiles import open_regular
-from shards.storage import TEMPORARY_PREFIX
 
 _SECONDS = 600.0
 """The fewest seconds between two looks at the files that there are."""
@@ -130,7 +130,7 @@ def _files(folder: Path) -> Iterator[tuple[float, int, Path]]:
 
 def _kept(folder: Path) -> Iterator[Path]:
     """What is called as a file of a camera that stays for a while; what is still being written is none."""
-    for inside, suffixes in {**SUFFIXES, rows.FOLDER: (".parquet",)}.items():
+    for inside, own in {**NAMES, rows.FOLDER: PART}.items():
         for path in [] if (folder / inside).is_symlink() else (folder / inside).glob("*"):
-            if path.suffix in suffixes and not path.name.startswith(TEMPORARY_PREFIX):
+            if own.fullmatch(path.name):
                 yield path

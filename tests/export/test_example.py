@@ -75,29 +75,40 @@ def test_the_exported_model_is_loaded_here_and_its_example_runs_alone(tmp_path: 
         ({"checkpoint": "ab" * 32}, "calibration is of the checkpoint with SHA-256 abababababab..., and"),
         ({"rate": 25.0}, "calibration is of 25 frames/s, and the model's scores are of 2 frames/s"),
         ({"memory": "video"}, "calibration is of memory video, and the model's scores are of memory frozen"),
+        ({"alarms_per_hour": 1.0}, "the hours of the run's calibration do not carry its rate, so the model"),
     ],
-    ids=["own", "optimistic", "checkpoint", "rate", "memory"],
+    ids=["own", "optimistic", "checkpoint", "rate", "memory", "no promise"],
 )
 def test_levels_of_alarms_are_those_of_this_model_or_none(
     world: World, tmp_path: Path, changes: dict[str, Any], said: str
 ) -> None:
     run = shutil.copytree(world.run, tmp_path / "run")
     record = load_calibration(Storage(run))
-    own = {name: changes[name] for name in changes if name == "optimistic"}
-    other = {name: changes[name] for name in changes if name != "optimistic"}
+    other = {name: value for name, value in changes.items() if hasattr(record.belongs, name)}
+    own = {name: value for name, value in changes.items() if name not in other}
     belongs = dataclasses.replace(record.belongs, **other)
     dataclasses.replace(record, belongs=belongs, **own).save(Storage(run))
     summary = export(ExportConfig(checkpoint=str(run), out=str(tmp_path / "out"), format="torch"))
     alarm = summary.record.alarm
-    if other:
+    if other or "alarms_per_hour" in own:
         assert alarm is None
     else:
         assert alarm is not None
-        assert (alarm.alarms_per_hour, alarm.optimistic) == (ALARMS_PER_HOUR, bool(own))
+        assert (alarm.alarms_per_hour, alarm.optimistic) == (ALARMS_PER_HOUR, "optimistic" in own)
     notes = [note for note in summary.notes if "shard set" not in note]
     assert len(notes) == bool(said)
     assert all(said in note for note in notes)
     assert load_exported(str(tmp_path / "out")).record == summary.record
+
+
+@pytest.mark.slow
+def test_a_run_calibrated_for_profiles_alone_gives_no_levels(world: World, tmp_path: Path) -> None:
+    run = shutil.copytree(world.run, tmp_path / "run")
+    dataclasses.replace(load_calibration(Storage(run)), profile="night").save(Storage(run))
+    (run / "calibration.json").unlink()
+    summary = export(ExportConfig(checkpoint=str(run), out=str(tmp_path / "out"), format="torch"))
+    assert summary.record.alarm is None
+    assert any("calibration is one of profiles alone" in note for note in summary.notes)
 
 
 @pytest.mark.parametrize(("format", "precision"), [("onnx", "bf16"), ("onnx", "int8"), ("torch", "int8")])

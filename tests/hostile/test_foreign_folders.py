@@ -77,14 +77,14 @@ def test_watch_removes_only_what_is_called_as_its_own(tmp_path: Path) -> None:
     ):
         folder.mkdir(parents=True)
     others = [
-        away / "holiday.mp4",
-        *(tmp_path / "yard" / name for name in ("clips/letter.odt", "scores/a.csv")),
+        away / "00000000000000dd.mp4",
+        *(tmp_path / "yard" / name for name in ("clips/letter.odt", "clips/mine.mp4", "scores/a.csv")),
     ]
-    own = tmp_path / "yard" / "clips" / "a.mp4"
+    own = tmp_path / "yard" / "clips" / "00000000000000aa.mp4"
     for path in (*others, own):
         path.write_bytes(b"x")
-    (tmp_path / "yard" / "thumbs" / "folder.jpg").mkdir()
-    os.mkfifo(tmp_path / "yard" / "clips" / "pipe.mp4")
+    (tmp_path / "yard" / "thumbs" / "00000000000000bb.jpg").mkdir()
+    os.mkfifo(tmp_path / "yard" / "clips" / "00000000000000cc.mp4")
     (tmp_path / "gate").mkdir()
     (tmp_path / "gate" / "clips").symlink_to(away)
     removed = Retention([tmp_path / "yard", tmp_path / "gate"], 1e-9, None).clean(2e9)

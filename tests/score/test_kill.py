@@ -50,7 +50,12 @@ def test_the_command_killed_and_run_again_gives_the_same_events(
 def test_without_a_calibration_the_command_that_is_missing_is_named(world: World, tmp_path: Path) -> None:
     bare = tmp_path / "run"
     shutil.copytree(world.run / "checkpoints", bare / "checkpoints")
-    done = run(score(World(run=bare, video=world.video), tmp_path / "out", "--fail-on-alarm", "--no-overlay"))
+    args = score(World(run=bare, video=world.video), tmp_path / "out", "--no-overlay")
+    done = run(args)
     assert done.returncode == 0
     assert f"no alarm is raised; make one: python cli.py calibrate {bare}" in done.stderr
     assert len(done.stdout.splitlines()) == 1
+
+    done = run([*args, "--fail-on-alarm"])
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: --fail-on-alarm: no calibration, so no alarm is raised; make one: ")

@@ -229,14 +229,22 @@ def test_by_chroma_frames_are_held_against_the_calibration_of_their_kind(
 
 def test_other_options_replace_what_is_there(world: World, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    first = world.score(out, overlay=False, clips=False)
+    first = world.score(out, overlay=False)
+    own = [out / "cam" / name for name in ("clips/mine.mp4", "thumbs/mine.jpg")]
+    for path in own:
+        path.write_bytes(b"x")
     second = world.score(out, overlay=False, clips=False, format="csv", alarms_per_hour=300.0)
     assert not {event.id for event in first.events} & {event.id for event in second.events}
     assert not (out / "cam" / "scores" / "scores.parquet").exists()
     table = pyarrow.csv.read_csv(out / "cam" / "scores" / "scores.csv")
     assert table.column_names == SCHEMA.names
     assert len(table) == FRAMES - 4
-    assert {path.stem for path in (out / "cam" / "thumbs").iterdir()} == {e.id for e in second.events}
+    assert all(path.exists() for path in own)
+    assert {path.stem for path in (out / "cam" / "thumbs").iterdir()} == {
+        "mine",
+        *(e.id for e in second.events),
+    }
+    assert [path.name for path in (out / "cam" / "clips").iterdir()] == ["mine.mp4"]
 
 
 def test_without_a_calibration_there_are_scores_and_no_alarm(world: World, tmp_path: Path) -> None:

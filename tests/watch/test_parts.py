@@ -13,7 +13,7 @@ import pytest
 from pipeline.scoring import journal
 from pipeline.scoring.rows import Row, read_rows
 from pipeline.watch.disk import Disk
-from pipeline.watch.parts import Parts
+from pipeline.watch.parts import PART, Parts
 from shards.localfiles import regular_file
 from shards.storage import Storage
 
@@ -119,3 +119,17 @@ def test_the_table_of_a_file_is_one_and_written_anew(tmp_path: Path) -> None:
         parts.close()
     assert [path.name for path in (tmp_path / "scores").iterdir()] == ["scores.parquet"]
     assert pq.read_metadata(tmp_path / "scores" / "scores.parquet").num_rows == 1
+
+
+def test_every_part_is_called_as_one(tmp_path: Path) -> None:
+    times = [START, START + timedelta(hours=1), START]  # the last: a clock that was set back
+    parts, _ = made(tmp_path)
+    for frame, time in enumerate(times):
+        parts.append(row(time, frame))
+    parts.close()
+    of_file, _ = made(tmp_path)
+    of_file.append(row(None, 0))
+    of_file.close()
+    names = [path.name for path in (tmp_path / "scores").iterdir()]
+    assert len(names) == 4
+    assert all(PART.fullmatch(name) for name in names)

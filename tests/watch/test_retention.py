@@ -13,19 +13,34 @@ from tests.helpers.events import event
 
 NOW = 1e9
 DAY = 86_400
+PART = "scores/2001-09-09T01-46-40.parquet"
+THUMBNAIL, CLIP, LINK = (
+    "thumbs/00000000000000bb.jpg",
+    "clips/00000000000000cc.mp4",
+    "clips/00000000000000dd.mp4",
+)
+STAYS = (
+    "events.jsonl",
+    "scores/2001-09-09T02-00-00.parquet.journal",
+    "scores/mine.parquet",
+    "thumbs/mine.jpg",
+    "clips/mine.mp4",
+    "clips/00000000000000CC.mp4",
+    "clips/00000000000000cc.mp4.bak",
+)
+"""What is older than all that, and is not removed."""
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for inside in ("clips", "thumbs", "scores"):
         (tmp_path / inside).mkdir()
-    for days, name in enumerate(("scores/a.parquet", "thumbs/b.jpg", "clips/c.mp4", "clips/.tmp-d")):
+    for days, name in enumerate((PART, THUMBNAIL, CLIP, "clips/.tmp-d")):
         (tmp_path / name).write_bytes(b"x" * 1000)
         os.utime(tmp_path / name, (NOW - days * DAY, NOW - days * DAY))
-    (tmp_path / "scores/now.parquet.journal").write_bytes(b"x")
-    os.utime(tmp_path / "scores/now.parquet.journal", (0, 0))
-    (tmp_path / "events.jsonl").write_text("{}\n")
-    os.utime(tmp_path / "events.jsonl", (0, 0))
+    for name in STAYS:
+        (tmp_path / name).write_bytes(b"{}\n")
+        os.utime(tmp_path / name, (0, 0))
     return tmp_path
 
 
@@ -33,10 +48,10 @@ def folder(tmp_path: Path) -> Path:
     ("days", "gigabytes", "gone"),
     [
         (None, None, []),
-        (1.5, None, ["c.mp4"]),
-        (0.5, None, ["c.mp4", "b.jpg"]),
-        (None, 2e-6, ["c.mp4"]),
-        (None, 0.9e-6, ["c.mp4", "b.jpg", "a.parquet"]),
+        (1.5, None, [CLIP]),
+        (0.5, None, [CLIP, THUMBNAIL]),
+        (None, 2e-6, [CLIP]),
+        (None, 0.9e-6, [CLIP, THUMBNAIL, PART]),
         (10, 1, []),
     ],
 )
@@ -44,18 +59,17 @@ def test_the_oldest_go_first(
     folder: Path, days: float | None, gigabytes: float | None, gone: list[str]
 ) -> None:
     removed = Retention([folder], days, gigabytes).clean(NOW)
-    assert [path.name for path in removed] == gone
+    assert [str(path.relative_to(folder)) for path in removed] == gone
     assert not any(path.exists() for path in removed)
-    assert (folder / "events.jsonl").exists()
     assert (folder / "clips" / ".tmp-d").exists()
-    assert (folder / "scores" / "now.parquet.journal").exists()
+    assert all((folder / name).exists() for name in STAYS)
 
 
 def test_links_are_left_alone(folder: Path, tmp_path: Path) -> None:
-    (folder / "clips" / "link.mp4").symlink_to(folder / "events.jsonl")
+    (folder / LINK).symlink_to(folder / "events.jsonl")
     Retention([folder], 1e-9, None).clean(NOW)
     assert (folder / "events.jsonl").exists()
-    assert (folder / "clips" / "link.mp4").is_symlink()
+    assert (folder / LINK).is_symlink()
 
 
 def test_what_goes_meanwhile_or_cannot_go_ends_nothing(
@@ -65,21 +79,21 @@ def test_what_goes_meanwhile_or_cannot_go_ends_nothing(
 
     def kept(folder: Path) -> list[Path]:
         found = list(real_kept(folder))
-        (folder / "clips" / "c.mp4").unlink(missing_ok=True)
+        (folder / CLIP).unlink(missing_ok=True)
         return found
 
     def unlink(self: Path, missing_ok: bool = False) -> None:
-        if self.name == "b.jpg":
+        if self == folder / THUMBNAIL:
             raise PermissionError(1, "Operation not permitted", str(self))
         real_unlink(self, missing_ok)
 
     monkeypatch.setattr(retention, "_kept", kept)
     monkeypatch.setattr(Path, "unlink", unlink)
     made = Retention([folder], 1e-9, None)
-    assert [path.name for path in made.clean(NOW + DAY)] == ["a.parquet"]
+    assert [path.name for path in made.clean(NOW + DAY)] == [Path(PART).name]
     assert made.clean(NOW + DAY) == []
     (record,) = caplog.records
-    assert "thumbs/b.jpg: cannot be removed" in record.getMessage()
+    assert f"{THUMBNAIL}: cannot be removed" in record.getMessage()
 
 
 def test_cameras_that_are_watched_no_more_are_cleaned_and_nothing_else_is(tmp_path: Path) -> None:
