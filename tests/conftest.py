@@ -8,11 +8,14 @@ import torch
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # the same in processes that tests start
 
-# A machine that is busy with other things makes no example wrong. A GPU machine may lack hypothesis.
+# A machine that is busy with other things makes no example wrong. The same examples each time, so that a change
+# is not held up by what was there before it; `pytest --hypothesis-profile search` looks for new ones. A GPU
+# machine may lack hypothesis.
 with contextlib.suppress(ImportError):
     from hypothesis import settings
 
-    settings.register_profile("tests", deadline=None)
+    settings.register_profile("tests", deadline=None, derandomize=True)
+    settings.register_profile("search", deadline=None, max_examples=500)
     settings.load_profile("tests")
 
 # A shell lets what a script starts with `&` ignore Ctrl-C, and it stays so in all processes that tests start.

@@ -116,10 +116,10 @@ def test_an_argument_that_takes_several_values_takes_a_list(tmp_path: Path) -> N
 
 
 def test_the_time_that_parsing_takes_is_bounded() -> None:
-    started = time.process_time()
+    started = time.thread_time()
     text = b"a" + b".a" * (MOST_BYTES // 2 - 10) + b"=1"
     parse_toml(text, "x")
-    assert time.process_time() - started < 10
+    assert time.thread_time() - started < 10
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

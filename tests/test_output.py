@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from cli import main
 from shards.storage import Storage
 from shards.text import plain
-from tests.helpers.commands import ROOT
+from tests.helpers.commands import ROOT, TIMEOUT
 from tests.helpers.forged import forge
 from tests.helpers.shards import make_set, random_frames
 from tests.helpers.videos import write_images
@@ -116,7 +116,7 @@ def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """A command line with `inspect` for the program's inspect of the set in `folder`."""
     own = f"{sys.executable} {ROOT / 'cli.py'} inspect {folder} --sheet none"
     return subprocess.run(
-        ["bash", "-c", line.replace("inspect", own)], capture_output=True, text=True, timeout=60
+        ["bash", "-c", line.replace("inspect", own)], capture_output=True, text=True, timeout=TIMEOUT
     )
 
 

@@ -37,6 +37,9 @@ TIMEOUT = timedelta(minutes=10)
 """How long a process waits for a sign of life of the others before it gives up."""
 _SIGNS = 4
 """Signs of life that a process gives in TIMEOUT while it is at work in `together`, for however long."""
+_PARTING_SECONDS = 1.0
+"""For an exchange that is under way when an interrupt ends the work: the group must not go under it. It takes
+a millisecond while others answer; others that are gone are not waited for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -320,7 +323,8 @@ def _signs_of_life(process: Process) -> Iterator[Callable[[], None]]:
     try:
         yield end
     finally:
-        is_done.set()  # where an interrupt ends the block, too, which waits for nobody
+        is_done.set()  # where an interrupt ends the block, too
+        thread.join(_PARTING_SECONDS)
 
 
 class InStep(Generic[Item]):

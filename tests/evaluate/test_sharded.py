@@ -69,11 +69,11 @@ def conclude_for_long(given: EvaluateConfig) -> str:
 
     def wait_for_parts(*args: Any) -> None:
         parts.wait_for_parts(*args)
-        distributed.TIMEOUT = timedelta(seconds=3)
+        distributed.TIMEOUT = timedelta(seconds=6)
         torch.distributed.distributed_c10d._set_pg_timeout(distributed.TIMEOUT, torch.distributed.group.WORLD)
 
     def conclude(job: Job) -> summary.Summary:
-        time.sleep(4.5)
+        time.sleep(9)
         return summary.conclude(job)
 
     with (

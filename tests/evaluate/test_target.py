@@ -4,8 +4,6 @@ import contextlib
 import dataclasses
 import json
 import shutil
-import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -25,7 +23,7 @@ from pipeline.report.evaluation import load_evaluation
 from pipeline.runs.evaluation import load_record
 from shards.storage import Storage
 from tests.helpers.checkpoints import make_checkpoint
-from tests.helpers.commands import TIMEOUT, command, run, started
+from tests.helpers.commands import TIMEOUT, command, held, release, run
 from tests.helpers.shards import make_set, smooth_frames
 
 SIZE = (8, 16)
@@ -182,17 +180,11 @@ def test_a_second_evaluation_into_one_folder_is_refused_and_changes_nothing(
     alone, out = tmp_path / "alone", tmp_path / "out"
     expected = evaluated(work, out=str(alone)).record.metrics
     args = [work / "cam1/today", work / "a.safetensors", "--no-report", "--device", "cpu", "--out", out]
-    with started(command("evaluate", *args)) as first:
-        deadline = time.monotonic() + TIMEOUT
-        while not (out / "config.toml").exists():
-            assert first.poll() is None, first.communicate()[1]
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        first.send_signal(signal.SIGSTOP)
-        other = [work / "cam1/today", work / "b.safetensors", *args[2:]]
-        second = run(command("evaluate", *other))
-        first.send_signal(signal.SIGCONT)
-        assert first.wait(timeout=60) == 0
+    with held(command("evaluate", *args), tmp_path, "pipeline.evaluate.run", "score") as first:
+        second = run(command("evaluate", work / "cam1/today", work / "b.safetensors", *args[2:]))
+        release(tmp_path)
+        _, err = first.communicate(timeout=TIMEOUT)
+    assert first.returncode == 0, err
     assert second.returncode == 1
     assert second.stderr.startswith(f"error: {out}: found another evaluation under way in it")
     assert second.stderr.count("\n") == 1

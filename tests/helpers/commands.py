@@ -50,6 +50,55 @@ def started(args: list[str]) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
+_HELD = """
+import functools, importlib, os, sys, time, cli
+
+module, path, call, folder = (sys.argv.pop(1) for _ in range(4))
+*outer, name = path.split(".")
+owner = functools.reduce(getattr, outer, importlib.import_module(module))
+real, calls = getattr(owner, name), []
+
+
+def held(*given, **named):
+    calls.append(None)
+    if len(calls) == int(call):
+        open(f"{folder}/held", "w").close()
+        while not os.path.exists(f"{folder}/released"):
+            time.sleep(0.01)
+    return real(*given, **named)
+
+
+setattr(owner, name, held)
+cli.main()
+"""
+
+
+@contextlib.contextmanager
+def held(
+    args: list[str], folder: Path, module: str, name: str, *, call: int = 1
+) -> Iterator[subprocess.Popen[str]]:
+    """A running command that waits at a call of one of its functions until `release` is called.
+
+    Args:
+        args: as `command` makes them.
+        folder: for this, which the command does not use.
+        module, name: of the function.
+        call: its number, from 1.
+    """
+    with started([args[0], "-c", _HELD, module, name, str(call), str(folder), *args[2:]]) as process:
+        deadline = time.monotonic() + TIMEOUT
+        while not (folder / "held").exists():
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        yield process
+
+
+def release(folder: Path) -> None:
+    """Let a command go on that `held` holds."""
+    (folder / "released").touch()
+
+
 def run(args: list[str]) -> subprocess.CompletedProcess[str]:
     """A command run to its end."""
     with started(args) as process:

@@ -15,6 +15,7 @@ from pipeline.errors import SourceError
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.run import preprocess
 from pipeline.preprocess.sources.source import list_tree
+from tests.helpers.commands import TIMEOUT
 from tests.helpers.jobs import job_line
 from tests.helpers.videos import scene, write_images, write_video
 
@@ -184,7 +185,7 @@ def test_a_decoder_that_wants_too_much_memory_is_one_line(suffix: str, tmp_path:
         check=True,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=TIMEOUT,
     )
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer.get("kind") == "SourceError", done.stdout + done.stderr

@@ -6,10 +6,11 @@ import sys
 import pytest
 
 PROGRAM = """
-import resource, sys
+import ctypes, resource, sys
 import torch
 from pipeline.processes.allocator import keep_freed_memory
 
+ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: 2 MiB at a fault would hide the 4 KiB pages
 if sys.argv[1] == "kept":
     keep_freed_memory()
 for _ in range(16):  # glibc sets the first fragments of aligned memory aside

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from pipeline.processes.children import module_environment
+from tests.helpers.commands import TIMEOUT
 
 # In a process of its own: an interrupt that goes astray would end the one that runs the tests.
 CODE = """
@@ -45,5 +46,5 @@ except CommandError as error:
 )
 def test_who_is_stopped_while_a_command_runs_passes_it_on_and_stops_after_it(code: str, prints: str) -> None:
     words = [sys.executable, "-P", "-c", CODE.replace("{code}", code)]
-    done = subprocess.run(words, env=module_environment(), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, env=module_environment(), capture_output=True, text=True, timeout=TIMEOUT)
     assert done.stdout == f"passed on SIGINT\n{prints}\n", done.stderr

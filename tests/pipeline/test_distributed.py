@@ -103,11 +103,11 @@ def impatient(seconds: float) -> Iterator[Process]:
 
 def work_for_long(workers: tuple[int, ...], fails: bool) -> str:
     """In some of the processes, for longer than an exchange may take."""
-    with impatient(3) as process:
+    with impatient(6) as process:
         try:
             with distributed.together(process):
                 if process.rank in workers:
-                    time.sleep(4.5)
+                    time.sleep(9)
                     if fails:
                         raise TrainingError("its own reason")
         except (PeerError, TrainingError) as error:

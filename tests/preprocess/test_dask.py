@@ -31,6 +31,7 @@ from pipeline.preprocess.dask_engine import (
 )
 from pipeline.preprocess.pool import Task
 from pipeline.preprocess.run import preprocess
+from tests.helpers.commands import TIMEOUT
 from tests.helpers.jobs import job_line
 from tests.helpers.shards import set_bytes
 from tests.helpers.videos import scene, surveillance_set, write_video
@@ -115,7 +116,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_bytes_of_the_pool(
         assert run.poll() is None, run.communicate()
         time.sleep(0.02)
     workers[0].kill()
-    output, errors = run.communicate(timeout=120)
+    output, errors = run.communicate(timeout=TIMEOUT)
     assert run.returncode == 0, errors
     assert workers[1].poll() is None
     assert "decoded    10 videos" in output
@@ -199,7 +200,7 @@ def test_a_scheduler_that_is_gone_is_an_error_of_one_line(
             assert run.poll() is None, run.communicate()
             time.sleep(0.02)
         scheduler.kill()
-        _, errors = run.communicate(timeout=60)
+        _, errors = run.communicate(timeout=TIMEOUT)
     assert run.returncode == 1
     assert "Traceback" not in errors
     assert errors.splitlines()[-1].startswith(f"error: --scheduler {address}: gone while videos were")
@@ -210,7 +211,9 @@ def preprocess_command(folder: Path, address: str, **environment: str) -> subpro
     command = [sys.executable, "cli.py", "preprocess", str(folder / "source"), str(folder / "shards")]
     options = ["--size", "16", "--engine", "dask", "--scheduler", address]
     environment = {**os.environ, **environment}
-    return subprocess.run([*command, *options], env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [*command, *options], env=environment, capture_output=True, text=True, timeout=TIMEOUT
+    )
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make certificates with")

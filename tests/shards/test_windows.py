@@ -12,6 +12,7 @@ from torch import Tensor
 
 from shards.entries import Geometry
 from shards.windows import normalise, sliding_windows
+from tests.helpers.commands import TIMEOUT
 
 
 def run(count: int) -> Tensor:
@@ -71,7 +72,7 @@ print(*(resident() for _ in sliding_windows(pieces, window=5, batch=4)))
 @pytest.mark.parametrize("piece", [1, 50])
 def test_memory_does_not_grow_with_the_video(piece: int) -> None:
     command = [sys.executable, "-P", "-c", RESIDENT, str(piece)]
-    ran = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    ran = subprocess.run(command, check=True, capture_output=True, text=True, timeout=TIMEOUT)
     memory = [int(each) for each in ran.stdout.split()]
     assert len(memory) == 99
     assert max(memory) - memory[30] < 100_000_000  # of 220 MB that come after

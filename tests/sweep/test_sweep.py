@@ -24,7 +24,7 @@ from pipeline.sweep.config import SEEDS, SweepConfig
 from pipeline.sweep.run import _is_evaluated, sweep
 from shards.choices import Split
 from shards.storage import Storage
-from tests.helpers.commands import command, started, wait_for_step
+from tests.helpers.commands import TIMEOUT, command, started, wait_for_step
 from tests.helpers.shards import make_set, smooth_frames
 
 
@@ -133,7 +133,7 @@ def test_a_sweep_that_is_stopped_lets_its_training_save(
     with started(args) as process:
         wait_for_step(run, 2, process)
         os.killpg(process.pid, number) if to == "all its processes" else process.send_signal(number)
-        out, err = process.communicate(timeout=60)  # ends when no process holds the pipes any more
+        out, err = process.communicate(timeout=TIMEOUT)  # ends when no process holds the pipes any more
     assert process.returncode == 1, out + err
     assert f"error: {run}: stopped by {number.name} after step" in err
     assert err.splitlines()[-1].startswith("error: train")

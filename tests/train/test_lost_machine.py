@@ -16,9 +16,9 @@ from tests.helpers.shards import make_set, smooth_frames
 pytestmark = [pytest.mark.ddp, pytest.mark.slow]
 
 STEPS_PER_EPOCH, EPOCHS = 4, 6
-WAITS = "last_call_timeout=5,keep_alive_interval=3,keep_alive_max_attempt=3"
-"""Seconds for who may still come, and between the signs of life of which so many may be missing. torchrun's
-own values make it 45 s until the job goes on."""
+WAITS = "last_call_timeout=15,keep_alive_interval=3,keep_alive_max_attempt=3"
+"""Seconds for who may still come, and between the signs of life of which so many may be missing. With
+torchrun's own values of the latter it is 45 s until the job goes on."""
 
 
 def agent(port: int, *args: object, is_host: bool) -> list[str]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pipeline.train.config import train_config
 from pipeline.train.run import train
 from pipeline.train.stopping import stop_request
 from shards.choices import Split
-from tests.helpers.commands import command, metrics, run, started, wait_for_step
+from tests.helpers.commands import TIMEOUT, command, held, metrics, release, run, started, wait_for_step
 from tests.helpers.shards import make_set, smooth_frames
 
 STEPS_PER_EPOCH = 4
@@ -79,32 +80,38 @@ def assert_same_run(found: Path, expected: Path) -> None:
     assert final_model(found) == final_model(expected)
 
 
+def held_at(step: int, folder: Path, args: list[str]) -> AbstractContextManager[subprocess.Popen[str]]:
+    """A training that waits at the beginning of a step, see `held`."""
+    return held(args, folder, "pipeline.train.step", "Trainer.step", call=step)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_asked_to_stop_within_an_epoch_saves_and_goes_on(
     number: signal.Signals, shard_set: Path, unbroken: Path, tmp_path: Path
 ) -> None:
-    args = command("train", shard_set, tmp_path, *FLAGS)
-    with started(args) as process:
-        wait_for_step(tmp_path, 2, process)
+    folder = tmp_path / "run"
+    args = command("train", shard_set, folder, *FLAGS)
+    with held_at(STEPS_PER_EPOCH - 1, tmp_path, args) as process:
         process.send_signal(number)
-        _, err = process.communicate(timeout=60)
+        release(tmp_path)
+        _, err = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 1
-    assert err.splitlines()[-1].startswith(f"error: {tmp_path}: stopped by {number.name} after step")
-    interrupted_at = metrics(tmp_path)[-1]["step"]
-    assert interrupted_at % STEPS_PER_EPOCH, "came at an epoch's end, so this says nothing"
+    assert err.splitlines()[-1].startswith(f"error: {folder}: stopped by {number.name} after step")
+    assert metrics(folder)[-1]["step"] == STEPS_PER_EPOCH - 1
     assert run(args).returncode == 0
-    assert_same_run(tmp_path, unbroken)
+    assert_same_run(folder, unbroken)
 
 
 def test_a_stop_that_reaches_a_process_twice_is_one(shard_set: Path, tmp_path: Path) -> None:
-    with started(command("train", shard_set, tmp_path, *FLAGS)) as process:
-        wait_for_step(tmp_path, 1, process)
+    folder = tmp_path / "run"
+    with held_at(2, tmp_path, command("train", shard_set, folder, *FLAGS)) as process:
         for _ in range(2):  # from the scheduler, and from a launcher that passes it on
             process.send_signal(signal.SIGTERM)
             time.sleep(0.05)
-        _, err = process.communicate(timeout=60)
+        release(tmp_path)
+        _, err = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 1
-    assert err.splitlines()[-1].startswith(f"error: {tmp_path}: stopped by SIGTERM after step")
+    assert err.splitlines()[-1].startswith(f"error: {folder}: stopped by SIGTERM after step")
 
 
 SECOND_REQUEST = """
@@ -148,7 +155,7 @@ def test_a_second_request_to_stop_ends_at_once_and_one_passed_on_late_does_not(
     code: str, prints: str
 ) -> None:
     words = [sys.executable, "-P", "-c", code]
-    done = subprocess.run(words, env=module_environment(), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, env=module_environment(), capture_output=True, text=True, timeout=TIMEOUT)
     assert done.stdout == prints, done.stderr
 
 
@@ -162,30 +169,30 @@ def test_without_a_request_signals_do_afterwards_what_they_did_before() -> None:
 def test_a_killed_run_goes_on_from_its_last_checkpoint(
     shard_set: Path, unbroken: Path, tmp_path: Path
 ) -> None:
-    args = command("train", shard_set, tmp_path, *FLAGS)
-    with started(args) as process:
-        wait_for_step(tmp_path, STEPS_PER_EPOCH + 2, process)
+    folder = tmp_path / "run"
+    args = command("train", shard_set, folder, *FLAGS)
+    with held_at(STEPS_PER_EPOCH + 3, tmp_path, args) as process:
         process.kill()
         process.wait()
-    with (tmp_path / "metrics.jsonl").open("a") as file:
+    with (folder / "metrics.jsonl").open("a") as file:
         file.write('{"kind": "step", "st')  # as if killed while writing
-    (tmp_path / "checkpoints/.tmp-half").write_bytes(b"half a checkpoint")
+    (folder / "checkpoints/.tmp-half").write_bytes(b"half a checkpoint")
     assert run(args).returncode == 0
-    assert_same_run(tmp_path, unbroken)
-    assert not list((tmp_path / "checkpoints").glob(".tmp-*"))
+    assert_same_run(folder, unbroken)
+    assert not list((folder / "checkpoints").glob(".tmp-*"))
 
 
 def test_a_run_is_trained_by_one_at_a_time(shard_set: Path, unbroken: Path, tmp_path: Path) -> None:
-    args = command("train", shard_set, tmp_path, *FLAGS)
-    with started(args) as process:
-        wait_for_step(tmp_path, 1, process)
-        process.send_signal(signal.SIGSTOP)
+    folder = tmp_path / "run"
+    args = command("train", shard_set, folder, *FLAGS)
+    with held_at(2, tmp_path, args) as process:
         second = run(args)
-        process.send_signal(signal.SIGCONT)
-        assert process.wait(timeout=60) == 0
+        release(tmp_path)
+        _, err = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0, err
     assert second.returncode == 1
-    assert second.stderr.splitlines()[-1].startswith(f"error: {tmp_path}: found another training under way")
-    assert_same_run(tmp_path, unbroken)
+    assert second.stderr.splitlines()[-1].startswith(f"error: {folder}: found another training under way")
+    assert_same_run(folder, unbroken)
 
 
 def test_a_finished_run_is_left_as_it_is(shard_set: Path, unbroken: Path) -> None:
@@ -206,7 +213,7 @@ def test_a_job_that_is_stopped_saves_in_all_its_processes(
         for process in (*workers(launcher.pid), launcher.pid):  # as a scheduler does; torchrun passes it on
             os.kill(process, signal.SIGTERM)
             time.sleep(0.05)
-        _, err = launcher.communicate(timeout=120)
+        _, err = launcher.communicate(timeout=TIMEOUT)
     assert f"{tmp_path}: stopped by SIGTERM after step" in err
     assert metrics(tmp_path)[-1]["step"] < 2 * STEPS_PER_EPOCH, "came at the end, so this says nothing"
     assert run(args).returncode == 0
@@ -222,7 +229,7 @@ def test_torchrun_goes_on_after_a_process_died(
     with started(args) as launcher:
         wait_for_step(tmp_path, STEPS_PER_EPOCH + 1, launcher)
         os.kill(workers(launcher.pid)[1], signal.SIGKILL)
-        _, err = launcher.communicate(timeout=120)
+        _, err = launcher.communicate(timeout=TIMEOUT)
     assert launcher.returncode == 0, err
     assert_same_run(tmp_path, unbroken_by_two)
 
