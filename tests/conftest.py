@@ -8,9 +8,9 @@ import torch
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # the same in processes that tests start
 
-# A machine that is busy with other things makes no example wrong. The same examples each time, so that a change
-# is not held up by what was there before it; `pytest --hypothesis-profile search` looks for new ones. A GPU
-# machine may lack hypothesis.
+# A machine that is busy with other things makes no example wrong. The same examples each time, so that a
+# change is not held up by what was there before it; `pytest --hypothesis-profile search` looks for new ones.
+# A GPU machine may lack hypothesis.
 with contextlib.suppress(ImportError):
     from hypothesis import settings
 

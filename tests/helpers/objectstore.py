@@ -1,6 +1,7 @@
 """A real S3-compatible object store on loopback for as long as a test needs it."""
 
 import contextlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pyarrow import fs
 
 from shards.bucket import Bucket
 from shards.storage import Storage
+from tests.helpers.commands import TIMEOUT
 from tests.helpers.servers import KEY, SECRET, seaweedfs
 
 SECRETS = (KEY, SECRET, quote(SECRET, ""), "endpoint_override")
@@ -59,7 +61,23 @@ def object_store(folder: Path) -> Iterator[ObjectStore]:
     with seaweedfs(folder) as port:
         store = ObjectStore(port)
         store.files().create_dir("tests")
+        _wait_until_it_takes_files(store)
         yield store
+
+
+def _wait_until_it_takes_files(store: ObjectStore) -> None:
+    """A store says that it is ready some seconds before there is a volume for objects."""
+    deadline = time.monotonic() + TIMEOUT
+    while True:
+        try:
+            with store.files().open_output_stream("tests/probe") as file:
+                file.write(b"x")
+            store.files().delete_file("tests/probe")
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def bucket_of_files(folder: Path) -> Storage:

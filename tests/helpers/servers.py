@@ -178,8 +178,12 @@ def answering(answer: Callable[[socket.socket], None]) -> Iterator[int]:
 
     def serve(client: socket.socket) -> None:
         with contextlib.suppress(OSError), client:
-            while b"\r\n\r\n" not in client.recv(1 << 16):
-                pass
+            request = b""
+            while b"\r\n\r\n" not in request:
+                piece = client.recv(1 << 16)
+                if not piece:
+                    return
+                request += piece
             answer(client)
 
     def accept() -> None:

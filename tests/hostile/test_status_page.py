@@ -1,5 +1,6 @@
 """The status page of `watch` against other sites, other machines, forged logs and foreign text."""
 
+import contextlib
 import gzip
 import http.client
 import logging
@@ -54,12 +55,14 @@ def raw(server: Server, data: bytes, *, is_over: bool = False) -> bytes:
     """What the server answers to some bytes, to its end; nothing follows them if they are all."""
     parts = urlsplit(server.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
-        connection.sendall(data)
-        if is_over:
-            connection.shutdown(socket.SHUT_WR)
         answer = b""
-        while piece := connection.recv(65536):
-            answer += piece
+        with contextlib.suppress(OSError):  # a server that has answered may close before it has read all
+            connection.sendall(data)
+            if is_over:
+                connection.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionError):
+            while piece := connection.recv(65536):
+                answer += piece
     return answer
 
 
@@ -359,7 +362,7 @@ def told(folder: Path, text: str) -> tuple[str, str, str]:
     camera = fake(folder, events=[happened], **given)
     with page_of({"yard": camera, "gate": fake(folder)}) as server:
         with streamed(server, "/stream") as answer:
-            stream = answer.read1().decode()
+            stream = next(answer.read_chunked()).decode()  # all that there is, in one
         pages = ask(server, "/").data.decode() + ask(server, "/cameras/yard").data.decode()
         return pages, stream, ask(server, "/metrics").data.decode()
 

@@ -38,6 +38,8 @@ def model(path):
 def keys(path):
     import_reference(ImportConfig(model=str(folder / "model.pth"), keys=str(path), out=str(folder / "out")))
 
+from pipeline.runs.spec import ModelSpec
+ModelSpec(method="recon", window=1, items=2, height=None, width=None).build()  # for its imports
 for path in sorted(folder.glob("attack-*")):
     started, start, outcome = time.process_time(), memory(), None
     try:

@@ -24,8 +24,9 @@ LOSS_WEIGHT = {"pred": 0.1, "recon": 0.01}
 # of its gradient's sign, and a query half-way between two items changes sides. Run in float64, with inputs
 # disturbed by 1e-7 (float32's rounding), five runs differ among each other at the third step by up to 8e-4
 # in a loss and 2e-2 in the prediction memory, 1e-4 and 2e-4 in reconstruction; the published values lie
-# within that cloud, and so must ours. At the first step nothing has been amplified yet.
-LOSS_BOUND = {"pred": [1e-6, 1e-4, 3e-3], "recon": [1e-6, 1e-4, 2e-4]}
+# within that cloud, and so must ours. At the second, prediction in float32 is off by 2e-5 to 1.1e-4 with the
+# kernels of six instruction sets, from SSE4.1 to AVX-512. At the first step nothing has been amplified yet.
+LOSS_BOUND = {"pred": [1e-6, 4e-4, 3e-3], "recon": [1e-6, 1e-4, 2e-4]}
 MEMORY_BOUND = {"pred": [1e-6, 1e-2, 5e-2], "recon": [2e-6, 1e-4, 5e-4]}
 
 

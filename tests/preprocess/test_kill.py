@@ -15,6 +15,7 @@ from pipeline.errors import ConfigError, SourceError
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.run import preprocess
 from pipeline.preprocess.worker import Worker
+from tests.helpers.commands import TIMEOUT, held, release
 from tests.helpers.jobs import job_line
 from tests.helpers.shards import set_bytes
 from tests.helpers.videos import surveillance_set, write_video
@@ -37,8 +38,8 @@ def test_sigkill_at_random_moments_changes_no_byte(tmp_path: Path) -> None:
         process = subprocess.Popen(
             [*COMMAND, *options, str(shards)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        before = set(shards.glob(watched)) if watched else set()
-        while watched and process.poll() is None and set(shards.glob(watched)) <= before:
+        before = _files(shards, watched) if watched else set()
+        while watched and process.poll() is None and _files(shards, watched) <= before:
             time.sleep(0.005)
         time.sleep(moments.uniform(0, 0.01 if watched == "segments-*" else 0.1))
         killed += process.poll() is None
@@ -50,10 +51,26 @@ def test_sigkill_at_random_moments_changes_no_byte(tmp_path: Path) -> None:
     assert killed >= 4
     subprocess.run([*COMMAND, *options, str(shards)], check=True, capture_output=True)
     deadline = time.monotonic() + 60
-    while any(worker.exists() for worker in workers):  # those of killed runs notice within a heartbeat
+    while any(_lives(worker) for worker in workers):  # those of killed runs notice within a heartbeat
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert set_bytes(shards) == set_bytes(tmp_path / "undisturbed")
+
+
+def _lives(process: Path) -> bool:
+    """Whether a process runs; one that has ended and whose end nobody has asked for (Z) does not."""
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _files(folder: Path, pattern: str) -> set[Path]:
+    """What a pattern finds now; nothing while folders in it come and go."""
+    try:
+        return set(folder.glob(pattern))
+    except FileNotFoundError:
+        return set()
 
 
 def _children(pid: int) -> list[str]:
@@ -76,15 +93,13 @@ def test_two_at_once_into_one_folder_are_one_and_a_refusal(tmp_path: Path) -> No
     surveillance_set(source, training=3, testing=1, frames=40)
     options = [*COMMAND, str(source), "--size", "64", "--workers", "1"]
     subprocess.run([*options, str(tmp_path / "undisturbed")], check=True, capture_output=True)
-    with subprocess.Popen([*options, str(shards)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as first:
-        wait_for(shards / "config.toml", first)
-        first.send_signal(signal.SIGSTOP)
+    with held([*options, str(shards)], tmp_path, "pipeline.preprocess.run", "assembled") as first:
         (shards / ".tmp-of-the-first").write_bytes(b"half")
         second = subprocess.run([*options, str(shards)], capture_output=True, text=True)
         assert (shards / ".tmp-of-the-first").exists()  # the second did not tidy up under the first
-        first.send_signal(signal.SIGCONT)
-        first.communicate()
-    assert first.returncode == 0
+        release(tmp_path)
+        _, errors = first.communicate(timeout=TIMEOUT)
+    assert first.returncode == 0, errors
     assert second.returncode == 1
     assert second.stderr.startswith(
         f"error: {shards}: found another preprocess under way in it, expected none"

@@ -1,5 +1,6 @@
 """The command itself: killed at any moment and run again it gives the same events; its exit codes."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -36,7 +37,8 @@ def test_the_command_killed_and_run_again_gives_the_same_events(
         while not (out / seen).exists() and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it may have ended meanwhile
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     done = run(score(world, out))
     assert done.returncode == 0, done.stderr

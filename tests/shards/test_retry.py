@@ -1,9 +1,10 @@
 """What may pass is tried again; what will not is said at once."""
 
-import time
+from types import SimpleNamespace
 
 import pytest
 
+import shards.retry
 from shards.errors import StorageError
 from shards.retry import PAUSES, RefusedError, retrying
 
@@ -12,7 +13,7 @@ from shards.retry import PAUSES, RefusedError, retrying
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that were made, none of them in earnest."""
     made: list[float] = []
-    monkeypatch.setattr(time, "sleep", made.append)
+    monkeypatch.setattr(shards.retry, "time", SimpleNamespace(sleep=made.append))
     return made
 
 

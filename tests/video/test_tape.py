@@ -168,17 +168,18 @@ def test_a_stall_ends_a_connection_even_if_the_camera_goes_on_after_it(
     with unheard(), camera(file) as source:
 
         def stall() -> None:
-            while count < 10:
+            while count < 10 and not over.is_set():
                 time.sleep(0.01)
             source.fault = "stall"
-            time.sleep(1.5)
+            over.wait(3)  # of which the reader, who may be late, needs one
             source.fault = "none"
 
-        count = 0
+        count, over = 0, threading.Event()
         thread = threading.Thread(target=stall, daemon=True)
         thread.start()
         with connected(source.url, "yard") as stream, pytest.raises(DroppedError, match="sent nothing"):
             for _ in read(stream):
                 count += 1
                 assert count < 200, "the connection went on"
+        over.set()
         thread.join()
