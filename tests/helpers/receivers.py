@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.servers import free_port, listens, running, wait_for
+from tests.helpers.servers import held_port, listens, running, wait_for
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 
@@ -77,16 +77,17 @@ def receiver(*answers: int | Callable[[Any], None], port: int = 0) -> Iterator[R
 
 @contextlib.contextmanager
 def broker(folder: Path, port: int | None = None, *options: str) -> Iterator[int]:
-    """A real MQTT broker; yields its port. At the end it is killed, and forgets what it kept."""
+    """A real MQTT broker; yields its port, which whoever gives one holds. At the end it is killed, and
+    forgets what it kept."""
     if MOSQUITTO is None:
         pytest.skip("needs mosquitto")
-    port = port or free_port()
-    config = folder / f"mosquitto-{port}.conf"
-    lines = [f"listener {port} 127.0.0.1", *(options or ["allow_anonymous true"]), "user root", ""]
-    config.write_text("\n".join(lines))
-    with running([MOSQUITTO, "-c", str(config)], folder / f"mosquitto-{port}.log") as process:
-        wait_for(lambda: listens(port), "mosquitto", process)
-        yield port
+    with held_port() if port is None else contextlib.nullcontext(port) as own:
+        config = folder / f"mosquitto-{own}.conf"
+        lines = [f"listener {own} 127.0.0.1", *(options or ["allow_anonymous true"]), "user root", ""]
+        config.write_text("\n".join(lines))
+        with running([MOSQUITTO, "-c", str(config)], folder / f"mosquitto-{own}.log") as process:
+            wait_for(lambda: listens(own), "mosquitto", process)
+            yield own
 
 
 class Subscriber:

@@ -15,7 +15,6 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,11 +22,18 @@ import pytest
 KEY, SECRET = "test-access-key", "test-secret-key/with+signs"
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+@contextlib.contextmanager
+def held_port() -> Iterator[int]:
+    """A port of 127.0.0.1 that nobody else is given while the block runs; yields it.
+
+    Nobody listens there, so whoever connects is refused, until a server asks for the port by its number and
+    with SO_REUSEADDR, as servers do. Linux lets that server, and the next one, have it beside the socket that
+    holds it, and gives it to none that asks for any port.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield int(holder.getsockname()[1])
 
 
 def listens(port: int) -> bool:
@@ -75,23 +81,24 @@ def nginx(root: Path, scratch: Path) -> Iterator[int]:
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if program is None:
         pytest.skip("nginx is not installed (Debian: nginx-light)")
-    port = free_port()
     config = scratch / "nginx.conf"
     (scratch / "users").write_text(f"{KEY}:{{PLAIN}}{SECRET}\n")
     folders = " ".join(
         f"{kind}_temp_path {scratch}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    config.write_text(
-        f"daemon off; worker_processes 1; pid {scratch}/pid; error_log stderr; "
-        f"{'user root; ' if os.geteuid() == 0 else ''}events {{}} "
-        f"http {{ access_log off; {folders} "
-        f"server {{ listen 127.0.0.1:{port}; root {root}; location /denied/ {{ deny all; }} "
-        f"location /private/ {{ auth_basic x; auth_basic_user_file {scratch}/users; alias {root}/; }} }} }}\n"
-    )
     command = [program, "-p", str(scratch), "-c", str(config), "-e", "stderr"]
-    with running(command, scratch / "nginx.log") as server:
-        wait_for(lambda: listens(port), "nginx", server)
-        yield port
+    with held_port() as port:
+        config.write_text(
+            f"daemon off; worker_processes 1; pid {scratch}/pid; error_log stderr; "
+            f"{'user root; ' if os.geteuid() == 0 else ''}events {{}} "
+            f"http {{ access_log off; {folders} "
+            f"server {{ listen 127.0.0.1:{port}; root {root}; location /denied/ {{ deny all; }} "
+            f"location /private/ {{ auth_basic x; auth_basic_user_file {scratch}/users; alias {root}/; }} }} "
+            "}\n"
+        )
+        with running(command, scratch / "nginx.log") as server:
+            wait_for(lambda: listens(port), "nginx", server)
+            yield port
 
 
 @contextlib.contextmanager
@@ -107,35 +114,29 @@ def seaweedfs(scratch: Path) -> Iterator[int]:
     }
     (scratch / "s3.json").write_text(json.dumps({"identities": [identity]}))
     (scratch / "data").mkdir()
+    names = ("master", "volume", "filer", "s3")
     with contextlib.ExitStack() as stack:
-        for attempt in range(5):
-            ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
-            grpc = {f"{name}.grpc": free_port() for name in ports}
-            command = [
-                program,
-                "server",
-                "-master.telemetry=false",
-                f"-dir={scratch / 'data'}",
-                "-ip=127.0.0.1",
-                "-ip.bind=127.0.0.1",
-                "-master.volumeSizeLimitMB=64",
-                "-volume.max=20",
-                "-filer",
-                "-s3",
-                "-s3.port.iceberg=0",  # these two have fixed ports by default: only one server could run
-                "-s3.port.lance=0",
-                f"-s3.config={scratch / 's3.json'}",
-                *(f"-{name}.port={port}" for name, port in ports.items()),
-                *(f"-{name.replace('.', '.port.')}={port}" for name, port in grpc.items()),
-            ]
-            server = stack.enter_context(running(command, scratch / "weed.log"))
-            url = f"http://127.0.0.1:{ports['s3']}/status"
-            try:
-                wait_for(partial(answers, url), "SeaweedFS", server)
-                break
-            except ChildProcessError:
-                if attempt == 4:  # until then, somebody may have taken a port that was free a moment ago
-                    raise
+        ports = {name: stack.enter_context(held_port()) for name in names}
+        grpc = {name: stack.enter_context(held_port()) for name in names}
+        command = [
+            program,
+            "server",
+            "-master.telemetry=false",
+            f"-dir={scratch / 'data'}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            "-master.volumeSizeLimitMB=64",
+            "-volume.max=20",
+            "-filer",
+            "-s3",
+            "-s3.port.iceberg=0",  # these two have fixed ports by default: only one server could run
+            "-s3.port.lance=0",
+            f"-s3.config={scratch / 's3.json'}",
+            *(f"-{name}.port={port}" for name, port in ports.items()),
+            *(f"-{name}.port.grpc={port}" for name, port in grpc.items()),
+        ]
+        server = stack.enter_context(running(command, scratch / "weed.log"))
+        wait_for(lambda: answers(f"http://127.0.0.1:{ports['s3']}/status"), "SeaweedFS", server)
         yield ports["s3"]
 
 

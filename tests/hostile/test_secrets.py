@@ -20,7 +20,7 @@ from shards.errors import ShardError
 from shards.locations import shown
 from shards.storage import Storage
 from tests.helpers.checkpoints import make_checkpoint
-from tests.helpers.servers import KEY, SECRET, answering, free_port, nginx
+from tests.helpers.servers import KEY, SECRET, answering, held_port, nginx
 from tests.helpers.shards import make_set, smooth_frames
 
 MARKS = ("qx7", "Kv9", "wZ4")
@@ -177,9 +177,10 @@ def test_a_server_cannot_have_a_token_printed(capfd: pytest.CaptureFixture[str])
 
 def test_a_proxy_that_is_not_there_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards.retry, "PAUSES", ())
-    monkeypatch.setenv("http_proxy", f"http://bob:qx7@Kv9@127.0.0.1:{free_port()}")
-    with pytest.raises(ShardError, match=r"http://server\.invalid/set/a: .*through the proxy") as error:
-        Storage("http://server.invalid/set").read("a", most=1 << 30)
+    with held_port() as port:
+        monkeypatch.setenv("http_proxy", f"http://bob:qx7@Kv9@127.0.0.1:{port}")
+        with pytest.raises(ShardError, match=r"http://server\.invalid/set/a: .*through the proxy") as error:
+            Storage("http://server.invalid/set").read("a", most=1 << 30)
     assert marks_in(error.value) == []
     monkeypatch.setenv("http_proxy", "socks5://bob:qx7@127.0.0.1:1")
     with pytest.raises(

@@ -16,7 +16,7 @@ import shards.http
 import shards.retry
 from shards.errors import StorageError
 from shards.storage import Storage
-from tests.helpers.servers import free_port
+from tests.helpers.servers import held_port
 
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 CONTENT = bytes(range(256)) * 1000
@@ -118,9 +118,9 @@ def test_a_proxy_may_be_named_without_a_scheme(monkeypatch: pytest.MonkeyPatch) 
 def test_no_proxy_is_asked_for_the_servers_that_are_named(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv(name, value)
-    with serving() as (port, asked):
+    with held_port() as proxy, serving() as (port, asked):
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy}")
         assert Storage(f"http://127.0.0.1:{port}/set").read("a", most=1 << 30) == CONTENT
     assert asked == [("/set/a", None)]
 
@@ -150,5 +150,6 @@ def test_what_is_no_http_proxy_is_refused(proxy: str, monkeypatch: pytest.Monkey
     ],
 )
 def test_what_fails_is_said_in_words(location: str, message: str) -> None:
-    with pytest.raises(StorageError, match=f"failed 1 times, the last time with: {message}; "):
-        Storage(location.format(free_port())).read("a", most=1 << 30)
+    words = f"failed 1 times, the last time with: {message}; "
+    with held_port() as port, pytest.raises(StorageError, match=words):
+        Storage(location.format(port)).read("a", most=1 << 30)

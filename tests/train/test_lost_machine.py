@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from pipeline.runs.checkpoint import load_checkpoint
 from tests.helpers.commands import TIMEOUT, metrics, started, wait_for_step
+from tests.helpers.servers import held_port
 from tests.helpers.shards import make_set, smooth_frames
 
 pytestmark = [pytest.mark.ddp, pytest.mark.slow]
@@ -29,12 +29,6 @@ def agent(port: int, *args: object, is_host: bool) -> list[str]:
     return [*launcher, *meeting, "--max-restarts=3", "cli.py", *map(str, args)]
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 def lose(machine: subprocess.Popen[str]) -> None:
     """Kill an agent and its process, which is in a session of its own, at once."""
     children = Path(f"/proc/{machine.pid}/task/{machine.pid}/children").read_text().split()
@@ -49,15 +43,15 @@ def test_what_is_left_goes_on_with_the_share_of_a_machine_that_was_lost(tmp_path
     run = tmp_path / "run"
     flags = ["--batch-size=2", "--log-every=1", "--threads=1", "--precision=fp32"]
     flags += [f"--epochs={EPOCHS}", "--checkpoint-epochs=1"]
-    port = free_port()
-    one, two = (
-        agent(port, "train", tmp_path / "shards", run, *flags, is_host=host) for host in (True, False)
-    )
-    with started(one) as first, started(two) as second:
-        wait_for_step(run, STEPS_PER_EPOCH + 1, first)
-        lose(second)
-        _, errors = first.communicate(timeout=TIMEOUT)
-        assert first.returncode == 0, errors
+    with held_port() as port:
+        one, two = (
+            agent(port, "train", tmp_path / "shards", run, *flags, is_host=host) for host in (True, False)
+        )
+        with started(one) as first, started(two) as second:
+            wait_for_step(run, STEPS_PER_EPOCH + 1, first)
+            lose(second)
+            _, errors = first.communicate(timeout=TIMEOUT)
+            assert first.returncode == 0, errors
     assert "processes: 1, at the start 2; each serves up to 2 of the run's 2 virtual ranks" in errors
     assert [line["step"] for line in metrics(run) if line["kind"] == "step"] == list(
         range(1, EPOCHS * STEPS_PER_EPOCH + 1)

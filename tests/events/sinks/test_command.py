@@ -1,9 +1,11 @@
 """Events to commands: never a shell, never for ever."""
 
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +45,9 @@ def test_one_that_does_not_read_is_well() -> None:
     Command([sys.executable, "-c", "pass"]).send(event())
 
 
-def test_it_and_what_it_starts_end_when_the_time_is_up(tmp_path: Path) -> None:
+def test_it_and_what_it_starts_end_when_the_time_is_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "pids"
     words = (
         "import os, subprocess, sys, time\n"
@@ -51,10 +55,18 @@ def test_it_and_what_it_starts_end_when_the_time_is_up(tmp_path: Path) -> None:
         f"open({str(out)!r}, 'w').write(f'[{{os.getpid()}}, {{child.pid}}]')\n"
         "time.sleep(100)\n"
     )
-    started = time.monotonic()
+    started: list[float] = []
+    real = subprocess.Popen.communicate
+
+    def communicate(self: subprocess.Popen[bytes], *given: Any, **more: Any) -> tuple[bytes, bytes]:
+        until(lambda: out.exists() and out.read_text().endswith("]"), 60)  # both are there
+        started.append(time.monotonic())
+        return real(self, *given, **more)
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", communicate)
     with pytest.raises(DoubtfulError, match="not done within 3 s"):
         Command([sys.executable, "-c", words], seconds=3).send(event())
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started[0] < 60
     pids = json.loads(out.read_text())
     until(lambda: all(map(_gone, pids)))
 

@@ -26,7 +26,7 @@ from shards.errors import StorageError
 from shards.storage import Storage
 from tests.helpers.events import event
 from tests.helpers.receivers import receiver, until
-from tests.helpers.servers import free_port
+from tests.helpers.servers import held_port
 
 
 class Recorder:
@@ -417,16 +417,17 @@ def test_three_failures_then_success(tmp_path: Path) -> None:
 
 
 def test_a_server_that_comes_back_gets_what_was_missed(tmp_path: Path) -> None:
-    folder, port = Storage(tmp_path), free_port()
-    delivery = Delivery(folder, Webhook(f"http://127.0.0.1:{port}/"), first_pause=0.01)
-    with writing(folder) as log:
-        for one in story(3):
-            log.append(one)
-            delivery.notify()
-    until(lambda: delivery.failure)
-    with receiver(port=port) as web:
-        until(lambda: delivery.waiting_bytes == 0)
-        delivery.close()
+    folder = Storage(tmp_path)
+    with held_port() as port:
+        delivery = Delivery(folder, Webhook(f"http://127.0.0.1:{port}/"), first_pause=0.01)
+        with writing(folder) as log:
+            for one in story(3):
+                log.append(one)
+                delivery.notify()
+        until(lambda: delivery.failure)
+        with receiver(port=port) as web:
+            until(lambda: delivery.waiting_bytes == 0)
+            delivery.close()
     assert [from_json(body, "body") for *_, body in web.requests] == story(3)
 
 

@@ -23,7 +23,7 @@ from pipeline.processes.children import module_environment
 from shards.storage import Storage
 from tests.helpers.events import event
 from tests.helpers.receivers import Subscriber, broker, until
-from tests.helpers.servers import free_port
+from tests.helpers.servers import held_port
 
 LONG_LIVED = """
 import sys, time
@@ -78,14 +78,25 @@ def test_the_broker_tells_when_the_program_was_killed(tmp_path: Path) -> None:
         heard.close()
 
 
-def test_a_broker_that_is_killed_and_comes_back_gets_events_and_states_again(tmp_path: Path) -> None:
-    port, folder = free_port(), Storage(tmp_path)
+@pytest.fixture
+def port() -> Iterator[int]:
+    with held_port() as held:
+        yield held
+
+
+def test_a_broker_that_is_killed_and_comes_back_gets_events_and_states_again(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, listening = Storage(tmp_path), threading.Event()
     with broker(tmp_path, port):
         made = Broker(f"mqtt://127.0.0.1:{port}")
         yard = made.sink("yard")
         delivery = Delivery(folder, yard, first_pause=0.05)
         heard = Subscriber(port)
         until(lambda: heard.last("mnad/status") == "online")
+        # The broker keeps no event for whoever subscribes later: events wait for the one that listens.
+        reconnect = made._client.reconnect
+        monkeypatch.setattr(made._client, "reconnect", lambda: listening.wait(60) and reconnect())
     with writing(folder) as log:
         for number in range(3):
             log.append(event(number))
@@ -95,6 +106,7 @@ def test_a_broker_that_is_killed_and_comes_back_gets_events_and_states_again(tmp
     heard.close()
     with broker(tmp_path, port):
         again = Subscriber(port)
+        listening.set()
         until(lambda: delivery.waiting_bytes == 0, 60)
         until(lambda: again.last("mnad/yard/state") == "ON")
         until(lambda: len([1 for topic, *_ in again.messages if topic == "mnad/yard/event"]) >= 3)
@@ -193,8 +205,13 @@ def test_a_broker_that_does_not_confirm_is_not_sent_an_event_again_and_again(
     for _ in range(5):
         with pytest.raises(UnreachableError, match="did not confirm"):
             made.publish("mnad/yard/event", "text")
+
+    def count() -> int:
+        return [topic for topic, _ in got].count("mnad/yard/event")
+
+    until(lambda: count() >= 1)
     time.sleep(0.2)
-    assert [topic for topic, _ in got].count("mnad/yard/event") == 1
+    assert count() == 1
     silent.drop()
     made.close()
 
@@ -240,8 +257,8 @@ def test_what_is_no_broker_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a/b", "+", "#", "", "a b"])
-def test_a_camera_is_one_level_of_a_topic(name: str) -> None:
-    made = Broker(f"mqtt://127.0.0.1:{free_port()}")
+def test_a_camera_is_one_level_of_a_topic(name: str, port: int) -> None:
+    made = Broker(f"mqtt://127.0.0.1:{port}")
     with pytest.raises(ConfigError, match="letters, digits"):
         made.sink(name)
     made.close()

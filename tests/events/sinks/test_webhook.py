@@ -13,7 +13,7 @@ from pipeline.events.sinks.sink import UndeliverableError, UnreachableError
 from pipeline.events.sinks.webhook import Webhook
 from tests.helpers.events import event
 from tests.helpers.receivers import receiver
-from tests.helpers.servers import free_port
+from tests.helpers.servers import held_port
 
 
 def test_the_body_is_the_event_and_the_key_stays_the_same() -> None:
@@ -65,8 +65,8 @@ def test_what_the_server_refuses_for_what_it_is_is_left_out(code: int) -> None:
 
 
 def test_nobody_listens() -> None:
-    with pytest.raises(UnreachableError, match="no connection"):
-        Webhook(f"http://127.0.0.1:{free_port()}/").send(event())
+    with held_port() as port, pytest.raises(UnreachableError, match="no connection"):
+        Webhook(f"http://127.0.0.1:{port}/").send(event())
 
 
 def trickle(handler: Any) -> None:

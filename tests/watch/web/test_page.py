@@ -224,7 +224,8 @@ def test_the_pictures_of_a_camera_follow_one_another(tmp_path: Path) -> None:
     assert all(picture.startswith(b"\xff\xd8") and picture.endswith(b"\xff\xd9") for picture in pictures)
 
 
-def test_pictures_are_made_for_all_who_look_at_once_and_for_nobody_else(tmp_path: Path) -> None:
+def test_pictures_are_made_for_all_who_look_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "PICTURE_SECONDS", 60.0)
     camera = fake(tmp_path)
     with page_of({"yard": camera}) as server:
         ask(server, "/")
@@ -232,6 +233,16 @@ def test_pictures_are_made_for_all_who_look_at_once_and_for_nobody_else(tmp_path
         with streamed(server, "/cameras/yard/live") as one, streamed(server, "/cameras/yard/live") as two:
             first = [one.read(2000), two.read(2000)]
             assert first[0] == first[1]
+        assert camera.pictures == 1
+
+
+def test_pictures_are_made_for_nobody_else(tmp_path: Path) -> None:
+    camera = fake(tmp_path)
+    with page_of({"yard": camera}) as server:
+        ask(server, "/")
+        assert camera.pictures == 0
+        with streamed(server, "/cameras/yard/live") as one, streamed(server, "/cameras/yard/live") as two:
+            assert one.read(2000) and two.read(2000)
         wait_until(lambda: stands_still(camera))
 
 
