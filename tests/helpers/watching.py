@@ -11,9 +11,10 @@ import pytest
 from pipeline.events.event import Event
 from pipeline.events.log import read_events
 from pipeline.processes.distributed import processes
+from pipeline.watch import prepare
 from pipeline.watch.engine import Engine
+from pipeline.watch.feed import Feed
 from pipeline.watch.plan import Plan, watch_config
-from pipeline.watch.prepare import engine
 from pipeline.watch.slots import Slots
 from shards.storage import Storage
 from tests.helpers.yard import World
@@ -29,7 +30,7 @@ def watching(world: World, out: Path, url: str, **options: Any) -> contextlib.Ab
 def prepared(plan: Plan) -> Iterator[Engine]:
     """A watch that does not run."""
     with processes("cpu") as process, contextlib.ExitStack() as stack:
-        made = engine(plan, process, stack)
+        made = prepare.engine(plan, process, stack)
         yield made
         made._close()
 
@@ -40,7 +41,7 @@ def running(plan: Plan) -> Iterator[Engine]:
     stop = threading.Event()
     failures: list[BaseException] = []
     with processes("cpu") as process, contextlib.ExitStack() as stack:
-        made = engine(plan, process, stack)
+        made = prepare.engine(plan, process, stack)
 
         def run() -> None:
             try:
@@ -61,11 +62,22 @@ def running(plan: Plan) -> Iterator[Engine]:
 
 
 def without_skipping(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a live camera wait for the one who scores, too, however busy the machine is."""
+    """Let a live camera wait for the one who scores, too, however busy the machine is, until it is stopped.
+
+    Else windows are skipped where pictures come in bursts, as those between B-frames do; and after a step of
+    more than a second smoothing begins again, so that no alarm comes for the next.
+    """
+    feeds: dict[str, Feed] = {}
+    made = prepare._reader
+
+    def reader(name: str, *given: Any) -> threading.Thread:
+        feeds[name] = next(each for each in given if isinstance(each, Feed))
+        return made(name, *given)
 
     def put(self: Slots, camera: str, window: Any) -> None:
-        self.offer(camera, window, lambda: False)
+        self.offer(camera, window, feeds[camera].stopping.is_set)
 
+    monkeypatch.setattr(prepare, "_reader", reader)
     monkeypatch.setattr(Slots, "put", put)
 
 

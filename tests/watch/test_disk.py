@@ -1,6 +1,7 @@
 """A full disk costs pictures and rows, and no alarm: whoever is to be told is told, and the watch goes on."""
 
 import errno
+import itertools
 import os
 import shutil
 import subprocess
@@ -12,14 +13,16 @@ import pytest
 
 from pipeline.scoring.rows import read_rows
 from pipeline.watch import camera as camera_module
+from pipeline.watch.camera import WatchedCamera
 from pipeline.watch.disk import Disk
 from pipeline.watch.plan import watch_config
 from pipeline.watch.run import watch
 from rtsp import camera
 from shards.errors import StorageError
 from shards.storage import Storage
+from tests.helpers.commands import TIMEOUT
 from tests.helpers.receivers import Receiver, receiver, until
-from tests.helpers.watching import events_of, watching
+from tests.helpers.watching import events_of, watching, without_skipping
 from tests.helpers.yard import World
 
 pytestmark = pytest.mark.skipif(
@@ -65,25 +68,32 @@ def test_a_disk_that_fills_up_costs_no_alarm_and_what_was_missed_is_made_up_for(
 ) -> None:
     monkeypatch.setattr(camera_module, "_DRIFT_SECONDS", 0.5)
     monkeypatch.setattr("pipeline.scoring.journal.HELD_SECONDS", 0.0)
-    out = disk / "out"
+    without_skipping(monkeypatch)
+    out, scored = disk / "out", itertools.count(1)
+    see = WatchedCamera.see
+
+    def seen(self: WatchedCamera, *given: Any) -> None:
+        see(self, *given)
+        if next(scored) == 4:  # frame 7, in the thread that would write of the first event, at frame 12
+            fill(disk)
+
+    monkeypatch.setattr(WatchedCamera, "see", seen)
     with (
         receiver() as hook,
         camera(world.video, speed=20) as source,
         watching(world, out, source.url, webhook=hook.url) as engine,
     ):
-        until(lambda: engine.view.snapshot("yard").scored > 3, 60)
-        fill(disk)
-        until(lambda: kinds(hook)[:2] == ["new", "end"], 60)
+        until(lambda: kinds(hook)[:2] == ["new", "end"], TIMEOUT)
         snapshot = engine.view.snapshot("yard")
         assert "No space left on device" in snapshot.unwritten
         assert snapshot.write_failures > 0
         assert [each.type for each in events_of(out)] == []
-        until(lambda: len(kinds(hook)) > 2, 60)
+        until(lambda: len(kinds(hook)) > 2, TIMEOUT)
         (disk / "ballast").unlink()
-        until(lambda: not engine.view.snapshot("yard").unwritten, 60)
-        until(lambda: events_of(out), 60)
+        until(lambda: not engine.view.snapshot("yard").unwritten, TIMEOUT)
+        until(lambda: events_of(out), TIMEOUT)
         before = len(kinds(hook))
-        until(lambda: len(kinds(hook)) > before + 1, 60)
+        until(lambda: len(kinds(hook)) > before + 1, TIMEOUT)
     logged = [event for event in events_of(out) if event.kind == "anomaly"]
     assert [event.type for event in logged] == ["end"] * len(logged)
     keys = [headers["Idempotency-Key"] for _, headers, _ in hook.requests]

@@ -12,6 +12,7 @@ from pipeline.watch import camera as module
 from pipeline.watch.web.standing import standing
 from rtsp import camera
 from shards.storage import Storage
+from tests.helpers.commands import TIMEOUT
 from tests.helpers.receivers import until
 from tests.helpers.watching import events_of, watching, without_skipping
 from tests.helpers.yard import World
@@ -34,7 +35,7 @@ def test_a_scene_that_has_changed_is_an_event_and_moves_no_threshold(
         watching(World(run=run, video=world.video), out, source.url) as engine,
     ):
         limit = engine.view.snapshot("yard").limit_hours
-        until(lambda: any(event.kind == "drift" for event in engine.view.events("yard")), 90)
+        until(lambda: any(event.kind == "drift" for event in engine.view.events("yard")), TIMEOUT)
         snapshot = engine.view.snapshot("yard")
         words = [word.text for word in standing(snapshot, engine.view.events("yard"))]
         assert snapshot.limit_hours == limit is not None

@@ -72,6 +72,7 @@ def test_no_thread_and_no_descriptor_is_left_of_a_drop(world: World, normal: Pat
         camera(normal, speed=SPEED) as source,
         watching(world, tmp_path, source.url) as engine,
     ):
+        until(lambda: engine.view.snapshot("yard").scored >= 10, 40)  # all that scoring opens is open
         counts = []
         for cycle in range(8):
             source.fault = "none"
