@@ -57,14 +57,15 @@ def test_what_was_called_normal_raises_the_level_of_the_next_watch(
         assert promise is not None and "1 event that was called normal" in promise
 
 
+NAME = "00000000000000aa.mp4"
+CLIP = Files(clip=f"clips/{NAME}")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "clips").mkdir()
-    (tmp_path / "clips" / "a.mp4").write_bytes(b"clip")
+    (tmp_path / "clips" / NAME).write_bytes(b"clip")
     return tmp_path
-
-
-CLIP = Files(clip="clips/a.mp4")
 
 
 def test_retention_leaves_what_was_called_normal(folder: Path) -> None:
@@ -72,10 +73,10 @@ def test_retention_leaves_what_was_called_normal(folder: Path) -> None:
     normal.keep(folder, said)
     normal.keep(folder, said)
     Retention([folder], 1e-9, None).clean(2e9)
-    assert not (folder / "clips" / "a.mp4").exists()
-    assert (folder / "normal" / "a.mp4").read_bytes() == b"clip"
+    assert not (folder / "clips" / NAME).exists()
+    assert (folder / "normal" / NAME).read_bytes() == b"clip"
     shown = file_of(folder, said, "clip")
-    assert shown is not None and shown[0].name == "a.mp4"
+    assert shown is not None and shown[0].name == NAME
     normal.keep(folder, event(files=CLIP))
     assert list((folder / "normal").iterdir()) == []
 
@@ -86,7 +87,7 @@ def test_a_program_that_was_killed_in_between_is_made_up_for(folder: Path) -> No
     (folder / "normal" / "mine.mp4").write_bytes(b"of somebody else")
     events = [event(0, files=CLIP, label="normal"), event(1, files=Files(clip="clips/b.mp4"), label="real")]
     normal.keep_all(folder, [*events, event(2)])
-    assert sorted(path.name for path in (folder / "normal").iterdir()) == ["a.mp4", "mine.mp4"]
+    assert sorted(path.name for path in (folder / "normal").iterdir()) == [NAME, "mine.mp4"]
 
 
 def test_where_there_are_no_second_names_of_files_the_clip_is_copied(
@@ -97,4 +98,4 @@ def test_where_there_are_no_second_names_of_files_the_clip_is_copied(
 
     monkeypatch.setattr(os, "link", refuse)
     normal.keep(folder, event(files=CLIP, label="normal"))
-    assert (folder / "normal" / "a.mp4").read_bytes() == b"clip"
+    assert (folder / "normal" / NAME).read_bytes() == b"clip"
