@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import IO
 
 Version = tuple[int, int, int]
-"""Inode, time of change (ns) and bytes of a local file: another version of a file has another."""
+"""Inode, time of change (ns) and bytes of a local file: another version of a file has another, unless
+somebody sets the time back, or is quicker than the file system's clock."""
 
 
 def file_size(path: str) -> int:
