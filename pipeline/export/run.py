@@ -166,8 +166,8 @@ def _alarm(config: ExportConfig, checkpoint: Checkpoint, size: tuple[int, int]) 
         return None, f"levels of alarms are none of {config.precision}'s, so the model carries none"
     home = Storage(home_of(config.checkpoint))
     if not home.exists(CALIBRATION):
-        kind = "one of profiles alone" if calibrated_profiles(home) else "none"
-        return None, f"the run's calibration is {kind}, so the model carries no alarm"
+        others = " but those of profiles" if calibrated_profiles(home) else ""
+        return None, f"the run has no calibration{others}, so the model carries no alarm"
     record = load_calibration(home)
     found = dataclasses.replace(
         record.belongs,  # whatever its runtime

@@ -108,7 +108,7 @@ def test_a_run_calibrated_for_profiles_alone_gives_no_levels(world: World, tmp_p
     (run / "calibration.json").unlink()
     summary = export(ExportConfig(checkpoint=str(run), out=str(tmp_path / "out"), format="torch"))
     assert summary.record.alarm is None
-    assert any("calibration is one of profiles alone" in note for note in summary.notes)
+    assert any("the run has no calibration but those of profiles" in note for note in summary.notes)
 
 
 @pytest.mark.parametrize(("format", "precision"), [("onnx", "bf16"), ("onnx", "int8"), ("torch", "int8")])
