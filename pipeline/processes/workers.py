@@ -86,7 +86,7 @@ class WorkerProcess:
         data = memoryview(line.encode() + b"\n")
         deadline = time.monotonic() + self._stall_seconds
         with contextlib.suppress(BrokenPipeError, ValueError):  # the latter: another thread has killed it
-            while data and self._is_ready(process.stdin, select.POLLOUT, deadline):
+            while data and _is_ready(process.stdin, select.POLLOUT, deadline):
                 with contextlib.suppress(BlockingIOError):
                     data = data[os.write(process.stdin.fileno(), data) :]
 
@@ -125,21 +125,6 @@ class WorkerProcess:
         os.set_blocking(self._process.stdin.fileno(), False)  # a pipe holds 64 KiB, a job may be longer
         return self._process
 
-    def _is_ready(self, pipe: IO[bytes], event: int, deadline: float) -> bool:
-        """Whether a pipe can be read or written at once; waits for that until a time of the monotonic clock.
-
-        Raises:
-            ValueError: another thread has killed the worker, and closed the pipe.
-        """
-        waiting = select.poll()  # select.select takes no descriptor from 1024 on
-        waiting.register(pipe, event)
-        while True:
-            rest = max(0.0, deadline - time.monotonic())
-            if waiting.poll(min(1000 * rest, _MOST_MILLISECONDS)):
-                return True
-            if time.monotonic() >= deadline:
-                return False
-
     def _line(self, process: subprocess.Popen[bytes]) -> bytes:
         """The next line; EOFError when the worker died, TimeoutError when it stays silent."""
         assert process.stdout is not None
@@ -148,7 +133,7 @@ class WorkerProcess:
         while self._pending.find(b"\n", looked_at) < 0:
             looked_at = len(self._pending)
             try:
-                is_readable = self._is_ready(process.stdout, select.POLLIN, deadline)
+                is_readable = _is_ready(process.stdout, select.POLLIN, deadline)
                 data = os.read(process.stdout.fileno(), 65536) if is_readable else b""
             except ValueError:  # another thread has killed it, and closed the pipe
                 raise EOFError from None
@@ -172,6 +157,22 @@ class WorkerProcess:
             self._noise.seek(max(0, self._noise.seek(0, os.SEEK_END) - 4096))
             last = self._noise.read().decode(errors="replace").strip().splitlines()[-1:]
         return f"{how} ({last[0].strip()})" if last else how
+
+
+def _is_ready(pipe: IO[bytes], event: int, deadline: float) -> bool:
+    """Whether a pipe can be read or written at once; waits for that until a time of the monotonic clock.
+
+    Raises:
+        ValueError: another thread has killed the worker, and closed the pipe.
+    """
+    waiting = select.poll()  # select.select takes no descriptor from 1024 on
+    waiting.register(pipe, event)
+    while True:
+        rest = max(0.0, deadline - time.monotonic())
+        if waiting.poll(min(1000 * rest, _MOST_MILLISECONDS)):
+            return True
+        if time.monotonic() >= deadline:
+            return False
 
 
 def answering() -> Callable[..., None]:

@@ -11,7 +11,8 @@ from pipeline.watch.disk import Disk
 from shards.errors import ShardError
 from shards.storage import Storage
 
-PART = re.compile(r"scores\.parquet|\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(_\d+)?\.parquet")
+_OF_FILE = table_name("parquet").removeprefix(f"{FOLDER}/")
+PART = re.compile(rf"{re.escape(_OF_FILE)}|\d{{4}}-\d\d-\d\dT\d\d-\d\d-\d\d(_\d+)?\.parquet")
 """How a part is called, in its folder."""
 
 

@@ -86,17 +86,38 @@ def held(
         call: its number, from 1.
     """
     with started([args[0], "-c", _HELD, module, name, str(call), str(folder), *args[2:]]) as process:
-        deadline = time.monotonic() + TIMEOUT
-        while not (folder / "held").exists():
-            assert process.poll() is None, process.communicate()[1]
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for_file(folder / "held", process)
         yield process
 
 
 def release(folder: Path) -> None:
     """Let a command go on that `held` holds."""
     (folder / "released").touch()
+
+
+def wait_for_file(path: Path, process: "subprocess.Popen[Any]") -> None:
+    """Return when a command has made a file."""
+    deadline = time.monotonic() + TIMEOUT
+    while not path.exists():
+        assert process.poll() is None, f"ended without {path}: {process.communicate()[1]}"
+        assert time.monotonic() < deadline, f"{path} does not come in {TIMEOUT} s"
+        time.sleep(0.005)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process runs; one that has ended and whose end nobody has asked for (Z) does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that are there; none of one that has ended."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def run(args: list[str]) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,7 @@ from pipeline.errors import ConfigError, SourceError
 from pipeline.preprocess.config import PreprocessConfig
 from pipeline.preprocess.run import preprocess
 from pipeline.preprocess.worker import Worker
-from tests.helpers.commands import TIMEOUT, held, release
+from tests.helpers.commands import TIMEOUT, children, held, is_running, release, wait_for_file
 from tests.helpers.jobs import job_line
 from tests.helpers.shards import set_bytes
 from tests.helpers.videos import surveillance_set, write_video
@@ -32,7 +32,7 @@ def test_sigkill_at_random_moments_changes_no_byte(tmp_path: Path) -> None:
     shards = tmp_path / "shards"
     moments = random.Random(0)
     killed = 0
-    workers: list[Path] = []
+    workers: list[int] = []
     # Kills while it starts, after some new file (a half-written one too), and while it ends.
     for watched in ("", *["**/*"] * 5, "segments-*"):
         process = subprocess.Popen(
@@ -43,7 +43,7 @@ def test_sigkill_at_random_moments_changes_no_byte(tmp_path: Path) -> None:
             time.sleep(0.005)
         time.sleep(moments.uniform(0, 0.01 if watched == "segments-*" else 0.1))
         killed += process.poll() is None
-        workers += [Path("/proc", pid) for pid in _children(process.pid)]
+        workers += children(process.pid)
         process.kill()
         process.wait()
         for path in shards.glob("*.tar"):
@@ -51,18 +51,10 @@ def test_sigkill_at_random_moments_changes_no_byte(tmp_path: Path) -> None:
     assert killed >= 4
     subprocess.run([*COMMAND, *options, str(shards)], check=True, capture_output=True)
     deadline = time.monotonic() + 60
-    while any(_lives(worker) for worker in workers):  # those of killed runs notice within a heartbeat
+    while any(map(is_running, workers)):  # those of killed runs notice within a heartbeat
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert set_bytes(shards) == set_bytes(tmp_path / "undisturbed")
-
-
-def _lives(process: Path) -> bool:
-    """Whether a process runs; one that has ended and whose end nobody has asked for (Z) does not."""
-    try:
-        return (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def _files(folder: Path, pattern: str) -> set[Path]:
@@ -71,21 +63,6 @@ def _files(folder: Path, pattern: str) -> set[Path]:
         return set(folder.glob(pattern))
     except FileNotFoundError:
         return set()
-
-
-def _children(pid: int) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return []  # it has ended
-
-
-def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_two_at_once_into_one_folder_are_one_and_a_refusal(tmp_path: Path) -> None:
@@ -113,7 +90,7 @@ def test_a_killed_one_does_not_keep_the_folder(tmp_path: Path) -> None:
     surveillance_set(source, training=2, testing=1, frames=40)
     options = [*COMMAND, str(source), "--size", "64", "--workers", "2"]
     with subprocess.Popen([*options, str(shards)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as first:
-        wait_for(shards / "config.toml", first)
+        wait_for_file(shards / "config.toml", first)
         first.kill()
     again = subprocess.run([*options, str(shards)], capture_output=True, text=True)
     assert again.returncode == 0, again.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.runs.checkpoint import load_checkpoint
-from tests.helpers.commands import TIMEOUT, metrics, started, wait_for_step
+from tests.helpers.commands import TIMEOUT, children, metrics, started, wait_for_step
 from tests.helpers.servers import held_port
 from tests.helpers.shards import make_set, smooth_frames
 
@@ -31,9 +31,8 @@ def agent(port: int, *args: object, is_host: bool) -> list[str]:
 
 def lose(machine: subprocess.Popen[str]) -> None:
     """Kill an agent and its process, which is in a session of its own, at once."""
-    children = Path(f"/proc/{machine.pid}/task/{machine.pid}/children").read_text().split()
-    assert len(children) == 1
-    for pid in (machine.pid, int(children[0])):
+    (worker,) = children(machine.pid)
+    for pid in (machine.pid, worker):
         os.kill(pid, signal.SIGKILL)
 
 

@@ -18,7 +18,17 @@ from pipeline.train.config import train_config
 from pipeline.train.run import train
 from pipeline.train.stopping import stop_request
 from shards.choices import Split
-from tests.helpers.commands import TIMEOUT, command, held, metrics, release, run, started, wait_for_step
+from tests.helpers.commands import (
+    TIMEOUT,
+    children,
+    command,
+    held,
+    metrics,
+    release,
+    run,
+    started,
+    wait_for_step,
+)
 from tests.helpers.shards import make_set, smooth_frames
 
 STEPS_PER_EPOCH = 4
@@ -237,9 +247,9 @@ def test_torchrun_goes_on_after_a_process_died(
 def workers(launcher: int) -> list[int]:
     """The training processes that torchrun started, by rank."""
     found = {}
-    for child in Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split():
+    for child in children(launcher):
         environment = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
         ranks = [int(value[5:]) for value in environment if value.startswith(b"RANK=")]
         if ranks:
-            found[ranks[0]] = int(child)
+            found[ranks[0]] = child
     return [found[rank] for rank in sorted(found)]

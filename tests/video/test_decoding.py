@@ -20,7 +20,7 @@ from pipeline.video.images import resized
 from pipeline.video.pyav_frames import Findings
 from pipeline.video.timed import TimedFrame, thinned
 from shards.storage import Storage
-from tests.helpers.commands import ROOT, TIMEOUT
+from tests.helpers.commands import ROOT, TIMEOUT, is_running
 from tests.helpers.videos import scene, write_images, write_video
 
 SMALL = (16, 24)
@@ -169,14 +169,6 @@ with Decoder() as decoder:
         print(decoder.pid, flush=True)
         sys.stdin.read()
 """
-
-
-def is_running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

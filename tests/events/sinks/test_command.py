@@ -13,6 +13,7 @@ from pipeline.errors import ConfigError
 from pipeline.events.event import from_json
 from pipeline.events.sinks.command import Command
 from pipeline.events.sinks.sink import DoubtfulError, UnreachableError
+from tests.helpers.commands import is_running
 from tests.helpers.events import event
 from tests.helpers.receivers import until
 
@@ -68,7 +69,7 @@ def test_it_and_what_it_starts_end_when_the_time_is_up(
         Command([sys.executable, "-c", words], seconds=3).send(event())
     assert time.monotonic() - started[0] < 60
     pids = json.loads(out.read_text())
-    until(lambda: all(map(_gone, pids)))
+    until(lambda: not any(map(is_running, pids)))
 
 
 def test_what_it_leaves_running_ends_with_it_and_is_not_waited_for(tmp_path: Path) -> None:
@@ -79,7 +80,7 @@ def test_what_it_leaves_running_ends_with_it_and_is_not_waited_for(tmp_path: Pat
         f"open({str(out)!r}, 'w').write(str(child.pid))\n"
     )
     Command([sys.executable, "-c", words]).send(event())
-    until(lambda: _gone(int(out.read_text())))
+    until(lambda: not is_running(int(out.read_text())))
 
 
 def test_without_a_temporary_folder_it_is_started_all_the_same(
@@ -99,13 +100,6 @@ def test_one_that_runs_as_somebody_else_is_left_alone(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("os.killpg", refused)
     Command([sys.executable, "-c", "pass"]).send(event())
-
-
-def _gone(pid: int) -> bool:
-    try:
-        return "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return True
 
 
 @pytest.mark.parametrize("words", [[], [""]])
